@@ -1,0 +1,146 @@
+"""The engine's settings, typed. What is wrong with them is said by checks.py, not by a traceback at run time."""
+
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where payloads come from: an entry of NOTIFICATIONS_SOURCES."""
+
+    name: str
+    #: May it be posted to from outside, at /in/<source>/?
+    http: bool = False
+    #: A scheme of signatures.py: "standard-webhooks", "stripe", "github", "slack"; "" takes unsigned bodies.
+    signature: str = ""
+    #: Any one of them makes a signature good, so that a secret can be changed without a gap.
+    secrets: tuple[str, ...] = ()
+    #: Seconds by which a signed time may differ from ours.
+    tolerance: int = 300
+    #: Bytes; None takes NOTIFICATIONS_RAW_MAX_BODY_BYTES.
+    max_body_bytes: int | None = None
+    #: The header that names a repeated request.
+    key_header: str = "Idempotency-Key"
+    #: Path of the page that browsers are sent to, with ?receipt= added; "" answers JSON to everybody.
+    redirect: str = ""
+    #: Payloads that may wait before /in/<source>/ answers 429; 0 is no limit.
+    max_waiting: int = 0
+    #: How often a payload is tried before it is dead.
+    max_attempts: int = 16
+    #: Seconds that a handler may take.
+    lease: float = 60.0
+
+    @property
+    def body_limit(self) -> int:
+        """The largest body that is taken, in bytes."""
+        return conf.raw_max_body_bytes if self.max_body_bytes is None else self.max_body_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConf:
+    """An entry of NOTIFICATIONS_CHANNELS: the class that delivers, and its options."""
+
+    name: str
+    class_path: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@cache
+def _path(path: str | Path) -> Path:
+    return Path(path)
+
+
+@cache
+def _sources() -> dict[str, Source]:
+    entries = getattr(settings, "NOTIFICATIONS_SOURCES", {})
+    return {name: Source(name=name, **_frozen(options)) for name, options in entries.items()}
+
+
+def _frozen(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+
+
+@cache
+def _channels() -> dict[str, ChannelConf]:
+    entries = getattr(settings, "NOTIFICATIONS_CHANNELS", {})
+    return {
+        name: ChannelConf(name, options["class"], {k: v for k, v in options.items() if k != "class"})
+        for name, options in entries.items()
+    }
+
+
+class Conf:
+    """Read at each access, so that `override_settings` works."""
+
+    @property
+    def state_dir(self) -> Path:
+        """Folder of spool, locks, wake-up sockets and the file journal."""
+        return _path(getattr(settings, "NOTIFICATIONS_STATE_DIR", "var"))
+
+    @property
+    def journal_url(self) -> str:
+        """auto, journald://, journald://NAMESPACE, file:///path or memory://"""
+        return getattr(settings, "NOTIFICATIONS_JOURNAL_URL", "auto")
+
+    @property
+    def text_journal_url(self) -> str:
+        """Where plain lines "SLACK: …" of other programs are read; "" takes the machine's, where journald is used."""
+        return getattr(settings, "NOTIFICATIONS_TEXT_JOURNAL_URL", "")
+
+    @property
+    def raw_max_body_bytes(self) -> int:
+        """The largest body that is taken, in bytes, where a source says nothing else."""
+        return getattr(settings, "NOTIFICATIONS_RAW_MAX_BODY_BYTES", 10 * 1024 * 1024)
+
+    @property
+    def spool_max_bytes(self) -> int:
+        """Bytes that may wait in the spool while the database is away."""
+        return getattr(settings, "NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)
+
+    @property
+    def trusted_uids(self) -> frozenset[int]:
+        """Users whose events are believed: the one of this process, and root, whom nothing could stop anyway."""
+        return frozenset(getattr(settings, "NOTIFICATIONS_TRUSTED_UIDS", (os.getuid(), 0)))
+
+    @property
+    def metrics_interval(self) -> float:
+        """Seconds between two REPORT events of the request statistics."""
+        return getattr(settings, "NOTIFICATIONS_METRICS_INTERVAL", 60.0)
+
+    @property
+    def status_token(self) -> str:
+        """Bearer token for /readyz and /metrics from other machines; "" answers to this machine alone."""
+        return getattr(settings, "NOTIFICATIONS_STATUS_TOKEN", "")
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        """Addresses or networks whose X-Forwarded-For is believed."""
+        return tuple(getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """NOTIFICATIONS_SOURCES by name."""
+        return _sources()
+
+    @property
+    def channels(self) -> dict[str, ChannelConf]:
+        """NOTIFICATIONS_CHANNELS by name."""
+        return _channels()
+
+
+conf = Conf()
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting.startswith("NOTIFICATIONS_"):
+        _sources.cache_clear()
+        _channels.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="notifications.conf")

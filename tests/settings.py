@@ -1,0 +1,28 @@
+"""The site's settings for tests: nothing of the developer's environment, nothing outside the process."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_STATE_DIR = Path(tempfile.mkdtemp(prefix="proppy-tests-"))
+os.environ.update(
+    SECRET_KEY="only-for-tests-" + "x" * 40,
+    DEBUG="false",
+    ALLOWED_HOSTS="testserver,127.0.0.1,localhost",
+    DATABASE_URL=os.environ.get("TEST_DATABASE_URL", f"sqlite:///{_STATE_DIR}/proppy.sqlite3"),
+    STATE_DIR=str(_STATE_DIR),
+    JOURNAL_URL="memory://",
+    TEXT_JOURNAL_URL="",
+    SLACK_TOKEN="",
+    S3_BUCKET="",
+    EMAIL_URL="memorymail://",
+    SQLITE_SYNCHRONOUS="OFF",
+)
+
+from proppy.settings import *  # noqa: E402, F403
+from proppy.settings import NOTIFICATIONS_SOURCES, STORAGES  # noqa: E402
+
+SECURE_SSL_REDIRECT = False
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+NOTIFICATIONS_SOURCES["demo"] = {"http": True}
