@@ -1,0 +1,41 @@
+"""Where events go: one file for each kind of destination."""
+
+from collections.abc import Sequence
+
+from django.utils.module_loading import import_string
+
+from notifications.channels.base import Channel, Unavailable, Undeliverable
+from notifications.conf import ChannelConf, conf
+from notifications.events import Event
+from notifications.handlers import EventFunction, event_handlers
+
+__all__ = ["Channel", "Unavailable", "Undeliverable", "channel_names", "make_channel"]
+
+
+class FunctionChannel(Channel):
+    """An `@on_event` function as a channel."""
+
+    def __init__(self, name: str, function: EventFunction) -> None:
+        super().__init__(name)
+        self._function = function
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._function(event)
+
+
+def channel_names() -> list[str]:
+    """All channels: those of NOTIFICATIONS_CHANNELS, then the `@on_event` functions."""
+    return [*conf.channels, *(name for name in event_handlers if name not in conf.channels)]
+
+
+def make_channel(name: str) -> Channel:
+    """A new channel object. Raises LookupError for a name that is none."""
+    if name in conf.channels:
+        return _from_conf(conf.channels[name])
+    return FunctionChannel(name, event_handlers[name])
+
+
+def _from_conf(entry: ChannelConf) -> Channel:
+    channel: Channel = import_string(entry.class_path)(entry.name, **entry.options)
+    return channel

@@ -1,0 +1,35 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from notifications import handlers, worker
+from notifications.channels import channel_names
+from notifications.follow_journal import follower_makers
+from notifications.positions import AlreadyFollowed
+from notifications.times import parse_time
+
+
+class Command(BaseCommand):
+    help = "Follow the journal and deliver its events to their channels, until SIGTERM."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--channel", action="append", default=[], help="only this channel; may be repeated")
+        parser.add_argument(
+            "--since", metavar="TIME", help='deliver again since "2 days ago", oldest or now; then exit'
+        )
+        parser.add_argument("--dry-run", action="store_true", help="print what would be delivered, then exit")
+        parser.add_argument("--drain", action="store_true", help="exit at the journal's end")
+
+    def handle(self, *_: Any, channel: list[str], since: str | None, dry_run: bool, drain: bool, **__: Any) -> None:
+        handlers.autodiscover()
+        unknown = set(channel) - set(channel_names())
+        if unknown:
+            raise CommandError(f"No channel {min(unknown)!r}. There are: {', '.join(channel_names())}.")
+        try:
+            start = parse_time(since) if since else None
+        except ValueError as error:
+            raise CommandError(f"--since: {error}") from error
+        try:
+            worker.run(list(follower_makers(channel, since=start, dry_run=dry_run, drain=drain)))
+        except AlreadyFollowed as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,113 @@
+"""The one loop of both workers. Only this file sleeps or touches signals."""
+
+import logging
+import select
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, Protocol
+
+logger = logging.getLogger(__name__)
+
+#: Seconds; a turn at least this often, whatever poll() says: alive means turning.
+LONGEST_WAIT: Final = 1.0
+
+
+class Worker(Protocol):
+    """What a loop turns."""
+
+    def poll(self) -> float | None:
+        """Do what is there to do. Gives the seconds until the next turn, or None when all is done."""
+
+    def fileno(self) -> int | None:
+        """A descriptor that becomes readable when there is something to do before that, or None."""
+
+    def close(self) -> None: ...
+
+
+class Stop:
+    """A flag that loops can wait on. Set once, by a signal or by a loop that failed."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._set = False
+
+    def set(self) -> None:
+        if not self._set:
+            self._set = True
+            self._writer.send(b"x")  # never read: the flag stays readable for every loop
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, seconds: float, *others: int) -> None:
+        """Return after `seconds`, or when set, or when one of the descriptors becomes readable."""
+        if not self._set:
+            poller = select.poll()
+            for descriptor in (self._reader.fileno(), *others):
+                poller.register(descriptor, select.POLLIN)
+            poller.poll(seconds * 1000)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+def turn(worker: Worker, stop: Stop) -> None:
+    """Turn one worker until the flag is set or nothing is left."""
+    try:
+        while not stop.is_set():
+            delay = worker.poll()
+            if delay is None:
+                return
+            if delay > 0:
+                descriptor = worker.fileno()
+                stop.wait(min(delay, LONGEST_WAIT), *([] if descriptor is None else [descriptor]))
+    finally:
+        worker.close()
+
+
+def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
+    """Turn workers, each in a thread of its own, until SIGTERM or SIGINT, or until nothing is left to do.
+
+    Raises what the first worker raised that failed: the process then ends and systemd starts it anew.
+    """
+    errors: list[BaseException] = []
+
+    def target(worker: Worker) -> None:
+        try:
+            turn(worker, stop)
+        except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
+            errors.append(error)
+            stop.set()
+
+    with stop_on_signals() as stop:
+        # All are made before the first one turns: a new channel starts where the others stopped last time.
+        workers = [make(stop) for make in makers]
+        threads = [threading.Thread(target=target, args=[worker]) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A flag set by SIGTERM or SIGINT. Restores the handlers that were there."""
+    stop = Stop()
+
+    def handle(signum: int, _: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
