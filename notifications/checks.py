@@ -1,0 +1,157 @@
+"""System checks: each misconfiguration that users will make, and what to write instead.
+
+They read the raw settings and open nothing, so that `manage.py check` works before there is a database.
+"""
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.utils.module_loading import import_string
+
+from notifications import sqlite
+from notifications.channels.base import Channel
+from notifications.conf import Source
+from notifications.events import NAME
+from notifications.signatures import SCHEMES
+
+JOURNAL_SCHEMES = ("journald", "file", "memory")
+
+
+@register()
+def check_journal(**_: Any) -> list[CheckMessage]:
+    """Addresses of journals."""
+    messages: list[CheckMessage] = []
+    for setting, extra in (("JOURNAL_URL", "auto"), ("TEXT_JOURNAL_URL", "")):
+        url = getattr(settings, f"NOTIFICATIONS_{setting}", extra)
+        if url != extra and urlsplit(url).scheme not in JOURNAL_SCHEMES:
+            hint = "Write auto, journald://, journald://NAMESPACE, file:///path or memory://."
+            messages.append(Error(f"{setting} is {url!r}.", hint=hint, id="notifications.E001"))
+    return messages
+
+
+@register()
+def check_state_dir(**_: Any) -> list[CheckMessage]:
+    """The folder of spool, locks and the file journal."""
+    folder = Path(getattr(settings, "NOTIFICATIONS_STATE_DIR", "var"))
+    if not folder.is_absolute():
+        hint = "Write an absolute path: site and workers must find the same folder."
+        return [Error(f"NOTIFICATIONS_STATE_DIR is {str(folder)!r}.", hint=hint, id="notifications.E002")]
+    if folder.exists() and not folder.is_dir():
+        hint = "Name a folder that the service's user owns."
+        return [Error(f"STATE_DIR {str(folder)!r} is no folder.", hint=hint, id="notifications.E002")]
+    if folder.is_dir() and folder.stat().st_mode & 0o077:
+        hint = f"Other users can look into it: chmod 700 {folder}"
+        return [checks.Warning(f"STATE_DIR {str(folder)!r} is open to others.", hint=hint, id="notifications.W001")]
+    return []
+
+
+@register()
+def check_sources(**_: Any) -> list[CheckMessage]:
+    """NOTIFICATIONS_SOURCES, and RAW_MAX_BODY_BYTES."""
+    messages = list(_positive("RAW_MAX_BODY_BYTES"))
+    for name, options in getattr(settings, "NOTIFICATIONS_SOURCES", {}).items():
+        messages.extend(_source(name, options))
+    return messages
+
+
+def _source(name: str, options: Any) -> Iterator[CheckMessage]:
+    known = {field.name for field in dataclasses.fields(Source)} - {"name"}
+    if not isinstance(options, dict) or not options.keys() <= known:
+        wrong = sorted(options.keys() - known) if isinstance(options, dict) else [options]
+        hint = f"An entry is a dictionary of: {', '.join(sorted(known))}."
+        yield Error(f"Source {name!r} has unknown options {wrong}.", hint=hint, id="notifications.E003")
+        return
+    scheme = options.get("signature", "")
+    if scheme and scheme not in SCHEMES:
+        hint = f"Write one of: {', '.join(SCHEMES)}."
+        yield Error(f"Source {name!r} has signature {scheme!r}.", hint=hint, id="notifications.E004")
+    if isinstance(options.get("secrets", ()), str) or (scheme and not any(options.get("secrets", ()))):
+        hint = 'Write "secrets": [env("…")], a list: old and new secret side by side while you change them.'
+        yield Error(f"Source {name!r} verifies signatures without secrets.", hint=hint, id="notifications.E005")
+    if "/" in name or not name.isprintable():
+        hint = "It is a part of an address: letters, digits, - and _ are safe."
+        yield Error(f"Source {name!r} cannot be in /in/<source>/.", hint=hint, id="notifications.E006")
+
+
+@register()
+def check_channels(**_: Any) -> list[CheckMessage]:
+    """NOTIFICATIONS_CHANNELS."""
+    messages: list[CheckMessage] = []
+    for name, options in getattr(settings, "NOTIFICATIONS_CHANNELS", {}).items():
+        if not NAME.fullmatch(name):
+            hint = "It is the event's name: capital letters, digits and _, at most 32."
+            messages.append(Error(f"Channel {name!r} has no valid name.", hint=hint, id="notifications.E007"))
+        elif problem := _channel_problem(name, options):
+            hint = 'Write {"class": "path.to.Channel", …its options}; CONTRIBUTING.md has the steps.'
+            messages.append(Error(f"Channel {name!r}: {problem}", hint=hint, id="notifications.E008"))
+    return messages
+
+
+def _channel_problem(name: str, options: Any) -> str:
+    if not isinstance(options, dict) or "class" not in options:
+        return "it names no class."
+    try:
+        cls = import_string(options["class"])
+        if not (isinstance(cls, type) and issubclass(cls, Channel)):
+            return f"{options['class']} is no Channel."
+        cls(name, **{key: value for key, value in options.items() if key != "class"}).close()
+    except (ImportError, TypeError, ValueError) as error:
+        return f"{error}."
+    return ""
+
+
+@register()
+def check_proxies(**_: Any) -> list[CheckMessage]:
+    """TRUSTED_PROXIES."""
+    for proxy in getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()):
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            hint = "Write addresses or networks, such as 127.0.0.1,10.0.0.0/8."
+            return [Error(f"TRUSTED_PROXIES has {proxy!r}.", hint=hint, id="notifications.E009")]
+    return []
+
+
+@register(Tags.database)
+def check_connections(**_: Any) -> list[CheckMessage]:
+    """How the database is opened: a connection for each request costs more than the request."""
+    default = settings.DATABASES.get("default", {})
+    if default.get("CONN_MAX_AGE") == 0 and not default.get("OPTIONS", {}).get("pool"):
+        hint = 'Set DATABASES["default"]["CONN_MAX_AGE"] = None.'
+        return [checks.Warning("A connection is opened for each request.", hint=hint, id="notifications.W002")]
+    return []
+
+
+def _wal_reset(message: type[Error] | type[checks.Warning]) -> list[CheckMessage]:
+    uses_sqlite = settings.DATABASES.get("default", {}).get("ENGINE", "").endswith("sqlite3")
+    if not uses_sqlite or not sqlite.has_wal_reset_race():
+        return []
+    hint = "Install the package pysqlite3, or use PostgreSQL (DATABASE_URL=postgres://…)."
+    text = "This SQLite can lose committed rows when several processes write (sqlite.org/wal.html#walresetbug)."
+    return [message(text, hint=hint, id="notifications.W003" if message is checks.Warning else "notifications.E010")]
+
+
+@register()
+def check_sqlite(**_: Any) -> list[CheckMessage]:
+    """A SQLite with the WAL-reset race: a warning on a laptop."""
+    return _wal_reset(checks.Warning)
+
+
+@register(deploy=True)
+def check_sqlite_deployed(**_: Any) -> list[CheckMessage]:
+    """…and an error where it counts."""
+    return _wal_reset(Error)
+
+
+def _positive(setting: str) -> Iterator[CheckMessage]:
+    value = getattr(settings, f"NOTIFICATIONS_{setting}", 1)
+    if not isinstance(value, int) or value < 1:
+        hint = "Write a number of bytes, such as 10485760."
+        yield Error(f"{setting} is {value!r}.", hint=hint, id="notifications.E011")

@@ -1,0 +1,75 @@
+"""Handles one payload: runs its handler and records how that went."""
+
+import logging
+import time
+import traceback
+from datetime import timedelta
+
+from django.utils import timezone
+
+from notifications.backoff import backoff
+from notifications.conf import Source, conf
+from notifications.handlers import GiveUp, PayloadHandler, payload_handlers
+from notifications.models import RawPayload, State
+from notifications.models.claims import LeaseLost
+from notifications.signals import payload_failed
+
+logger = logging.getLogger(__name__)
+
+
+class NoHandler(Exception):
+    """No handler is registered for the source."""
+
+
+def handle(payload: RawPayload) -> bool:
+    """Run the handler of a claimed payload; whether it is done.
+
+    What the handler raises is recorded: tried again later with back-off, dead after `max_attempts` or GiveUp.
+    Raises what the database raises when nothing could be recorded: the lease then runs out.
+    """
+    payload.attempts += 1
+    payload.started = time.monotonic()
+    try:
+        _run(payload, payload_handlers.get(payload.source))
+    except LeaseLost as error:
+        logger.warning("%s", error)
+        return False
+    except GiveUp as error:
+        record_failure(payload, str(error) or "The handler gave up.", final=True)
+    except Exception:  # noqa: BLE001  whatever a handler raises is its payload's failure, and nobody else's
+        record_failure(payload, traceback.format_exc())
+    return payload.state == State.DONE
+
+
+def _run(payload: RawPayload, handler: PayloadHandler | None) -> None:
+    if handler is None:
+        raise NoHandler(f'no handler for {payload.source!r}: write one with @on_payload("{payload.source}")')
+    if handler.atomic:
+        with payload.done():
+            handler.function(payload)
+        return
+    handler.function(payload)
+    if payload.state != State.DONE:  # it had no effects to commit
+        with payload.done():
+            pass
+
+
+def record_failure(payload: RawPayload, error: str, *, final: bool = False) -> None:
+    """Count an attempt as failed. A payload that is done stays so: its effects have been committed."""
+    if payload.state == State.DONE:
+        logger.error("%s is done, but its handler raised after that:\n%s", payload, error)
+        return
+    source = conf.sources.get(payload.source) or Source(name=payload.source)
+    final = final or payload.attempts >= source.max_attempts
+    retry_at = None if final else timezone.now() + timedelta(seconds=backoff(payload.attempts))
+    reason = error.strip().rpartition("\n")[2]
+    if final:
+        logger.error("%s is dead after %d attempts: %s", payload, payload.attempts, reason)
+    else:
+        logger.warning("%s failed attempt %d, next at %s: %s", payload, payload.attempts, retry_at, reason)
+    try:
+        RawPayload.objects.fail(payload, error, retry_at=retry_at)
+    except LeaseLost as lost:
+        logger.warning("%s", lost)
+        return
+    payload_failed.send(sender=RawPayload, payload=payload, error=reason, final=final)

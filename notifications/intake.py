@@ -1,0 +1,168 @@
+"""Takes bytes that must not be lost: `keep()` for what the product has, `capture()` for what was posted."""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db import DataError, Error, IntegrityError
+from django.http import HttpRequest
+
+from notifications import limits, store
+from notifications.conf import Source, conf
+from notifications.errors import BadRequest, KeyReused, NowhereToStore, SignatureRefused, UnknownSource
+from notifications.raw_body import client_address, read_body, stored_headers
+from notifications.record import Record, digest_of, dump_headers, receipt_for
+from notifications.signatures import BadSignature, verify
+from notifications.spool import spool
+from notifications.wake import wake
+
+logger = logging.getLogger(__name__)
+
+LONGEST_KEY: Final = 255
+#: Seconds for which the database is left alone after it failed, so that requests do not queue up behind it.
+BREAKER: Final = 1.0
+
+
+def keep(
+    source: str,
+    body: bytes,
+    *,
+    content_type: str = "",
+    headers: Mapping[str, str] | None = None,
+    key: str | None = None,
+    not_before: datetime | None = None,
+) -> uuid.UUID:
+    """Store bytes for the handler of `source`; gives the receipt once they are on disk.
+
+    `key` makes a repetition harmless: the same source and key give the same receipt. `not_before` is an aware
+    datetime. Inside a transaction the bytes are kept, or not, with it. Where the database is away they wait in the
+    spool. Raises UnknownSource, KeyReused, NowhereToStore; inside a transaction also what the database raises.
+    """
+    _source(source)
+    if not isinstance(body, bytes):
+        raise TypeError(f"keep() takes bytes, not {type(body).__name__}: encode them first")
+    if not_before is not None and not_before.tzinfo is None:
+        raise ValueError("not_before has no time zone: use django.utils.timezone")
+    return _keep(source, body, key, not_before, content_type=content_type, headers=headers or {})
+
+
+def capture(request: HttpRequest, source: str) -> uuid.UUID:
+    """Store the body of a request as it came; gives the receipt. For views under `@raw_body`.
+
+    Raises a subclass of IntakeError, whose `status` the view answers with.
+    """
+    rules = _source(source)
+    meta = request.META
+    limits.check_quota(rules)
+    body = read_body(meta, rules.body_limit)
+    if rules.signature:
+        _verify(rules, meta, body)
+    key = meta.get("HTTP_" + rules.key_header.upper().replace("-", "_"))
+    if key is not None and (len(key) > LONGEST_KEY or not key.isprintable()):
+        raise BadRequest(f"{rules.key_header} must be printable and at most {LONGEST_KEY} characters long")
+    return _keep(
+        source,
+        body,
+        key,
+        content_type=meta.get("CONTENT_TYPE", ""),
+        headers=stored_headers(meta),
+        method=request.method or "",
+        path=request.path,
+        query=meta.get("QUERY_STRING", ""),
+        remote_addr=client_address(meta),
+    )
+
+
+def _source(name: str) -> Source:
+    source = conf.sources.get(name)
+    if source is None:
+        raise UnknownSource(f"no source {name!r}: add it to NOTIFICATIONS_SOURCES")
+    return source
+
+
+def _verify(source: Source, meta: Mapping[str, Any], body: bytes) -> None:
+    headers = {name[5:].lower().replace("_", "-"): value for name, value in meta.items() if name.startswith("HTTP_")}
+    try:
+        verify(
+            source.signature,
+            headers,
+            body,
+            secrets=source.secrets,
+            tolerance=source.tolerance,
+            now=time.time(),
+        )
+    except BadSignature as error:
+        raise SignatureRefused(str(error)) from error
+
+
+def _keep(
+    source: str,
+    body: bytes,
+    key: str | None,
+    not_before: datetime | None = None,
+    *,
+    headers: Mapping[str, str],
+    **columns: str,
+) -> uuid.UUID:
+    now = datetime.now(UTC)
+    record = Record(
+        receipt=receipt_for(source, key),
+        source=source,
+        body=body,
+        digest=digest_of(body),
+        received_at=now,
+        next_attempt_at=not_before or now,
+        headers_json=dump_headers(headers),
+        idempotency_key=key or "",
+        **{name: value.replace("\0", "\ufffd") for name, value in columns.items()},
+    )
+    db = store.connection()
+    if db.in_atomic_block:
+        store.insert(record, db)
+        db.on_commit(wake)
+    else:
+        _insert_or_spool(record, db)
+        wake()
+    return record.receipt
+
+
+def _insert_or_spool(record: Record, db: Any) -> None:
+    if not breaker.is_open():
+        try:
+            store.insert_soon(record, db)
+        except (IntegrityError, DataError):
+            raise
+        except Error as error:
+            breaker.open()
+            logger.warning("The database took no payload (%s); it goes to the spool", type(error).__name__)
+            db.close_if_unusable_or_obsolete()
+        else:
+            return
+    try:
+        spool().write(record)
+    except FileExistsError as error:
+        raise KeyReused(f"{record.source}: this key came before with another body") from error
+    except OSError as error:
+        raise NowhereToStore("neither the database nor the spool could store it") from error
+
+
+class Breaker:
+    """Remembers for a moment that the database failed."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def open(self) -> None:
+        self._until = time.monotonic() + BREAKER
+
+    def close(self) -> None:
+        self._until = 0.0
+
+    def is_open(self) -> bool:
+        return time.monotonic() < self._until
+
+
+breaker = Breaker()

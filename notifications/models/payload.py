@@ -1,0 +1,89 @@
+"""The raw store: what was posted or kept, byte for byte, and how far its handling got."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from django.db import models, transaction
+from django.utils.functional import cached_property
+
+from notifications.models.claims import RawPayloadQuerySet, State
+from notifications.signals import payload_handled
+
+
+class RawPayload(models.Model):
+    """One body as it came. Rows are written by `store.insert()`; only claims.py moves them on.
+
+    `next_attempt_at` is when a worker should look at it next: to handle it, or to find that its lease has run out.
+    It is NULL once nothing is left to do, which keeps finished rows out of the one index that workers read.
+    """
+
+    receipt = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    source = models.TextField()
+    state = models.TextField(choices=State.choices, default=State.RECEIVED)
+    attempts = models.PositiveIntegerField(default=0)
+    received_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True)
+    done_at = models.DateTimeField(null=True)
+    size = models.PositiveBigIntegerField()
+    digest = models.TextField(help_text="sha256 of the body, in hex")
+    content_type = models.TextField(blank=True)
+    method = models.TextField(blank=True)
+    path = models.TextField(blank=True)
+    query = models.TextField(blank=True)
+    remote_addr = models.TextField(blank=True)
+    idempotency_key = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+    # Text and no JSONField: PostgreSQL's jsonb refuses NULs, and what was sent must be kept.
+    headers_json = models.TextField(default="{}")
+    # Last, so that SQLite reads the columns before it without walking through the body's pages.
+    body = models.BinaryField()
+
+    #: When its handler started, by time.monotonic(); set by the worker.
+    started: float = 0.0
+
+    objects: ClassVar[RawPayloadQuerySet] = RawPayloadQuerySet.as_manager()  # type: ignore[assignment]  # django-stubs types as_manager() as a bare Manager
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["state", "next_attempt_at", "id"],
+                name="raw_due",
+                condition=models.Q(next_attempt_at__isnull=False),
+            ),
+            models.Index(fields=["source", "-id"], name="raw_source"),
+            models.Index(
+                fields=["state", "-id"],
+                name="raw_stuck",
+                condition=models.Q(state__in=["dead", "quarantined"]),
+            ),
+            models.Index(fields=["idempotency_key"], name="raw_key", condition=~models.Q(idempotency_key="")),
+        ]
+        permissions = [("view_body", "Can see the bodies of raw payloads")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.receipt}"
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Headers by lower-case name, without credentials and cookies."""
+        headers: dict[str, str] = json.loads(self.headers_json)
+        return headers
+
+    @contextmanager
+    def done(self) -> Iterator[None]:
+        """A transaction for the effects of an `atomic=False` handler; it marks the payload done as it commits.
+
+        Raises LeaseLost, with the effects rolled back, when another worker has taken the payload over.
+        """
+        with transaction.atomic():
+            yield
+            milliseconds = (time.monotonic() - self.started) * 1000
+            payload_handled.send(sender=RawPayload, payload=self, milliseconds=milliseconds)
+            RawPayload.objects.finish(self)
+        self.state = State.DONE

@@ -1,0 +1,98 @@
+"""The worker of the keep lane: claims payloads in batches and handles them one after the other."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import Error, connections
+from django.utils import timezone
+
+from notifications.backoff import backoff
+from notifications.conf import Source, conf
+from notifications.handling import handle
+from notifications.listen import Listener
+from notifications.models import RawPayload, State
+from notifications.spool_import import import_spool
+from notifications.time_limit import TimeLimit
+from notifications.worker import LONGEST_WAIT, Stop
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 50
+#: Bytes of bodies that a batch may hold in memory at a time.
+BATCH_BYTES: Final = 8 * 1024 * 1024
+
+
+class ProcessRaw:
+    """A `worker.Worker`. `drain`: done when nothing is due any more."""
+
+    def __init__(self, stop: Stop, *, sources: Sequence[str] = (), batch: int = BATCH, drain: bool = False) -> None:
+        self._stop = stop
+        self._sources = sources
+        self._batch = batch
+        self._drain = drain
+        self._listener = Listener()
+        self._time_limit = TimeLimit()
+        self._failures = 0
+
+    def fileno(self) -> int | None:
+        return self._listener.fileno()
+
+    def close(self) -> None:
+        self._listener.close()
+        self._time_limit.close()
+        connections.close_all()
+
+    def poll(self) -> float | None:
+        """One turn. A database that is away costs a pause, not the process."""
+        self._listener.drain()
+        try:
+            delay = self._turn()
+        except Error as error:
+            self._failures += 1
+            delay = backoff(self._failures, base=0.1, cap=LONGEST_WAIT)
+            logger.warning("The database is away (%s: %s); next try in %.1f s", type(error).__name__, error, delay)
+            connections.close_all()
+            return delay
+        self._failures = 0
+        return delay
+
+    def _turn(self) -> float | None:
+        imported = import_spool()
+        released = RawPayload.objects.release_expired(
+            {source.name: source.max_attempts for source in conf.sources.values()},
+            Source(name="").max_attempts,
+        )
+        handled = self._handle_claim(State.RECEIVED, self._batch) + self._handle_claim(State.RETRYING, 1)
+        if imported or released or handled:
+            return 0.0
+        return None if self._drain else self._until_next()
+
+    def _handle_claim(self, state: State, limit: int) -> int:
+        """Claim and handle; gives how many were claimed.
+
+        What failed before is claimed one by one: a payload that kills its worker takes no neighbours along.
+        """
+        lease = max((source.lease for source in conf.sources.values()), default=Source(name="").lease)
+        claim = RawPayload.objects.claim(state, limit=limit, lease=2 * lease, sources=self._sources)
+        if not claim.payloads:
+            return 0
+        renewed = time.monotonic()
+        for payload in RawPayload.objects.load(claim, max_bytes=BATCH_BYTES):
+            if self._stop.is_set():
+                RawPayload.objects.give_back(claim.token)
+                break
+            if time.monotonic() - renewed > lease:  # less than one handler's time is left
+                if not RawPayload.objects.renew(claim.token, 2 * lease):
+                    break
+                renewed = time.monotonic()
+            with self._time_limit(payload):
+                handle(payload)
+        return len(claim.payloads)
+
+    def _until_next(self) -> float:
+        due = RawPayload.objects.next_due()
+        if due is None:
+            return LONGEST_WAIT
+        return min(max((due - timezone.now()).total_seconds(), 0.001), LONGEST_WAIT)

@@ -1,0 +1,127 @@
+"""Reads the raw body of a request to its end, and what else is stored of it. Parses nothing."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Any, Final, ParamSpec, Protocol
+
+from django.db import transaction
+from django.http import HttpResponseBase, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from notifications.conf import conf
+from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
+
+P = ParamSpec("P")
+
+CHUNK: Final = 64 * 1024
+#: Credentials and cookies are never stored. Signature headers are: they are worth nothing without the secret.
+SECRET_HEADERS: Final = frozenset(
+    {"HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_CSRFTOKEN", "HTTP_X_API_KEY"}
+)
+
+
+class Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def raw_body(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
+    """Decorates a view that calls `capture()`: nothing reads the body before it, and IntakeError becomes its status.
+
+    Exempt from CSRF, whose middleware would read the body: let nothing in the view rest on a cookie. Exempt from
+    ATOMIC_REQUESTS, which would take away the spool.
+    """
+
+    @wraps(view)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        try:
+            return view(*args, **kwargs)
+        except IntakeError as error:
+            response = JsonResponse({"error": str(error)}, status=error.status)
+            if error.retry_after is not None:
+                response["Retry-After"] = str(error.retry_after)
+            return response
+
+    return csrf_exempt(transaction.non_atomic_requests(wrapped))
+
+
+def read_body(meta: Mapping[str, Any], limit: int) -> bytes:
+    """The body of a WSGI request, all of it. Raises BodyTooShort, BodyTooLarge, LengthRequired, BadRequest.
+
+    Django's own reading gives b"" for a chunked body and takes a short one for whole (FACTS).
+    """
+    stream, length = meta["wsgi.input"], meta.get("CONTENT_LENGTH", "")
+    if length:
+        return _read_exactly(stream, _parse_length(length, limit))
+    if not meta.get("wsgi.input_terminated"):
+        raise LengthRequired("send a Content-Length, or a chunked body")
+    body = _read(stream, limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(f"the body is larger than {limit} bytes")
+    return body
+
+
+def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:
+    """Headers as WSGI gives them, by lower-case name, without credentials and cookies."""
+    return {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in meta.items()
+        if name.startswith("HTTP_") and name not in SECRET_HEADERS
+    }
+
+
+def client_address(meta: Mapping[str, Any]) -> str:
+    """The address of the client: the peer, or what a trusted proxy says of it in X-Forwarded-For.
+
+    A peer on a Unix socket has no address; it counts as trusted where any proxy is.
+    """
+    peer: str = meta.get("REMOTE_ADDR", "")
+    if not conf.trusted_proxies:
+        return peer
+    hops = [hop.strip() for hop in meta.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    while hops and (not peer or _is_trusted(peer, conf.trusted_proxies)):
+        peer = hops.pop()
+    return peer
+
+
+def _parse_length(length: str, limit: int) -> int:
+    if not (length.isascii() and length.isdigit()):
+        raise BadRequest("Content-Length is no number")
+    if len(length) > len(str(limit)) + 10 or int(length) > limit:
+        raise BodyTooLarge(f"the body is larger than {limit} bytes")
+    return int(length)
+
+
+def _read_exactly(stream: Readable, length: int) -> bytes:
+    body = _read(stream, length)
+    if len(body) < length:
+        raise BodyTooShort(f"the body ended after {len(body)} of {length} bytes")
+    return body
+
+
+def _read(stream: Readable, most: int) -> bytes:
+    """Up to `most` bytes, fewer only where the stream ends. A stream may give less than it is asked for."""
+    try:
+        first = stream.read(most)
+        if len(first) == most:
+            return first
+        chunks, missing = [first], most - len(first)
+        while missing and (chunk := stream.read(min(missing, CHUNK))):
+            chunks.append(chunk)
+            missing -= len(chunk)
+    except OSError as error:
+        raise BodyTooShort("the connection broke before the body's end") from error
+    return b"".join(chunks)
+
+
+@cache
+def _networks(proxies: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+
+
+def _is_trusted(address: str, proxies: tuple[str, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in _networks(proxies))

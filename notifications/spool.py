@@ -1,0 +1,129 @@
+"""Where payloads wait while the database is away: one file each, named by its receipt.
+
+Written as a temporary file, synced, renamed, and the folder synced, so that a file under its own name is whole and
+survives a power cut. `process_raw` imports each once, by its receipt, and unlinks it then.
+"""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from notifications.conf import conf
+from notifications.record import Record, digest_of, from_bytes, to_bytes
+
+TEMPORARY: Final = ".tmp"
+DAMAGED: Final = ".damaged"
+KEY_REUSED: Final = ".key-reused"
+
+
+class SpoolFull(OSError):
+    """The spool holds as much as it may; the caller has nowhere to store."""
+
+
+class Spool:
+    """The spool folder below the state directory. Any process and thread may write."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._counted_at = float("-inf")
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def write(self, record: Record) -> bool:
+        """Store a record for good. Gives False when its receipt and body are there already.
+
+        Raises FileExistsError when the receipt is there with another body, SpoolFull, and OSError.
+        """
+        path, data = self.folder / record.receipt.hex, to_bytes(record)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._reserve(len(data))
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+        try:
+            _write_synced(temporary, data)
+            os.link(temporary, path)  # unlike rename, it never replaces
+        except FileExistsError:
+            if digest_of(from_bytes(path.read_bytes()).body) != record.digest:
+                raise
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(self.folder)
+        return True
+
+    def waiting(self) -> list[Path]:
+        """Files to import, oldest first. Raises OSError."""
+        try:
+            with os.scandir(self.folder) as entries:
+                found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if "." not in entry.name]
+        except FileNotFoundError:
+            return []
+        return [Path(path) for _, path in sorted(found)]
+
+    def read(self, path: Path) -> Record | None:
+        """The record in a file; None when it is damaged, and then it is set aside for somebody to look at."""
+        try:
+            return from_bytes(path.read_bytes())
+        except (ValueError, KeyError, TypeError):
+            self.set_aside(path, DAMAGED)
+            return None
+
+    def remove(self, path: Path) -> None:
+        """Forget a file that was imported."""
+        path.unlink(missing_ok=True)
+        _sync_folder(self.folder)
+
+    def set_aside(self, path: Path, suffix: str) -> None:
+        """Keep a file that cannot be imported, out of the way, under a name that says why."""
+        path.rename(path.with_name(path.name + suffix))
+        _sync_folder(self.folder)
+
+    def _reserve(self, size: int) -> None:
+        with self._lock:
+            if time.monotonic() - self._counted_at > 1.0:  # others write too
+                self._bytes = sum(_sizes(self.folder))
+                self._counted_at = time.monotonic()
+            if self._bytes + size > self.max_bytes:
+                raise SpoolFull(f"{self.folder} holds {self._bytes} of {self.max_bytes} bytes")
+            self._bytes += size
+
+
+def spool() -> Spool:
+    """The spool of this machine."""
+    return _spool_of(conf.state_dir / "spool", conf.spool_max_bytes)
+
+
+def _spool_of(folder: Path, max_bytes: int) -> Spool:
+    return _spools.setdefault((folder, max_bytes), Spool(folder, max_bytes))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                yield entry.stat().st_size
+            except FileNotFoundError:  # just imported
+                continue
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_spools: dict[tuple[Path, int], Spool] = {}

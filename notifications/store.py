@@ -1,0 +1,96 @@
+"""Writes a record as a RawPayload row: one INSERT, without the ORM, which costs nine times as much (FACTS)."""
+
+import uuid
+from typing import Any, Final
+
+from django.db import connections, router
+
+from notifications.errors import KeyReused
+from notifications.record import Record
+
+COLUMNS: Final = (
+    "receipt, source, state, attempts, received_at, next_attempt_at, size, digest, content_type, method, path, query,"
+    " remote_addr, idempotency_key, error, headers_json, body"
+)
+INSERT: Final = (
+    f"INSERT INTO notifications_rawpayload ({COLUMNS})"
+    " VALUES (%s, %s, 'received', 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', %s, %s)"
+    " ON CONFLICT (receipt) DO NOTHING"
+)
+SQLITE_INSERT: Final = INSERT.replace("%s", "?")
+#: Milliseconds to wait for a locked SQLite before the spool is faster.
+LOCKED_MS: Final = 250
+
+
+def connection() -> Any:
+    """The database connection of the raw store, for this thread."""
+    from notifications.models import RawPayload
+
+    return connections[router.db_for_write(RawPayload)]
+
+
+def insert(record: Record, db: Any) -> bool:
+    """Insert a record. Gives False when a row with its receipt and body is there already.
+
+    Raises KeyReused when the row that is there has another body, and what the database raises.
+    """
+    inserted = _insert_sqlite(record, db) if db.vendor == "sqlite" else _insert(record, db)
+    if not inserted and _digest(record.receipt, db) not in {None, record.digest}:
+        raise KeyReused(f"{record.source}: the key {record.idempotency_key!r} came before with another body")
+    return inserted
+
+
+def insert_soon(record: Record, db: Any) -> bool:
+    """`insert()` that gives up on a locked SQLite after a quarter of a second."""
+    if db.vendor != "sqlite":
+        return insert(record, db)
+    db.ensure_connection()
+    patience = db.settings_dict["OPTIONS"].get("timeout", 5.0)
+    db.connection.execute(f"PRAGMA busy_timeout = {LOCKED_MS}")
+    try:
+        return insert(record, db)
+    finally:
+        db.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+
+
+def _insert(record: Record, db: Any) -> bool:
+    with db.cursor() as cursor:
+        cursor.execute(INSERT, _values(record, db))
+        return bool(cursor.rowcount)
+
+
+def _insert_sqlite(record: Record, db: Any) -> bool:
+    """Past Django's cursor, which translates the placeholders of each statement anew: a third of the whole cost."""
+    db.ensure_connection()
+    db.validate_no_broken_transaction()
+    with db.wrap_database_errors:
+        return bool(db.connection.execute(SQLITE_INSERT, _values(record, db)).rowcount)
+
+
+def _values(record: Record, db: Any) -> tuple[Any, ...]:
+    received_at = db.ops.adapt_datetimefield_value(record.received_at)
+    return (
+        record.receipt if db.features.has_native_uuid_field else record.receipt.hex,
+        record.source,
+        received_at,
+        received_at
+        if record.next_attempt_at is record.received_at
+        else db.ops.adapt_datetimefield_value(record.next_attempt_at),
+        len(record.body),
+        record.digest,
+        record.content_type,
+        record.method,
+        record.path,
+        record.query,
+        record.remote_addr,
+        record.idempotency_key,
+        record.headers_json,
+        record.body,
+    )
+
+
+def _digest(receipt: uuid.UUID, db: Any) -> str | None:
+    from notifications.models import RawPayload
+
+    rows = RawPayload.objects.using(db.alias).filter(receipt=receipt)
+    return rows.values_list("digest", flat=True).first()

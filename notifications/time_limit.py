@@ -1,0 +1,72 @@
+"""Ends the process when a handler hangs: nothing else can stop a thread, and the next payloads wait behind it."""
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from django.db import Error, connections
+
+from notifications.conf import Source, conf
+from notifications.handling import record_failure
+from notifications.models import RawPayload
+
+logger = logging.getLogger(__name__)
+
+#: Exit status that says so (EX_SOFTWARE of sysexits.h). The supervisor starts the process again.
+EXIT_HUNG: Final = 70
+CHECK_INTERVAL: Final = 0.25
+
+
+class Running(NamedTuple):
+    """What a worker's thread is handling."""
+
+    payload: RawPayload
+    deadline: float
+    thread: int
+
+
+class TimeLimit:
+    """`with limit(payload): …` ends the process once the lease of the payload's source has passed."""
+
+    def __init__(self) -> None:
+        self._running: Running | None = None
+        self._closed = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="time-limit", daemon=True)
+        self._watcher.start()
+
+    @contextmanager
+    def __call__(self, payload: RawPayload) -> Iterator[None]:
+        source = conf.sources.get(payload.source) or Source(name=payload.source)
+        self._running = Running(payload, time.monotonic() + source.lease, threading.get_ident())
+        try:
+            yield
+        finally:
+            self._running = None
+
+    def close(self) -> None:
+        self._closed.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(CHECK_INTERVAL):
+            running = self._running
+            if running is not None and time.monotonic() > running.deadline:
+                _end_process(running)
+
+
+def _end_process(running: Running) -> None:
+    stack = "".join(traceback.format_stack(sys._current_frames()[running.thread]))
+    logger.error("%s outlasts its lease; the process ends. It hangs here:\n%s", running.payload, stack)
+    try:
+        record_failure(running.payload, f"{stack}TimeoutError: the handler took longer than its lease")
+    except Error as error:  # its own transaction locks SQLite: its lease runs out, which counts too
+        logger.warning("The attempt could not be recorded now: %s", error)
+    finally:
+        connections.close_all()
+        os._exit(EXIT_HUNG)

@@ -1,0 +1,97 @@
+"""Wakes `process_raw` when there is something to do: a datagram to each one on this machine.
+
+A call that is lost costs a second at most: the workers poll as well.
+"""
+
+import os
+import socket
+import time
+import uuid
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from notifications.conf import conf
+
+#: sockaddr_un has room for 107 bytes of path (man 7 unix); our names take 20.
+LONGEST_FOLDER: Final = 86
+#: Nanoseconds by which a folder's time may lag behind a change (the kernel's tick).
+TICK: Final = 50_000_000
+
+
+class Sleeper:
+    """A worker's end: readable once somebody has called `wake()`. Raises OSError where it cannot be made."""
+
+    def __init__(self) -> None:
+        folder = conf.state_dir / "wake"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._socket = _datagram_socket()
+        self._socket.bind(f"{_reachable(str(folder))}/{self._path.name}")
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Forget the calls so far."""
+        with suppress(BlockingIOError):
+            while self._socket.recv(16):
+                pass
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+class Waker:
+    """The other end: knows the workers of a folder. Never waits, never raises."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._prefix = self._folder
+        self._names: list[str] = []
+        self._listed = 0
+        self._socket = _datagram_socket()
+
+    def wake(self) -> None:
+        try:
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._listed:
+                self._names = os.listdir(self._folder)
+                self._prefix = _reachable(self._folder)
+                self._listed = changed if time.time_ns() - changed > TICK else 0
+        except OSError:  # no worker has run here yet
+            return
+        for name in self._names:
+            try:
+                self._socket.sendto(b"1", f"{self._prefix}/{name}")
+            except BlockingIOError:  # it has calls waiting: it is awake
+                continue
+            except ConnectionRefusedError:  # killed: nobody will ever answer there
+                with suppress(OSError):
+                    os.unlink(f"{self._folder}/{name}")
+            except OSError:
+                continue
+
+
+def wake() -> None:
+    """Wake the workers of this machine."""
+    _waker(conf.state_dir).wake()
+
+
+@cache
+def _waker(state_dir: Path) -> Waker:
+    return Waker(state_dir / "wake")
+
+
+@cache
+def _reachable(folder: str) -> str:
+    """A path to the folder that is short enough for a socket's address."""
+    if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+        return folder
+    return f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}"
+
+
+def _datagram_socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
