@@ -1,0 +1,480 @@
+import gc
+import logging
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from notifications import bounded_queue
+from notifications.bounded_queue import BoundedQueue, TryAgain
+
+DEADLINE = 20.0
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "the condition never came true"
+        time.sleep(0.002)
+
+
+class Sink:
+    """Keeps what it gets, and can be held."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.entered = threading.Event()
+        self.free = threading.Event()
+        self.free.set()
+
+    def __call__(self, item: Any) -> None:
+        self.entered.set()
+        assert self.free.wait(DEADLINE)
+        self.got.append(item)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    sink = Sink()
+    yield sink
+    sink.free.set()
+
+
+def held(sink: Sink, **options: Any) -> BoundedQueue[Any]:
+    """A queue whose sink holds its first item, 0, of weight 1."""
+    sink.free.clear()
+    queue: BoundedQueue[Any] = BoundedQueue(sink, name="test", **options)
+    queue.put(0)
+    assert sink.entered.wait(DEADLINE)
+    return queue
+
+
+def run(script: str) -> str:
+    """What the script prints. It must exit with 0."""
+    head = "import os, sys, threading, time, logging\nfrom notifications.bounded_queue import *\n"
+    source = head + textwrap.dedent(script)
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=DEADLINE * 2, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_hands_over_in_order(sink: Sink) -> None:
+    queue = BoundedQueue(sink, maxsize=1000, name="test")
+    assert all(queue.put(number) for number in range(1000))
+    assert queue.flush(DEADLINE)
+    assert sink.got == list(range(1000))
+    assert (len(queue), queue.dropped, queue.failed) == (0, 0, 0)
+
+
+def test_no_thread_before_the_first_item(sink: Sink) -> None:
+    queue = BoundedQueue(sink, maxsize=1, name="lazy")
+    assert queue.flush(0)
+    assert not queue._running.locked()
+
+
+def test_the_bound_is_strict_and_includes_the_item_in_the_sink(sink: Sink) -> None:
+    queue = held(sink, maxsize=10, weigh=lambda item: item or 1)
+    assert queue.put(9)
+    assert not queue.put(1)
+    assert (len(queue), queue.dropped) == (2, 1)
+    sink.free.set()
+    assert queue.flush(DEADLINE)
+    assert queue.put(10)
+    assert queue.flush(DEADLINE)
+    assert not queue.put(11)
+    assert sink.got == [0, 9, 10]
+
+
+def test_an_item_that_cannot_be_weighed_is_dropped(sink: Sink) -> None:
+    queue: BoundedQueue[Any] = BoundedQueue(sink, maxsize=10, weigh=len, name="test")
+    assert not queue.put(5)
+    assert queue.dropped == 1
+
+
+def test_eight_threads_lose_count_of_nothing() -> None:
+    handled = 0
+
+    def count(_: int) -> None:
+        nonlocal handled
+        handled += 1
+
+    queue = BoundedQueue(count, maxsize=20, name="test")
+    taken = [0] * 8
+
+    def put_many(index: int) -> None:
+        taken[index] = sum(queue.put(number) for number in range(5000))
+
+    threads = [threading.Thread(target=put_many, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert queue.flush(DEADLINE)
+    assert sum(taken) + queue.dropped == 8 * 5000
+    assert handled == sum(taken)
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit(1), KeyboardInterrupt()])
+def test_an_exception_costs_one_item(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    got = []
+
+    def sink(item: int) -> None:
+        if item in (1, 2):
+            raise error
+        got.append(item)
+
+    queue = BoundedQueue(sink, maxsize=10, name="test")
+    with caplog.at_level(logging.ERROR, "notifications.queue"):
+        for item in range(4):
+            queue.put(item)
+        assert queue.flush(DEADLINE)
+    assert got == [0, 3]
+    assert queue.failed == 2
+    assert [record.exc_info is not None for record in caplog.records] == [True]  # one traceback a minute
+
+
+def test_the_next_traceback_counts_the_untold(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sink(_: int) -> None:
+        raise ValueError("bad")
+
+    queue = BoundedQueue(sink, maxsize=10, name="test")
+    for item in range(3):
+        queue.put(item)
+    assert queue.flush(DEADLINE)
+    monkeypatch.setattr(queue, "_next_traceback", 0.0)
+    queue.put(3)
+    assert queue.flush(DEADLINE)
+    assert "2 more since" in caplog.messages[-1]
+
+
+def test_try_again_keeps_item_and_order() -> None:
+    got: list[int] = []
+    tries = 0
+
+    def sink(item: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise TryAgain(0.001)
+        got.append(item)
+
+    queue = BoundedQueue(sink, maxsize=10, name="test")
+    for item in range(3):
+        queue.put(item)
+    assert queue.flush(DEADLINE)
+    assert got == [0, 1, 2]
+    assert tries == 6
+    assert queue.failed == 0
+
+
+def test_an_item_to_be_tried_again_keeps_its_weight() -> None:
+    tried = threading.Event()
+
+    def sink(_: int) -> None:
+        tried.set()
+        raise TryAgain(3600)
+
+    queue = BoundedQueue(sink, maxsize=1, name="test")
+    queue.put(0)
+    assert tried.wait(DEADLINE)
+    assert not queue.put(1)
+    assert len(queue) == 1
+    assert not queue.flush(0.01)
+    assert not queue.close(0)
+
+
+@pytest.mark.parametrize("delay", [float("nan"), -1.0, float("-inf"), 0.0])
+def test_a_senseless_delay_is_a_short_one(delay: float) -> None:
+    tries = 0
+
+    def sink(_: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise TryAgain(delay)
+
+    queue = BoundedQueue(sink, maxsize=1, name="test")
+    queue.put(0)
+    assert queue.flush(DEADLINE)
+    assert tries == 3
+
+
+@pytest.mark.parametrize("delay", [3600.0, float("inf"), 1e300])
+def test_close_interrupts_a_delay_and_tries_at_once(delay: float) -> None:
+    tried = threading.Event()
+
+    def sink(_: int) -> None:
+        if not tried.is_set():
+            tried.set()
+            raise TryAgain(delay)
+
+    queue = BoundedQueue(sink, maxsize=1, name="test")
+    queue.put(0)
+    assert tried.wait(DEADLINE)
+    assert queue.close(DEADLINE)
+    assert (len(queue), queue.dropped, queue.failed) == (0, 0, 0)
+
+
+def test_close_drains_then_refuses(sink: Sink) -> None:
+    queue = BoundedQueue(sink, maxsize=100, name="closing")
+    for item in range(100):
+        queue.put(item)
+    assert queue.close(DEADLINE)
+    assert len(sink.got) == 100
+    assert not queue.put(100)
+    assert queue.dropped == 1
+    assert queue.close(0)
+    assert queue.flush(0)
+    assert not queue._running.locked()
+
+
+def test_close_gives_up_a_blocked_sink_and_counts_the_rest(sink: Sink) -> None:
+    queue = held(sink, maxsize=10)
+    for item in range(1, 5):
+        queue.put(item)
+    assert not queue.close(0.01)
+    assert len(queue) == 5
+    sink.free.set()
+    until(lambda: len(queue) == 0)
+    assert sink.got == [0]
+    assert queue.dropped == 4
+
+
+def test_put_in_a_signal_handler_and_in_del(sink: Sink) -> None:
+    queue = BoundedQueue(sink, maxsize=10**6, name="test")
+    extra = 0
+
+    class PutsWhenCollected:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            nonlocal extra
+            extra += queue.put("del")
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        nonlocal extra
+        extra += queue.put("signal")
+
+    before, threshold = signal.signal(signal.SIGALRM, handler), gc.get_threshold()
+    gc.set_threshold(20)
+    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+    taken = 0
+    try:
+        for number in range(20_000):
+            PutsWhenCollected()
+            taken += queue.put(number)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        gc.set_threshold(*threshold)
+    gc.collect()
+    assert queue.flush(DEADLINE)
+    assert "signal" in sink.got
+    assert "del" in sink.got
+    assert [item for item in sink.got if isinstance(item, int)] == list(range(20_000))
+    assert len(sink.got) >= 40_000
+    assert (len(queue), queue.dropped) == (0, 0)
+
+
+def test_put_survives_that_no_thread_can_start(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    queue = BoundedQueue(sink, maxsize=2, name="test")
+    with monkeypatch.context() as patch:
+        patch.setattr("_thread.start_new_thread", refuse)
+        assert queue.put(0)
+        assert not queue.flush(0)
+    assert queue.put(1)
+    assert queue.flush(DEADLINE)
+    assert sink.got == [0, 1]
+
+
+def test_a_thread_that_died_is_replaced(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    died = threading.Event()
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: died.set())
+    queue = BoundedQueue(sink, maxsize=10, name="test")
+    monkeypatch.setattr(queue, "_entries", Broken(queue._entries))
+    assert queue.put(0)
+    assert died.wait(DEADLINE)
+    assert queue.flush(DEADLINE)
+    assert sink.got == [0]
+
+
+class Broken:
+    """A SimpleQueue whose first get() fails."""
+
+    def __init__(self, entries: Any) -> None:
+        self._entries = entries
+        self.broken = True
+
+    def get(self, timeout: float | None) -> Any:
+        if self.broken:
+            self.broken = False
+            raise MemoryError
+        return self._entries.get(timeout=timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._entries, name)
+
+
+def test_idle_is_called_when_empty_and_after_the_time_it_asks_for(sink: Sink) -> None:
+    calls: list[bool] = []
+
+    def idle(hurry: bool) -> float | None:
+        calls.append(hurry)
+        return 0.001 if len(calls) < 5 else None
+
+    queue = BoundedQueue(sink, maxsize=10, name="test", idle=idle)
+    queue.put(0)
+    until(lambda: len(calls) == 5)
+    assert calls == [False] * 5
+    assert queue.flush(DEADLINE)
+    assert calls[5] is True
+    assert queue.close(DEADLINE)
+    assert calls[-1] is True
+
+
+def test_an_exception_in_idle_is_survived(sink: Sink) -> None:
+    def idle(hurry: bool) -> float | None:
+        raise ValueError(hurry)
+
+    queue = BoundedQueue(sink, maxsize=10, name="test", idle=idle)
+    queue.put(0)
+    assert queue.flush(DEADLINE)
+    queue.put(1)
+    assert queue.flush(DEADLINE)
+    assert sink.got == [0, 1]
+    assert queue.failed
+
+
+def test_a_forked_child_starts_empty_and_the_parent_delivers() -> None:
+    printed = run("""
+        free = threading.Event()
+        lines = []
+        def sink(item):
+            if item == "held":
+                free.wait()
+            os.write(1, f"{os.getpid() == parent} {item}\\n".encode())
+        parent = os.getpid()
+        queue = BoundedQueue(sink, maxsize=2, name="fork")
+        queue.put("held"); queue.put("waiting"); queue.put("too much")
+        child = os.fork()
+        if not child:
+            assert (len(queue), queue.dropped) == (0, 0)
+            assert queue.put("child") and queue.flush(10)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        free.set()
+        assert queue.flush(10) and queue.dropped == 1
+    """)
+    assert printed.splitlines() == ["False child", "True held", "True waiting"]
+
+
+def test_a_fork_while_other_threads_put() -> None:
+    printed = run("""
+        queue = BoundedQueue(lambda item: None, maxsize=100, name="fork")
+        stop = threading.Event()
+        def put_on():
+            while not stop.is_set():
+                queue.put(0)
+        threads = [threading.Thread(target=put_on) for _ in range(3)]
+        for thread in threads: thread.start()
+        for _ in range(30):
+            child = os.fork()
+            if not child:
+                os._exit(0 if queue.put(1) and queue.flush(10) else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        stop.set()
+        for thread in threads: thread.join()
+        print("fine")
+    """)
+    assert printed == "fine\n"
+
+
+EXIT = {
+    "the interpreter": "fill()",
+    "a forked process of multiprocessing": """
+        import multiprocessing
+        child = multiprocessing.get_context("fork").Process(target=fill)
+        child.start(); child.join()
+    """,
+}
+
+
+@pytest.mark.parametrize("how", EXIT)
+def test_exit_drains(how: str) -> None:
+    script = """
+        def sink(item):
+            time.sleep(0.001)
+            os.write(1, b"x")
+        queue = BoundedQueue(sink, maxsize=100, name="exit", drain_seconds=20)
+        def fill():
+            for number in range(100): queue.put(number)
+    """
+    assert run(textwrap.dedent(script) + textwrap.dedent(EXIT[how])) == "x" * 100
+
+
+def test_exit_drains_what_other_threads_put_while_they_end() -> None:
+    printed = run("""
+        queue = BoundedQueue(lambda item: os.write(1, item), maxsize=100, name="exit")
+        def late():
+            threading.main_thread().join()
+            queue.put(b"late")
+        threading.Thread(target=late).start()
+    """)
+    assert printed == "late"
+
+
+def test_exit_tries_again_without_the_delay() -> None:
+    printed = run("""
+        tried = threading.Event()
+        def sink(item):
+            if not tried.is_set():
+                tried.set()
+                raise TryAgain(3600)
+            os.write(1, item)
+        queue = BoundedQueue(sink, maxsize=100, name="exit")
+        queue.put(b"kept")
+        tried.wait()
+    """)
+    assert printed == "kept"
+
+
+def test_exit_gives_up_a_blocked_sink() -> None:
+    printed = run("""
+        queue = BoundedQueue(lambda _: threading.Event().wait(), maxsize=100, name="stuck", drain_seconds=0.1)
+        for number in range(3): queue.put(number)
+    """)
+    assert "queue stuck: 3 items are lost" in printed
+
+
+def test_put_at_exit_does_not_raise() -> None:
+    printed = run("""
+        import atexit
+        bounded = BoundedQueue(print, maxsize=1, name="exit")
+        class Late:
+            def __del__(self):
+                os.write(1, f"{bounded.put(0)} {bounded.dropped}".encode())
+        sys.modules["late"] = Late()
+    """)
+    assert printed == "False 1"
+
+
+def test_queues_are_forgotten_with_their_last_reference(sink: Sink) -> None:
+    queue = BoundedQueue(sink, maxsize=1, name="short-lived")
+    del queue
+    gc.collect()
+    assert "short-lived" not in {queue.name for queue in bounded_queue._queues.values()}

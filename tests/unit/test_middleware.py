@@ -1,0 +1,146 @@
+import os
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory, override_settings
+
+from notifications import middleware
+from notifications.middleware import Reporter, RequestStats, Served
+
+DEADLINE: Final = 20.0
+
+
+class Emitted:
+    """What emit() was called with."""
+
+    def __init__(self) -> None:
+        self.counts: list[dict[str, int]] = []
+
+    def __call__(self, name: str, text: str, /, *, on_commit: bool, **fields: Any) -> None:
+        assert (name, text, on_commit, list(fields)) == ("REPORT", "requests", False, ["counts"])
+        self.counts.append(fields["counts"])
+
+
+@pytest.fixture
+def emitted(monkeypatch: pytest.MonkeyPatch) -> Emitted:
+    emitted = Emitted()
+    monkeypatch.setattr(middleware, "emit", emitted)
+    return emitted
+
+
+@pytest.fixture
+def reporter(emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reporter]:
+    reporter = Reporter()
+    monkeypatch.setattr(middleware, "reporter", reporter)
+    yield reporter
+    assert reporter.close(DEADLINE)
+
+
+def served(at: float | None = None, **changes: Any) -> Served:
+    now = time.monotonic() if at is None else at
+    return Served(now, "GET", "photos/<int:id>/", 200, 2.0)._replace(**changes)
+
+
+def answer(status: int, route: str | None) -> Callable[[HttpRequest], HttpResponse]:
+    def get_response(request: HttpRequest) -> HttpResponse:
+        if route is not None:
+            request.resolver_match = SimpleNamespace(route=route)  # type: ignore[assignment]  # all that is read of it
+        return HttpResponse(status=status)
+
+    return get_response
+
+
+def without_times(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if not name.startswith("ms ")}
+
+
+def test_counts_by_method_and_route(reporter: Reporter, emitted: Emitted) -> None:
+    factory = RequestFactory()
+    for status, route in ((200, "photos/<int:id>/"), (503, "photos/<int:id>/"), (404, None), (200, "")):
+        RequestStats(answer(status, route))(factory.get("/photos/7/"))
+    RequestStats(answer(200, "in/"))(factory.generic("BREW", "/in/"))
+    assert reporter.flush(DEADLINE)
+    assert [without_times(counts) for counts in emitted.counts] == [
+        {
+            "requests GET /photos/<int:id>/": 2,
+            "errors GET /photos/<int:id>/": 1,
+            "requests GET unknown": 1,
+            "requests GET /": 1,
+            "requests OTHER /in/": 1,
+        }
+    ]
+
+
+def test_an_exception_is_an_error_and_goes_on(reporter: Reporter, emitted: Emitted) -> None:
+    def fail(_: HttpRequest) -> HttpResponse:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        RequestStats(fail)(RequestFactory().get("/"))
+    assert reporter.flush(DEADLINE)
+    assert without_times(emitted.counts[0]) == {"requests GET unknown": 1, "errors GET unknown": 1}
+
+
+def test_milliseconds_are_summed_before_they_are_rounded(reporter: Reporter, emitted: Emitted) -> None:
+    for _ in range(10):
+        reporter.put(served(ms=0.3))
+    assert reporter.flush(DEADLINE)
+    assert emitted.counts == [{"requests GET /photos/<int:id>/": 10, "ms GET /photos/<int:id>/": 3}]
+
+
+def test_one_event_for_each_interval(reporter: Reporter, emitted: Emitted) -> None:
+    began = time.monotonic() + 1000  # so that only the requests' own times end an interval
+    for seconds in (0, 59, 60, 61, 200):
+        reporter.put(served(began + seconds))
+    assert reporter.flush(DEADLINE)
+    assert [counts["requests GET /photos/<int:id>/"] for counts in emitted.counts] == [2, 2, 1]
+
+
+@override_settings(NOTIFICATIONS_METRICS_INTERVAL=0.05)
+def test_what_is_left_is_told_without_a_further_request(reporter: Reporter, emitted: Emitted) -> None:
+    reporter.put(served())
+    end = time.monotonic() + DEADLINE
+    while not emitted.counts:
+        assert time.monotonic() < end, "nothing was told"
+        time.sleep(0.002)
+    assert len(emitted.counts) == 1
+
+
+def test_nothing_is_told_of_nothing(reporter: Reporter, emitted: Emitted) -> None:
+    reporter.put(served())
+    assert reporter.flush(DEADLINE)
+    assert reporter.flush(DEADLINE)
+    assert len(emitted.counts) == 1
+
+
+def test_exit_tells_what_is_left(reporter: Reporter, emitted: Emitted) -> None:
+    reporter.put(served())
+    assert reporter.close(DEADLINE)
+    assert len(emitted.counts) == 1
+
+
+def test_routes_are_bounded(reporter: Reporter, emitted: Emitted) -> None:
+    for number in range(600):
+        reporter.put(served(route=f"{number}/"))
+    assert reporter.flush(DEADLINE)
+    assert emitted.counts[0]["requests other"] == 100
+
+
+def test_a_forked_child_tells_nothing_of_its_parent(reporter: Reporter, emitted: Emitted) -> None:
+    far = time.monotonic() + 1000
+    reporter.put(served(far))
+    end = time.monotonic() + DEADLINE
+    while not reporter._totals:
+        assert time.monotonic() < end
+    child = os.fork()
+    if not child:
+        reporter.put(served(far, method="POST"))
+        told = reporter.flush(DEADLINE) and [list(counts) for counts in emitted.counts]
+        os._exit(told != [["requests POST /photos/<int:id>/", "ms POST /photos/<int:id>/"]])
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert reporter.flush(DEADLINE)
+    assert [next(iter(counts)) for counts in emitted.counts] == ["requests GET /photos/<int:id>/"]
