@@ -1,0 +1,47 @@
+# On a fresh machine: Python 3.11 or newer with venv, make and git. Everything else comes with `make run`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+# A virtual environment that could not be finished must not pass for one that is.
+.DELETE_ON_ERROR:
+.PHONY: help run test test-all lint bench requirements clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
+
+run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST and PORT change it)
+	@exec $(BIN)/python -m proppy.local
+
+test: lint ## Lint, and every test that needs neither root nor services
+	$(BIN)/python -m pytest -n auto -m "not services"
+
+test-all: .venv/test.installed ## Every test, with coverage; installs the services that they need
+	@sh tests/install-services
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report term
+
+lint: .venv/test.installed ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/test.installed ## The benchmarks, as a table of ratios
+	@$(BIN)/python -m tests.benchmarks
+
+requirements: .venv/test.installed ## Compile requirements/*.in to hashed *.txt (ARGS=--upgrade for newer versions)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/compile $(ARGS)
+
+clean: ## Remove what make has made; .env and var (the data) stay
+	rm -rf .venv staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/%.installed: requirements/%.txt .venv/pyvenv.cfg
+	@echo "Installing $< into .venv (the first time this takes a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"proppy needs Python 3.11 or newer, and $(PYTHON) is not. Name one that is: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Making the virtual environment .venv with $(PYTHON) ..."
+	@$(PYTHON) -m venv .venv

@@ -1,0 +1,65 @@
+"""Headless Chromium: the system's package, driven by playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize, sync_playwright
+
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+# Without them Chromium calls home at every start, and floods a closed network with refused connections.
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("no Chromium here: apt-get install chromium (tests/install-services)")
+    # Playwright keeps an event loop running in this thread; Django would refuse the database to later tests.
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to start as root.
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS, chromium_sandbox=os.getuid() != 0)
+        yield running
+        running.close()
+    patch.undo()
+
+
+@pytest.fixture
+def viewport() -> ViewportSize:
+    """The size of the page; `@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])` changes it."""
+    return DESKTOP
+
+
+@pytest.fixture
+def page(browser: Browser, viewport: ViewportSize) -> Iterator[Page]:
+    """An empty page without cookies. An uncaught script error or a blocked resource (CSP) fails the test."""
+    problems: list[str] = []
+    context = browser.new_context(viewport=viewport)
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: problems.append(_script_error(error)))
+    opened.on("console", lambda message: problems.extend(_policy_violation(message)))
+    yield opened
+    context.close()
+    assert problems == [], problems
+
+
+def _script_error(error: Error) -> str:
+    return f"{error.name}: {error.message}"
+
+
+def _policy_violation(message: ConsoleMessage) -> list[str]:
+    is_violation = message.type == "error" and "Content Security Policy" in message.text
+    return [message.text] if is_violation else []

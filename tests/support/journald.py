@@ -1,0 +1,120 @@
+"""A real journald: `systemd-journald NAMESPACE` needs root, but no systemd as PID 1."""
+
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.wait import wait_for
+
+_PROGRAM = "/lib/systemd/systemd-journald"
+_FOLDERS = (Path("/var/log/journal"), Path("/run/log/journal"))
+
+
+class JournaldNamespace:
+    """An instance of journald with a namespace of its own; `with JournaldNamespace() as journald:`.
+
+    It exits by itself after some 30 s of silence; `start()` starts it again, with the entries it had.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or f"proppy-test-{uuid.uuid4().hex[:12]}"
+        self.url = f"journald://{self.name}"
+        self.socket_path = Path(f"/run/systemd/journal.{self.name}/socket")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "JournaldNamespace":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.socket_path.parent, ignore_errors=True)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where its entries are, if it has written any."""
+        return [path for folder in _FOLDERS for path in folder.glob(f"*.{self.name}")]
+
+    @property
+    def files(self) -> list[Path]:
+        """Active and archived journal files."""
+        return [path for folder in self.folders for path in folder.glob("*.journal")]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it unless it runs. It takes entries when this returns."""
+        if self.alive:
+            return
+        self.socket_path.unlink(missing_ok=True)  # a killed one leaves it behind
+        self._process = subprocess.Popen(
+            [_PROGRAM, self.name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(self.socket_path.is_socket, message=f"{self.socket_path}")
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for its end."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for its end."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """SIGTERM, then start it again."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: entries wait in the socket until it is full."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def rotate(self) -> None:
+        """Archive the active file and begin a new one."""
+        self.journalctl("--rotate")
+
+    def vacuum(self) -> None:
+        """Rotate, then remove the archived files."""
+        self.rotate()
+        self.journalctl("--vacuum-files=1")
+
+    def journalctl(self, *arguments: str) -> str:
+        """What journalctl prints for this namespace."""
+        command = ["journalctl", f"--namespace={self.name}", "--no-pager", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "journald was not started"
+        self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(number)
+        self._process.wait(30)
+        self._process = None
+
+
+@pytest.fixture
+def journald() -> Iterator[JournaldNamespace]:
+    """A running journald namespace for one test; it goes away with its entries. Mark the test `services`."""
+    if os.getuid() or not Path(_PROGRAM).exists():
+        pytest.skip(f"needs root and {_PROGRAM}")
+    with JournaldNamespace() as namespace:
+        yield namespace

@@ -1,0 +1,124 @@
+"""The project's real processes, with an environment made from nothing: no developer's settings leak in."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.support.child import BASE_DIR, BIN, Process, bare_env
+from tests.support.ports import free_port
+from tests.support.visitor import Visitor
+
+__all__ = ["Name", "Process", "Site", "site"]
+
+Name = Literal["web", "follow_journal", "process_raw"]
+
+
+class Site:
+    """The web server and the workers; `env` may be changed until they are started.
+
+    `env` is complete: SQLite, the file journal and media in `folder`; the console for Slack and mail.
+    Add the `env` of FakeSlack, MailServer and S3Server: `site.env |= slack.env | mail_server.env`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = _settings(folder)
+        self._processes: dict[Name, Process] = {}
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py ARGUMENTS` to its end; what it printed. AssertionError with that if it fails."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, env=self.env, cwd=BASE_DIR, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def migrate(self) -> None:
+        """Make the database's tables."""
+        self.manage("migrate", "--verbosity", "0")
+
+    def start(self, name: Name, *arguments: str) -> Process:
+        """Start one of the processes with more arguments; "web" accepts connections when this returns."""
+        assert name not in self._processes or not self._processes[name].alive, f"{name} runs already"
+        command = [*self._command(name), *arguments]
+        process = self._processes[name] = Process(command, env=self.env, log=self.folder / f"{name}.log")
+        if name == "web":
+            process.wait_until_listening(self.port)
+        return process
+
+    def kill(self, name: Name) -> None:
+        """SIGKILL for the process and its children."""
+        self._processes[name].kill()
+
+    def terminate(self, name: Name) -> int:
+        """SIGTERM as systemd sends it; the exit code."""
+        return self._processes[name].terminate()
+
+    def log(self, name: Name) -> str:
+        """What the process has printed in all its lives; "" if it never ran."""
+        process = self._processes.get(name)
+        return process.log if process else ""
+
+    def browse(self) -> Visitor:
+        """A new visitor, without cookies."""
+        return Visitor(self.url)
+
+    def stop(self) -> None:
+        """Kill what runs and print all logs, which pytest shows where a test failed."""
+        for name, process in self._processes.items():
+            process.kill()
+            print(f"--- {name} ({process.log_path})\n{process.log}")
+
+    def _command(self, name: Name) -> list[str]:
+        if name != "web":
+            return [sys.executable, "manage.py", name]
+        options = {
+            "interface": "wsgi",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "workers": 1,
+            "blocking-threads": 1,
+        }
+        flags = [f"--{option}={value}" for option, value in options.items()]
+        return [str(BIN / "granian"), *flags, "proppy.wsgi:application"]
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """Each variable that proppy/settings.py reads: one left out would come from a developer's .env."""
+    state = folder / "state"
+    return bare_env(folder) | {
+        "DJANGO_SETTINGS_MODULE": "proppy.settings",
+        "SECRET_KEY": "only-for-tests-" + "y" * 40,
+        "LOCAL_ADMIN_PASSWORD": "",
+        "DEBUG": "true",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "TRUSTED_PROXIES": "",
+        "STATE_DIR": str(state),
+        "DATABASE_URL": f"sqlite:///{state}/proppy.sqlite3",
+        "SQLITE_SYNCHRONOUS": "NORMAL",
+        "JOURNAL_URL": f"file://{state}/journal",
+        "TEXT_JOURNAL_URL": "",
+        "SLACK_TOKEN": "",
+        "SLACK_CHANNEL": "#proppy",
+        "SLACK_USERNAME": "proppybot",
+        "SLACK_ICON": ":robot_face:",
+        "SLACK_API_URL": "",
+        "EMAIL_URL": "consolemail://",
+        "DEFAULT_FROM_EMAIL": "proppy <proppy@localhost>",
+        "S3_BUCKET": "",
+        "S3_ENDPOINT_URL": "",
+        "RAW_MAX_BODY_BYTES": str(10 * 1024 * 1024),
+    }
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    (tmp_path / "state").mkdir(mode=0o700)
+    running = Site(tmp_path)
+    yield running
+    running.stop()

@@ -1,0 +1,99 @@
+"""The HTTP half of FakeSlack: reads requests and writes answers, the broken ones included."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """429, with Retry-After in seconds."""
+
+    retry_after: int = 1
+
+
+#: A status (500, 503 …), what Slack says as JSON ({"ok": False, "error": "channel_not_found"}), or a word:
+#: "timeout" holds the connection until `release()`, "reset" breaks it before the message is taken, "lost"
+#: after it was taken, "html" is the page of some proxy, with status 200.
+Answer = int | dict[str, Any] | RateLimited | Literal["timeout", "reset", "lost", "html"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as it came: header names in lower case; `at` is time.monotonic()."""
+
+    path: str
+    headers: dict[str, str]
+    fields: dict[str, Any]
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How to answer one request: after `latency` seconds; `released` ends all waiting."""
+
+    answer: Answer
+    latency: float
+    released: threading.Event
+
+
+class Server(ThreadingHTTPServer):
+    """Asks `decide` about each request, on a thread of its own for each connection."""
+
+    # Not daemons: server_close() waits for them, so that no test leaves a thread behind.
+    daemon_threads = False
+
+    def __init__(self, decide: Callable[[Request], Reply]) -> None:
+        self.decide = decide
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    timeout = 10
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        is_json = headers.get("content-type", "").startswith("application/json")
+        fields = json.loads(body) if is_json else dict(parse_qsl(body.decode(), keep_blank_values=True))
+        reply = self.server.decide(Request(self.path, headers, fields))
+        reply.released.wait(reply.latency)
+        # The client may have given up in the meantime.
+        with suppress(ConnectionError):
+            self._reply(reply)
+
+    def _reply(self, reply: Reply) -> None:
+        match reply.answer:
+            case "timeout":
+                reply.released.wait()
+            case "reset" | "lost":
+                # Linger 0: close() sends RST instead of FIN.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            case "html":
+                self._send(200, b"<!doctype html><title>Sign in to the network</title>", "text/html")
+            case dict() as answer:
+                self._send(200, json.dumps(answer).encode())
+            case RateLimited(seconds):
+                self._send(429, b'{"ok": false, "error": "ratelimited"}', **{"Retry-After": str(seconds)})
+            case int() as status:
+                self._send(status, b"")
+
+    def _send(self, status: int, body: bytes, content_type: str = "application/json", **headers: str) -> None:
+        self.send_response(status)
+        headers |= {"Content-Type": content_type, "Content-Length": str(len(body))}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: FakeSlack.requests has it all."""

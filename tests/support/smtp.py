@@ -1,0 +1,68 @@
+"""A real SMTP server that keeps what it is sent."""
+
+import socket
+from asyncio import AbstractServer
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any, cast
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+class MailServer:
+    """SMTP on 127.0.0.1; `with MailServer() as mail:`. `messages` has what was accepted, parsed."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self._refusals: deque[int] = deque()
+        self._controller = _Controller(self)
+
+    def __enter__(self) -> "MailServer":
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+    @property
+    def url(self) -> str:
+        """As django-environ's EMAIL_URL."""
+        return f"smtp://127.0.0.1:{self._controller.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The site's environment variables."""
+        return {"EMAIL_URL": self.url}
+
+    def refuse_next(self, code: int = 451) -> None:
+        """Answer the next message with this SMTP code: 4xx asks for another try, 5xx is final (RFC 5321)."""
+        self._refusals.append(code)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """aiosmtpd's hook: the SMTP answer to one message."""
+        if self._refusals:
+            return f"{self._refusals.popleft()} refused by the test"
+        content = cast(bytes, envelope.content)
+        self.messages.append(message_from_bytes(content, policy=policy.default))
+        return "250 OK"
+
+
+class _Controller(Controller):
+    """Listens on a socket that is bound beforehand: aiosmtpd cannot say which port it got for port 0."""
+
+    def __init__(self, handler: MailServer) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        super().__init__(handler, hostname="127.0.0.1", port=self._socket.getsockname()[1])
+
+    def _create_server(self) -> Coroutine[Any, Any, AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._socket)
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
