@@ -82,6 +82,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="proppy <proppy@local
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 MEDIA_ROOT = STATE_DIR / "media"
+FILE_UPLOAD_HANDLERS = ["proppy.uploads.BoundedMemoryUpload"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 STORAGES: dict[str, dict[str, Any]] = {
@@ -114,7 +115,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 X_FRAME_OPTIONS = "DENY"
-_s3_origin = "{0.scheme}://{0.netloc}".format(urlsplit(S3_ENDPOINT_URL)) if S3_ENDPOINT_URL else "https://*.amazonaws.com"
+_s3_origin = (
+    "{0.scheme}://{0.netloc}".format(urlsplit(S3_ENDPOINT_URL)) if S3_ENDPOINT_URL else "https://*.amazonaws.com"
+)
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -152,6 +155,7 @@ NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {
     "contact": {"http": True, "redirect": "/"},
     "demo": {"http": DEBUG},
     "welcome": {},
+    "sign-in": {},
     "photo": {},
 }
 NOTIFICATIONS_CHANNELS: dict[str, dict[str, Any]] = {

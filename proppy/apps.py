@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ProppyConfig(AppConfig):
+    name = "proppy"
+    verbose_name = "proppy"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,86 @@
+"""The three forms. The contact form is filled in the browser and read by a worker, by the same rules."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+
+from notifications.conf import conf
+
+TAKEN: Final = "There is an account with this address already. Sign in instead, or use another address."
+NAME: Final = forms.TextInput({"autocomplete": "name"})
+EMAIL: Final = forms.EmailInput({"autocomplete": "email"})
+
+
+class CardForm(forms.Form):
+    """One of several forms on a page: its fields' ids begin with `card`."""
+
+    card = ""
+
+    def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None) -> None:
+        super().__init__(data, files, auto_id=f"{self.card}-%s", label_suffix="")
+
+
+class SignUpForm(CardForm):
+    """A name and an address. No password: hashing one takes longer than all the rest, and a link by mail is safer."""
+
+    card = "sign-up"
+
+    name = forms.CharField(label="Your name", max_length=100, widget=NAME)
+    email = forms.EmailField(max_length=150, widget=EMAIL)
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"].lower()
+        if User.objects.filter(username=email).exists():
+            raise ValidationError(TAKEN)
+        return email
+
+    def user(self) -> User:
+        """The new user, not saved."""
+        email = self.cleaned_data["email"]
+        user = User(username=email, email=email, first_name=self.cleaned_data["name"])
+        user.set_unusable_password()
+        return user
+
+
+class SignInForm(CardForm):
+    """Where to send the link that signs in."""
+
+    card = "sign-in"
+
+    email = forms.EmailField(max_length=150, widget=EMAIL)
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+
+class PhotoForm(CardForm):
+    """Takes any bytes up to the limit: whether they are a photo is for the worker to find out."""
+
+    card = "photo"
+
+    photo = forms.FileField(
+        help_text="JPEG, PNG, WebP or GIF.",
+        widget=forms.FileInput({"accept": "image/jpeg,image/png,image/webp,image/gif"}),
+    )
+
+    def clean_photo(self) -> "UploadedFile[bytes]":
+        photo: UploadedFile[bytes] = self.cleaned_data["photo"]
+        limit = conf.sources["photo"].body_limit
+        if (photo.size or 0) > limit:
+            raise ValidationError(f"This file is too large. Choose one of at most {filesizeformat(limit)}.")
+        return photo
+
+
+class ContactForm(CardForm):
+    """Posted raw to /in/contact/: the browser checks what it can, the worker has the last word."""
+
+    card = "contact"
+
+    name = forms.CharField(label="Your name", max_length=100, widget=NAME)
+    email = forms.EmailField(max_length=254, widget=EMAIL)
+    text = forms.CharField(label="Your message", max_length=5000, widget=forms.Textarea({"rows": 4}))

@@ -1,0 +1,138 @@
+"""What happens after the answer. Only the workers load this."""
+
+from smtplib import SMTPRecipientsRefused
+from urllib.parse import urljoin
+
+import orjson
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from notifications import GiveUp, emit, on_payload
+from notifications.models import RawPayload
+from proppy import steps  # noqa: F401  writes down what happens
+from proppy.contact import parse_contact
+from proppy.forms import ContactForm
+from proppy.images import Image, RefusedError, verify
+from proppy.models import ContactMessage, Photo
+from proppy.sign_in import token_for
+
+
+@on_payload("welcome", atomic=False)
+def send_welcome_mail(payload: RawPayload) -> None:
+    """A worker that dies between sending and noting it sends again, under the same Message-ID."""
+    user = User.objects.filter(pk=orjson.loads(payload.body)["user_id"]).first()
+    if user is not None:
+        _send(
+            EmailMessage(
+                subject="Welcome to proppy",
+                body=render_to_string("proppy/welcome.txt", {"user": user}),
+                to=[user.email],
+                headers={"Message-ID": f"<{payload.receipt}@proppy>"},
+            )
+        )
+
+
+@on_payload("sign-in", atomic=False)
+def send_sign_in_link(payload: RawPayload) -> None:
+    """To an address without an account goes nothing, and the page says nothing of it."""
+    wish = orjson.loads(payload.body)
+    user = User.objects.filter(username=wish["email"], is_active=True, is_staff=False).first()
+    if user is None:
+        return
+    link = urljoin(wish["site"], reverse("sign-in-link", args=[token_for(user)]))
+    body = render_to_string("proppy/sign_in.txt", {"user": user, "link": link})
+    _send(EmailMessage(subject="Your link to sign in", body=body, to=[user.email]))
+
+
+def _send(mail: EmailMessage) -> None:
+    try:
+        mail.send()
+    except SMTPRecipientsRefused as refused:
+        code, message = refused.recipients[mail.to[0]]
+        if code < 500:
+            raise
+        raise GiveUp(f"The mail server refuses {mail.to[0]} for good: {code} {message!r}") from refused
+
+
+@on_payload("photo", atomic=False)
+def show_photo(payload: RawPayload) -> None:
+    """Verify, move to the storage, then show. Repeated, it writes the same bytes under the same name."""
+    trace = _trace(payload)
+    try:
+        image = verify(bytes(payload.body))
+    except RefusedError as refused:
+        with payload.done():
+            _refuse(payload, str(refused), trace)
+        return
+    name = _store(payload, image)
+    with payload.done():
+        _show(payload, image, name, trace)
+
+
+def _store(payload: RawPayload, image: Image) -> str:
+    """The original bytes, under a name that the receipt gives."""
+    name = f"photos/{payload.receipt}.{image.extension}"
+    content = ContentFile(bytes(payload.body))
+    content.content_type = image.content_type  # type: ignore[attr-defined]  # S3Storage stores it with the file
+    default_storage.delete(name)  # else a folder gives the file of a repeated attempt another name
+    return default_storage.save(name, content)
+
+
+def _show(payload: RawPayload, image: Image, name: str, trace: str) -> None:
+    photo = _photo(payload)
+    if photo is not None:
+        photo.state, photo.reason, photo.file.name = Photo.State.SHOWN, "", name
+        photo.content_type, photo.width, photo.height = image.content_type, image.width, image.height
+        photo.save()
+        size = f"{image.width} x {image.height}"
+        emit("SLACK", f"{photo.owner.first_name} uploaded a photo ({size})", trace=trace)
+
+
+def _refuse(payload: RawPayload, reason: str, trace: str) -> None:
+    photo = _photo(payload)
+    if photo is not None:
+        photo.state, photo.reason = Photo.State.REFUSED, reason
+        photo.save()
+        emit("SLACK", f"A photo by {photo.owner.first_name} was refused: {reason}", trace=trace)
+
+
+def _photo(payload: RawPayload) -> Photo | None:
+    """None when its owner has left."""
+    return Photo.objects.select_related("owner").filter(receipt=payload.receipt).first()
+
+
+@on_payload("contact")
+def read_contact(payload: RawPayload) -> None:
+    """Parse the raw form and give the verdict that the page shows."""
+    trace = _trace(payload)
+    sent = parse_contact(bytes(payload.body), payload.content_type)
+    form = ContactForm(sent)
+    if form.is_valid():
+        name, text = form.cleaned_data["name"], form.cleaned_data["text"]
+        emit("SLACK", f"Contact from {name}: {text[:200]}", trace=trace)
+        emit("REPORT", "contact form", trace=trace)
+    else:
+        emit("SLACK", f"A contact form was wrong in: {', '.join(form.errors)}", trace=trace)
+        emit("REPORT", "contact form with mistakes", trace=trace)
+    verdict = {"trace": trace, "errors": {field: list(errors) for field, errors in form.errors.items()}}
+    values = {field: form.cleaned_data.get(field, _storable(sent.get(field, ""))) for field in form.fields}
+    ContactMessage.objects.update_or_create(receipt=payload.receipt, defaults=verdict | values)
+
+
+@on_payload("demo")
+def count_demo(payload: RawPayload) -> None:
+    """Bytes from anywhere, only counted: for load tests and first steps."""
+    emit("REPORT", "demo")
+
+
+def _trace(payload: RawPayload) -> str:
+    """The id of the request that it came with; "" for one that did not come through the site."""
+    return payload.headers.get("x-request-id", "")[:32]
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\ufffd")[:5000]

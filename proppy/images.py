@@ -1,0 +1,58 @@
+"""Is it a photo? Decides with Pillow, in a worker, never in a request."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+#: By Pillow's name of the format: extension and content type. SVG is none of them: it can hold scripts.
+FORMATS: Final = {
+    "JPEG": ("jpg", "image/jpeg"),
+    "PNG": ("png", "image/png"),
+    "WEBP": ("webp", "image/webp"),
+    "GIF": ("gif", "image/gif"),
+}
+#: What Pillow calls a JPEG with a preview appended, as phones take them. Found by its JPEG plugin.
+PREVIEWED: Final = {"MPO": FORMATS["JPEG"]}
+MOST_PIXELS: Final = 40_000_000
+#: What Pillow's decoders raise over damaged files.
+DAMAGED: Final = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
+BOMB: Final = (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning)
+
+
+class RefusedError(Exception):
+    """These bytes are no photo that we show; the text says why, in words for who sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A verified image; sizes in pixels."""
+
+    extension: str
+    content_type: str
+    width: int
+    height: int
+
+
+def verify(body: bytes) -> Image:
+    """Decode the whole image (the first frame of an animation). Raises RefusedError."""
+    try:
+        with PillowImage.open(BytesIO(body), formats=list(FORMATS)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise RefusedError(_too_large(f"{image.width} x {image.height} pixels"))
+            image.load()
+            return Image(*(FORMATS | PREVIEWED)[image.format or ""], image.width, image.height)
+    except BOMB as bomb:
+        raise RefusedError(_too_large("hundreds of millions of pixels")) from bomb
+    except UnidentifiedImageError as unknown:
+        raise RefusedError("This is no JPEG, PNG, WebP or GIF image. Choose another file.") from unknown
+    except DAMAGED as damage:
+        raise RefusedError("The image is damaged or incomplete. Save it again, then send it again.") from damage
+
+
+def _too_large(size: str) -> str:
+    return f"The image has {size}. Make it smaller: at most {MOST_PIXELS // 1_000_000} million pixels."

@@ -1,0 +1,78 @@
+"""Writes down what was done for each request. Loaded by handlers.py, in workers only."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.dispatch import receiver
+from django.utils import timezone
+
+from notifications import on_event
+from notifications.events import Event
+from notifications.models import RawPayload
+from notifications.signals import event_delivered, payload_failed, payload_handled
+from proppy.models import Photo, Step
+
+#: The sources whose handling belongs to a request of a visitor.
+DONE: Final = {
+    "welcome": "Welcome mail sent",
+    "photo": "Photo verified and moved to the storage",
+    "contact": "Form parsed and checked",
+}
+#: How the text of an event reads on the page, by channel.
+TOLD: Final = {"SLACK": "Slack told: {}", "REPORT": "Counted: one more {}"}
+UNFINISHED: Final = "Something went wrong on our side. Your photo is kept, and we will look at it."
+
+
+@on_event("TRACE")
+def record_request(event: Event) -> None:
+    """What the request itself cost; told by the middleware."""
+    milliseconds = _number(event.data.get("ms"))
+    _record(event.data.get("trace"), "web", "answer", event.text, event.time, milliseconds)
+    Step.objects.forget_old()
+
+
+@receiver(payload_handled, dispatch_uid="proppy.steps")
+def record_handled(*, payload: RawPayload, milliseconds: float, **_: Any) -> None:
+    if payload.source in DONE:
+        refused = Photo.objects.filter(receipt=payload.receipt, state=Photo.State.REFUSED)
+        is_refused = payload.source == "photo" and refused.exists()
+        what = "Photo refused" if is_refused else DONE[payload.source]
+        _record_attempt(payload, "done", what, milliseconds)
+
+
+@receiver(payload_failed, dispatch_uid="proppy.steps")
+def record_failed(*, payload: RawPayload, final: bool, **_: Any) -> None:
+    """Visitors see that it failed, the admin sees why."""
+    if payload.source in DONE:
+        then = "given up, the team can see it" if final else "it is tried again"
+        _record_attempt(payload, "failed", f"Attempt {payload.attempts} failed: {then}", 0.0)
+    if final and payload.source == "photo":
+        waiting = Photo.objects.filter(receipt=payload.receipt, state=Photo.State.WAITING)
+        waiting.update(state=Photo.State.REFUSED, reason=UNFINISHED)
+
+
+def _record_attempt(payload: RawPayload, outcome: str, what: str, milliseconds: float) -> None:
+    trace = payload.headers.get("x-request-id")
+    ref = f"{payload.receipt} {outcome} {payload.attempts}"
+    _record(trace, "process_raw", ref, what, timezone.now(), milliseconds, ok=outcome == "done")
+
+
+@receiver(event_delivered, dispatch_uid="proppy.steps")
+def record_delivered(*, channel: str, event: Event, milliseconds: float, **_: Any) -> None:
+    if event.name != "TRACE":
+        what = TOLD.get(channel, "{}").format(event.text)
+        _record(event.data.get("trace"), channel, event.id, what, timezone.now(), milliseconds)
+
+
+def _record(
+    trace: object, actor: str, ref: str, what: str, ended: datetime, milliseconds: float, *, ok: bool = True
+) -> None:
+    if not isinstance(trace, str) or not trace or len(trace) > 32:
+        return
+    at = ended - timedelta(milliseconds=milliseconds)
+    what = what.replace("\0", "\ufffd").encode(errors="replace").decode()[:500]
+    Step.objects.record(Step(trace=trace, actor=actor, ref=ref, what=what, at=at, milliseconds=milliseconds, ok=ok))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,153 @@
+"""Thin: verify, store, emit, respond. What happens later is in handlers.py, which no view imports."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.forms import Form
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
+
+from notifications import emit, keep
+from proppy.forms import TAKEN, PhotoForm, SignInForm, SignUpForm
+from proppy.middleware import trace_of
+from proppy.models import Photo
+from proppy.page import live_parts
+from proppy.sign_in import user_of
+from proppy.visits import own_visits
+
+
+@never_cache
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return _page(request)
+
+
+@never_cache
+@require_GET
+def activity(request: HttpRequest) -> HttpResponse:
+    """The parts of the page that change by themselves."""
+    return render(request, "proppy/activity.html", _live(request))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect("home")
+    if request.method != "POST":
+        return _page(request)
+    form = SignUpForm(request.POST)
+    if form.is_valid() and _created(request, form):
+        return redirect("home")
+    return _page(request, sign_up=form)
+
+
+def _created(request: HttpRequest, form: SignUpForm) -> bool:
+    user = form.user()
+    try:
+        with transaction.atomic():
+            user.save()
+            _follow_up(request, user)
+            login(request, user)
+    except IntegrityError:
+        if not User.objects.filter(username=user.username).exists():
+            raise
+        form.add_error("email", TAKEN)  # somebody was faster between the check and the save
+        return False
+    return True
+
+
+def _follow_up(request: HttpRequest, user: User) -> None:
+    trace = trace_of(request)
+    task = orjson.dumps({"user_id": user.pk})
+    keep("welcome", task, content_type="application/json", headers={"x-request-id": trace})
+    emit("SLACK", f"{user.first_name} signed up", trace=trace)
+    emit("REPORT", "sign-up", trace=trace)
+
+
+@never_cache
+@require_http_methods(["POST"])
+def upload_photo(request: HttpRequest) -> HttpResponse:
+    if not isinstance(request.user, User):
+        messages.info(request, "Please sign up first, or sign in: then send your photo again.")
+        return redirect("sign-up")
+    form = PhotoForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _page(request, photo=form)
+    _keep_photo(request.user, form.cleaned_data["photo"].read(), trace_of(request))
+    return redirect("home")
+
+
+def _keep_photo(owner: User, body: bytes, trace: str) -> None:
+    with transaction.atomic():
+        receipt = keep("photo", body, headers={"x-request-id": trace})
+        Photo.objects.create(owner=owner, receipt=receipt)
+        emit("REPORT", "photo upload", trace=trace)
+
+
+@require_safe
+def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The owner's own photo, once a worker has found it to be one."""
+    if not isinstance(request.user, User):
+        raise Http404
+    shown = get_object_or_404(Photo, pk=pk, owner=request.user, state=Photo.State.SHOWN)
+    response: HttpResponseBase
+    if getattr(shown.file.storage, "querystring_auth", False):  # S3: its own servers hand it out
+        response = redirect(shown.file.url)
+        response["Cache-Control"] = "private, max-age=60"
+        return response
+    response = FileResponse(shown.file.open(), content_type=shown.content_type)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Keeps the wish for a link; whether there is such an account is for the worker to find out."""
+    form = SignInForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return render(request, "proppy/sign_in.html", {"form": form})
+    wish = {"email": form.cleaned_data["email"], "site": request.build_absolute_uri("/")}
+    keep("sign-in", orjson.dumps(wish), content_type="application/json", headers={"x-request-id": trace_of(request)})
+    messages.success(request, "If there is an account with this address, a link to sign in is on its way to it.")
+    return redirect("home")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Where the link leads. A button signs in: programs that look at mails only follow links."""
+    user = user_of(token)
+    if user is None:
+        messages.error(request, "This link was used already, or is too old. Ask for a new one.")
+        return redirect("sign-in")
+    if request.method != "POST":
+        return render(request, "proppy/sign_in_link.html", {"name": user.first_name})
+    login(request, user)
+    return redirect("home")
+
+
+def _page(request: HttpRequest, **bound: Form) -> HttpResponse:
+    """The one page, with the forms as they were sent where they were wrong."""
+    forms = {"sign_up": SignUpForm(), "photo": PhotoForm()} | bound
+    return render(request, "proppy/home.html", _live(request) | forms)
+
+
+def _live(request: HttpRequest) -> dict[str, Any]:
+    return live_parts(own_visits(request), request.user, _receipt(request))
+
+
+def _receipt(request: HttpRequest) -> UUID | None:
+    try:
+        return UUID(request.GET.get("receipt", ""))
+    except ValueError:
+        return None
