@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
 from notifications import sqlite
@@ -119,7 +119,7 @@ def check_proxies(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.database)
+@register()
 def check_connections(**_: Any) -> list[CheckMessage]:
     """How the database is opened: a connection for each request costs more than the request."""
     default = settings.DATABASES.get("default", {})

@@ -1,8 +1,7 @@
-"""The engine's pages: intake for other people's posts, health for balancers and monitors."""
+"""Intake of what others post. The order is fixed: verify, store, answer."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.http.response import HttpResponseRedirectBase
-from django.views.decorators.http import require_safe
 
 from notifications.conf import conf
 from notifications.errors import UnknownSource
@@ -28,9 +27,3 @@ def intake(request: HttpRequest, source: str) -> HttpResponseBase:
     if rules.redirect and "text/html" in request.META.get("HTTP_ACCEPT", ""):
         return SeeOther(f"{rules.redirect}?receipt={receipt}")
     return HttpResponse(b'{"id": "%s"}' % str(receipt).encode(), status=202, content_type="application/json")
-
-
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Whether the process answers; touches nothing else."""
-    return HttpResponse(b"ok\n", content_type="text/plain")

@@ -1,4 +1,4 @@
-"""The WSGI application that the web server loads."""
+"""The WSGI application, for every web server."""
 
 import os
 
@@ -7,3 +7,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proppy.settings")
 
 application = get_wsgi_application()
+
+from notifications.events import process_outbox  # noqa: E402  settings come first
+
+process_outbox()  # JOURNAL_URL=auto looks for a journald, which may take a second: not in the first request

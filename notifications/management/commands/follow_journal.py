@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 
 from notifications import handlers, worker
 from notifications.channels import channel_names
@@ -33,3 +34,5 @@ class Command(BaseCommand):
             worker.run(list(follower_makers(channel, since=start, dry_run=dry_run, drain=drain)))
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
+        except Error as error:
+            raise CommandError(f"The database is away, and with it the positions: {error}") from error

@@ -1,0 +1,100 @@
+"""For balancers and monitors: does this process answer, can it store, how are the lanes doing."""
+
+import ipaddress
+import os
+from collections.abc import Callable
+from functools import wraps
+from hmac import compare_digest
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.views.decorators.http import require_safe
+
+from notifications import store
+from notifications.conf import conf
+from notifications.raw_body import client_address
+from notifications.spool import spool
+from notifications.status import Status, status
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def private(view: View) -> View:
+    """Answers this machine, or who has NOTIFICATIONS_STATUS_TOKEN as a bearer; a 404 to everybody else."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        if _is_local(request) or _has_token(request):
+            return view(request)
+        return HttpResponseNotFound(b"not found\n", content_type="text/plain")
+
+    return wrapped
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Says ok, and touches nothing else."""
+    return HttpResponse(b"ok\n", content_type="text/plain")
+
+
+@private
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Whether this process can store what is posted: in the database, or in the spool."""
+    places = {"database": _database_works(), "spool": _spool_works()}
+    lines = "".join(f"{name} {'ok' if works else 'away'}\n" for name, works in places.items())
+    return HttpResponse(lines, status=200 if any(places.values()) else 503, content_type="text/plain")
+
+
+@private
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The status in Prometheus' text format."""
+    try:
+        text = _exposition(status())
+    except Error:
+        text = "proppy_database_up 0\n"
+    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _exposition(now: Status) -> str:
+    lines = ["proppy_database_up 1", f"proppy_spool_files {now.spooled}", f"proppy_losses {now.losses}"]
+    lines += [f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items()]
+    lines += [f"proppy_failed_deliveries {now.failed_deliveries}"]
+    lines += [f"proppy_spool_oldest_seconds {now.spooled_for or 0:.3f}"]
+    lines += [f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"]
+    for channel in now.channels:
+        labels = f'channel="{channel.channel}",journal="{channel.journal}",machine="{channel.machine}"'
+        lines.append(f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_local(request: HttpRequest) -> bool:
+    if "HTTP_X_FORWARDED_FOR" in request.META and not conf.trusted_proxies:
+        return False  # a proxy on this machine speaks for somebody else
+    try:
+        return ipaddress.ip_address(client_address(request.META)).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_token(request: HttpRequest) -> bool:
+    given: str = request.META.get("HTTP_AUTHORIZATION", "")
+    wanted = f"Bearer {conf.status_token}"
+    return bool(conf.status_token) and compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+
+
+def _database_works() -> bool:
+    try:
+        with store.connection().cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return False
+    return True
+
+
+def _spool_works() -> bool:
+    folder = spool().folder
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)

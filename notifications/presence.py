@@ -1,0 +1,68 @@
+"""Tells at once which workers of this machine died: each holds a lock on a file, which the kernel lets go with it.
+
+What a dead worker had claimed need not wait for its lease. Workers of other machines are judged by their leases alone.
+"""
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from notifications.conf import conf
+
+
+def _folder() -> Path:
+    return conf.state_dir / "workers"
+
+
+class Presence:
+    """A living worker. Its `token` stands for all that it claims."""
+
+    def __init__(self) -> None:
+        self.token = uuid.uuid4()
+        _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = _folder() / self.token.hex
+        unlocked = self._path.with_suffix(".new")  # nobody may find it before it is locked
+        self._descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        unlocked.rename(self._path)
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+@contextmanager
+def departed() -> Iterator[list[uuid.UUID]]:
+    """Tokens of workers of this machine that died. They are forgotten once the block has ended without an error."""
+    locked = {path: descriptor for path in _paths() if (descriptor := _lock(path)) is not None}
+    try:
+        yield [uuid.UUID(path.name) for path in locked]
+        for path in locked:
+            path.unlink(missing_ok=True)
+    finally:
+        for descriptor in locked.values():
+            os.close(descriptor)
+
+
+def _paths() -> list[Path]:
+    try:
+        return [path for path in _folder().iterdir() if not path.suffix]
+    except FileNotFoundError:
+        return []
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that holds the file's lock, or None where its worker lives, or has just gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

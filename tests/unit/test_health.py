@@ -1,0 +1,57 @@
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import OperationalError
+from django.test import Client, override_settings
+
+from notifications import keep
+from notifications.models import Position
+
+pytestmark = pytest.mark.django_db
+
+
+def test_healthz_says_ok_to_everybody_and_asks_nobody(client: Client, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz", REMOTE_ADDR="203.0.113.9")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+def test_only_this_machine_or_who_has_the_token_is_told_more(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+    assert client.get(path, REMOTE_ADDR="::1").status_code == 200
+    assert client.get(path, REMOTE_ADDR="203.0.113.9").status_code == 404
+    assert client.get(path, REMOTE_ADDR="").status_code == 404
+    # A proxy on this machine that nobody has declared trusted speaks for somebody else.
+    assert client.get(path, headers={"x-forwarded-for": "203.0.113.9"}).status_code == 404
+    with override_settings(NOTIFICATIONS_TRUSTED_PROXIES=["127.0.0.1"]):
+        assert client.get(path, headers={"x-forwarded-for": "203.0.113.9"}).status_code == 404
+    bearer = {"authorization": "Bearer s3cret"}
+    assert client.get(path, headers=bearer, REMOTE_ADDR="203.0.113.9").status_code == 404
+    with override_settings(NOTIFICATIONS_STATUS_TOKEN="s3cret"):
+        assert client.get(path, headers=bearer, REMOTE_ADDR="203.0.113.9").status_code == 200
+        assert client.get(path, headers={"authorization": "Bearer \xff"}, REMOTE_ADDR="203.0.113.9").status_code == 404
+        assert client.get(path, REMOTE_ADDR="203.0.113.9").status_code == 404
+
+
+def test_ready_as_long_as_one_of_database_and_spool_stores(client: Client, tmp_path: Any) -> None:
+    assert client.get("/readyz").content == b"database ok\nspool ok\n"
+    with patch("notifications.health._database_works", return_value=False):
+        assert client.get("/readyz").status_code == 200
+        with patch("notifications.health._spool_works", return_value=False):
+            assert client.get("/readyz").status_code == 503
+
+
+def test_metrics_count_what_waits(client: Client) -> None:
+    keep("demo", b"x")
+    Position.objects.create(machine="m", journal="memory://", channel="SLACK")
+    text = client.get("/metrics").text
+    assert 'proppy_payloads{state="received"} 1\n' in text
+    assert "proppy_database_up 1\n" in text
+    assert 'proppy_channel_lag_seconds{channel="SLACK",journal="memory://",machine="m"} 0.000\n' in text
+
+
+def test_metrics_without_a_database(client: Client) -> None:
+    with patch("notifications.health.status", side_effect=OperationalError):
+        assert client.get("/metrics").text == "proppy_database_up 0\n"
