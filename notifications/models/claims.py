@@ -5,19 +5,24 @@
     retrying ──┘                       ├─ fail ───→ retrying, or dead
                                        └─ lease runs out ─→ retrying, or dead
 
+What no worker has, an operator may move: `process_again` makes it received, `give_up` dead.
 A claim has a token, and each change names it: no row changed means that somebody else has the payload by now.
 Plain SQL where it runs for every payload: building the same statement through the ORM costs more than executing it.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections, models, transaction
+from django.db.models import Case, Value, When
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from notifications.backoff import backoff
+from notifications.clean import clean
+from notifications.signals import payload_failed
 
 if TYPE_CHECKING:
     from notifications.models.payload import RawPayload
@@ -36,7 +41,7 @@ class State(models.TextChoices):
 
 
 class Claim(NamedTuple):
-    """What a worker has taken: a token that stands for it, and (id, size) of each payload in order of arrival."""
+    """What a worker has taken: its token, and (id, size) of each payload in order of arrival."""
 
     token: uuid.UUID
     payloads: list[tuple[int, int]]
@@ -53,24 +58,26 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
         self,
         state: State,
         *,
+        token: uuid.UUID,
         limit: int,
         lease: float,
         sources: Sequence[str] = (),
-        now: datetime | None = None,
     ) -> Claim:
-        """Take up to `limit` due payloads in `state` for `lease` seconds.
+        """Take up to `limit` due payloads in `state` for `lease` seconds, in the name of `token`.
 
         On PostgreSQL rows that another worker is just claiming are skipped (SKIP LOCKED); SQLite has one writer.
         """
-        now, token = now or timezone.now(), uuid.uuid4()
+        now = timezone.now()
         until = self._time(now + timedelta(seconds=lease))
         only = f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
         lock = "FOR UPDATE SKIP LOCKED" if self._connection.features.has_select_for_update_skip_locked else ""
         rows = self._execute(
-            f"UPDATE {TABLE} SET state = 'processing', lease_until = %s, next_attempt_at = %s, lease_token = %s"
-            f" WHERE id IN (SELECT id FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
-            f" ORDER BY next_attempt_at, id LIMIT %s {lock}) RETURNING id, size",
-            [until, until, self._uuid(token), state, self._time(now), *sources, limit],
+            # Materialized: PostgreSQL may run a bare subquery again for each row, and lock more than LIMIT says.
+            f"WITH due AS MATERIALIZED (SELECT id FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
+            f" ORDER BY next_attempt_at, id LIMIT %s {lock})"
+            f" UPDATE {TABLE} SET state = 'processing', lease_until = %s, next_attempt_at = %s, lease_token = %s"
+            " WHERE id IN (SELECT id FROM due) RETURNING id, size",
+            [state, self._time(now), *sources, limit, until, until, self._uuid(token)],
         ).fetchall()
         return Claim(token, sorted(rows))
 
@@ -80,16 +87,17 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
         total = 0
         for pk, size in claim.payloads:
             if chunk and total + size > max_bytes:
-                yield from self.filter(pk__in=chunk).order_by("pk")
+                yield from self._ours(claim, chunk)
                 chunk, total = [], 0
             chunk.append(pk)
             total += size
-        yield from self.filter(pk__in=chunk).order_by("pk")
+        yield from self._ours(claim, chunk)
 
-    def next_due(self) -> datetime | None:
+    def next_due(self, sources: Sequence[str] = ()) -> datetime | None:
         """When the next payload that waits is due, if any waits."""
+        waiting = self.filter(source__in=sources) if sources else self
         times = [
-            self.filter(state=state, next_attempt_at__isnull=False)
+            waiting.filter(state=state, next_attempt_at__isnull=False)
             .order_by("next_attempt_at")
             .values_list("next_attempt_at", flat=True)
             .first()
@@ -98,7 +106,7 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
         return min((time for time in times if time is not None), default=None)
 
     def renew(self, token: uuid.UUID, lease: float) -> bool:
-        """Prolong what is left of a claim. Gives False when nothing of it is ours any more."""
+        """Prolong what is left of a claim. Gives False when nothing of it is the worker's any more."""
         until = self._time(timezone.now() + timedelta(seconds=lease))
         return bool(
             self._execute(
@@ -120,7 +128,7 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
         self._change(
             payload,
             "state = %s, next_attempt_at = %s, error = %s",
-            [payload.state, self._time(retry_at) if retry_at else None, error.replace("\0", "\ufffd")],
+            [payload.state, self._time(retry_at) if retry_at else None, clean(error)],
         )
 
     def give_back(self, token: uuid.UUID) -> None:
@@ -133,20 +141,21 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
             [now, self._uuid(token)],
         )
 
-    def release_expired(self, max_attempts: dict[str, int], default_attempts: int) -> int:
-        """Take back payloads whose worker died or hangs. Gives how many.
+    def expired_tokens(self) -> list[uuid.UUID | None]:
+        """Tokens of claims whose lease has run out: their workers hang, or died on another machine."""
+        expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=timezone.now())
+        return list(expired.order_by().values_list("lease_token", flat=True).distinct())
+
+    def release(self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int]) -> int:
+        """Take back what a worker that died or hangs had claimed. Gives how many.
 
         A worker handles its claim in the order of ids and unmarks what it has handled, so the first that is left is
-        the one it died with: that one's attempt counts. All of them become `retrying`, which are claimed one by one.
+        the one it died with: that one's attempt counts, towards `max_attempts(source)`. All of them become
+        `retrying`, which are claimed one by one.
         """
-        expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=timezone.now())
-        tokens = list(expired.order_by().values_list("lease_token", flat=True).distinct())
-        return sum(self._release(token, max_attempts, default_attempts) for token in tokens)
-
-    def _release(self, token: uuid.UUID | None, max_attempts: dict[str, int], default_attempts: int) -> int:
         with transaction.atomic(using=self.db):
             now = timezone.now()
-            ours = self.filter(state=State.PROCESSING, next_attempt_at__lte=now, lease_token=token)
+            ours = self.filter(state=State.PROCESSING, next_attempt_at__isnull=False, lease_token=token)
             if self._connection.features.has_select_for_update_skip_locked:
                 ours = ours.select_for_update(skip_locked=True)
             rows = list(ours.order_by("pk").values_list("pk", "source", "attempts"))
@@ -154,7 +163,7 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
                 return 0
             first, source, attempts = rows[0]
             free: dict[str, Any] = {"lease_until": None, "lease_token": None}
-            dead = attempts + 1 >= max_attempts.get(source, default_attempts)
+            dead = attempts + 1 >= max_attempts(source)
             self.filter(pk=first).update(
                 state=State.DEAD if dead else State.RETRYING,
                 attempts=attempts + 1,
@@ -164,7 +173,36 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
             )
             others = [pk for pk, _, _ in rows[1:]]
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=now, **free)
-            return len(rows)
+        for payload in self.defer("body").filter(pk=first):
+            payload_failed.send_robust(sender=self.model, payload=payload, error=WORKER_DIED, final=dead)
+        return len(rows)
+
+    def process_again(self) -> int:
+        """Hand what is done, dead, quarantined or waits for its next try to the workers now, as if new. Gives how many.
+
+        The last error stays until an attempt succeeds. What a worker has is left alone.
+        """
+        states = [State.DONE, State.DEAD, State.QUARANTINED, State.RETRYING]
+        return self._not_claimed(states).update(
+            state=State.RECEIVED, attempts=0, next_attempt_at=timezone.now(), done_at=None
+        )
+
+    def give_up(self, by: str) -> int:
+        """Make what waits dead, with who did that below the last error. Gives how many.
+
+        What a worker has is left alone.
+        """
+        verdict, text = f"Given up by {clean(by)}", models.TextField()
+        below = Concat("error", Value(f"\n{verdict}", text))
+        return self._not_claimed([State.RECEIVED, State.QUARANTINED, State.RETRYING]).update(
+            state=State.DEAD,
+            next_attempt_at=None,
+            error=Case(When(error="", then=Value(verdict, text)), default=below),
+        )
+
+    def _not_claimed(self, states: list[State]) -> "RawPayloadQuerySet":
+        # A claim is a state: the database looks at it again when it has waited for the lock of a row.
+        return self.filter(state__in=states).order_by()
 
     def _change(self, payload: "RawPayload", assignments: str, values: list[Any]) -> None:
         nothing_due = "" if "next_attempt_at" in assignments else ", next_attempt_at = NULL"
@@ -175,6 +213,10 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
         ).rowcount
         if not changed:
             raise LeaseLost(f"{payload} was claimed by another worker after its lease had run out")
+
+    def _ours(self, claim: Claim, pks: list[int]) -> models.QuerySet["RawPayload"]:
+        """What of them nobody else has claimed since."""
+        return self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
 
     @property
     def _connection(self) -> Any:

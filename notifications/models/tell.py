@@ -39,7 +39,7 @@ class FailedDelivery(models.Model):
         indexes = [models.Index(fields=["channel", "-id"], name="failed_channel")]
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.reason}"
+        return f"{self.channel}: {self.reason.strip().rpartition(chr(10))[2][:200]}"
 
 
 class Loss(models.Model):
