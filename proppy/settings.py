@@ -5,11 +5,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv()
 env.read_env(BASE_DIR / ".env")
+
+
+def _number(name: str, *, default: int) -> int | str:
+    """What is no number stays as it is: `manage.py check` names it."""
+    value: str = env.str(name, default=str(default))
+    return int(value) if value.isascii() and value.isdigit() else value
+
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
@@ -17,7 +25,10 @@ LOCAL_ADMIN_PASSWORD = env.str("LOCAL_ADMIN_PASSWORD", default="")  # of `make r
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 STATE_DIR = BASE_DIR / env.str("STATE_DIR", default="var")
-STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # database, spool and file journal: nobody else's business
+try:  # database, spool and file journal: nobody else's business
+    STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(f"STATE_DIR cannot be made ({error}): name a folder that this user owns.") from error
 
 INSTALLED_APPS = [
     "proppy",
@@ -60,8 +71,11 @@ TEMPLATES = [
 ]
 
 # Database. One connection for each thread, kept open: opening one for each request costs more than the request.
-_sqlite_default = f"sqlite:///{STATE_DIR / 'proppy.sqlite3'}"
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL", default=_sqlite_default)}
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
+_database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{STATE_DIR / 'proppy.sqlite3'}"
+if urlsplit(_database_url).scheme not in DATABASE_SCHEMES:
+    raise ImproperlyConfigured("DATABASE_URL: write sqlite:////path/of/a/file or postgres://user:password@host/name.")
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(_database_url)}
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", default="FULL")
@@ -74,7 +88,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Mail: the console, unless EMAIL_URL says otherwise.
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+_email_url = env.str("EMAIL_URL", default="consolemail://")
+if urlsplit(_email_url).scheme not in env.EMAIL_SCHEMES:
+    raise ImproperlyConfigured("EMAIL_URL: write smtp+tls://user:password@host:587 or consolemail://.")
+vars().update(env.email_url_config(_email_url))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="proppy <proppy@localhost>")
 
@@ -149,7 +166,7 @@ LOGGING = {
 NOTIFICATIONS_STATE_DIR = STATE_DIR
 NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
-NOTIFICATIONS_RAW_MAX_BODY_BYTES = env.int("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
+NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
 NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {
     "contact": {"http": True, "redirect": "/"},

@@ -28,7 +28,7 @@ class Site:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = _settings(folder)
+        self.env = settings_env(folder)
         self._processes: dict[Name, Process] = {}
 
     def manage(self, *arguments: str) -> str:
@@ -88,7 +88,7 @@ class Site:
         return [str(BIN / "granian"), *flags, "proppy.wsgi:application"]
 
 
-def _settings(folder: Path) -> dict[str, str]:
+def settings_env(folder: Path) -> dict[str, str]:
     """Each variable that proppy/settings.py reads: one left out would come from a developer's .env."""
     state = folder / "state"
     return bare_env(folder) | {

@@ -1,0 +1,54 @@
+"""System checks of what the environment says about the site; the engine's are in notifications/checks.py."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
+
+
+@register()
+def check_environment(**_: Any) -> list[CheckMessage]:
+    """Each variable that is wrong, and what to write."""
+    return [*_secret_key(), *_database(), *_addresses(), *_slack()]
+
+
+def _secret_key() -> Iterator[CheckMessage]:
+    try:
+        settings.SECRET_KEY  # noqa: B018  Django raises where it is empty
+    except ImproperlyConfigured:
+        hint = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+        yield Error("SECRET_KEY is empty.", hint=hint, id="proppy.E001")
+
+
+def _database() -> Iterator[CheckMessage]:
+    if settings.SQLITE_SYNCHRONOUS not in SYNCHRONOUS:
+        hint = "Write FULL (a 202 survives a power cut) or NORMAL (faster)."
+        yield Error(f"SQLITE_SYNCHRONOUS is {settings.SQLITE_SYNCHRONOUS!r}.", hint=hint, id="proppy.E002")
+
+
+def _addresses() -> Iterator[CheckMessage]:
+    urls = {"S3_ENDPOINT_URL": settings.S3_ENDPOINT_URL, "SLACK_API_URL": _slack_options().get("api_url", "")}
+    for name, url in urls.items():
+        if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
+            yield Error(f"{name} is {url!r}.", hint="Write a whole address: https://…", id="proppy.E003")
+    if settings.S3_ENDPOINT_URL and not settings.S3_BUCKET:
+        hint = "Name the bucket too, or photos go to a folder: S3_BUCKET=…"
+        yield checks.Warning("S3_ENDPOINT_URL is set, but no S3_BUCKET.", hint=hint, id="proppy.W001")
+
+
+def _slack() -> Iterator[CheckMessage]:
+    token = _slack_options().get("token", "")
+    if token and not token.startswith("xox"):
+        hint = "Copy the Bot User OAuth Token of the Slack app: it begins with xoxb-."
+        yield checks.Warning("SLACK_TOKEN is no token of a bot.", hint=hint, id="proppy.W002")
+
+
+def _slack_options() -> dict[str, Any]:
+    options: dict[str, Any] = settings.NOTIFICATIONS_CHANNELS.get("SLACK", {})
+    return options
