@@ -128,6 +128,10 @@ class Conf:
         """NOTIFICATIONS_SOURCES by name."""
         return _sources()
 
+    def source(self, name: str) -> Source:
+        """The source of this name; one that is configured no more has the defaults."""
+        return _sources().get(name) or Source(name=name)
+
     @property
     def channels(self) -> dict[str, ChannelConf]:
         """NOTIFICATIONS_CHANNELS by name."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from notifications.backoff import backoff
-from notifications.conf import Source, conf
+from notifications.conf import conf
 from notifications.handlers import GiveUp, PayloadHandler, payload_handlers
 from notifications.models import RawPayload, State
 from notifications.models.claims import LeaseLost
@@ -59,8 +59,7 @@ def record_failure(payload: RawPayload, error: str, *, final: bool = False) -> N
     if payload.state == State.DONE:
         logger.error("%s is done, but its handler raised after that:\n%s", payload, error)
         return
-    source = conf.sources.get(payload.source) or Source(name=payload.source)
-    final = final or payload.attempts >= source.max_attempts
+    final = final or payload.attempts >= conf.source(payload.source).max_attempts
     retry_at = None if final else timezone.now() + timedelta(seconds=backoff(payload.attempts))
     reason = error.strip().rpartition("\n")[2]
     if final:
@@ -72,4 +71,4 @@ def record_failure(payload: RawPayload, error: str, *, final: bool = False) -> N
     except LeaseLost as lost:
         logger.warning("%s", lost)
         return
-    payload_failed.send(sender=RawPayload, payload=payload, error=reason, final=final)
+    payload_failed.send_robust(sender=RawPayload, payload=payload, error=reason, final=final)

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,19 +12,19 @@ from django.db import DataError, Error, IntegrityError
 from django.http import HttpRequest
 
 from notifications import limits, store
+from notifications.breaker import breaker
+from notifications.clean import clean
 from notifications.conf import Source, conf
 from notifications.errors import BadRequest, KeyReused, NowhereToStore, SignatureRefused, UnknownSource
 from notifications.raw_body import client_address, read_body, stored_headers
 from notifications.record import Record, digest_of, dump_headers, receipt_for
 from notifications.signatures import BadSignature, verify
 from notifications.spool import spool
-from notifications.wake import wake
+from notifications.wake import notifier, wake
 
 logger = logging.getLogger(__name__)
 
 LONGEST_KEY: Final = 255
-#: Seconds for which the database is left alone after it failed, so that requests do not queue up behind it.
-BREAKER: Final = 1.0
 
 
 def keep(
@@ -46,7 +47,10 @@ def keep(
         raise TypeError(f"keep() takes bytes, not {type(body).__name__}: encode them first")
     if not_before is not None and not_before.tzinfo is None:
         raise ValueError("not_before has no time zone: use django.utils.timezone")
-    return _keep(source, body, key, not_before, content_type=content_type, headers=headers or {})
+    if key is not None and not _is_key(key):
+        raise ValueError(f"key must be printable and 1 to {LONGEST_KEY} characters long, or None")
+    names = {name.lower(): value for name, value in (headers or {}).items()}
+    return _keep(source, body, key, not_before, content_type=content_type, headers=names)
 
 
 def capture(request: HttpRequest, source: str) -> uuid.UUID:
@@ -61,8 +65,8 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     if rules.signature:
         _verify(rules, meta, body)
     key = meta.get("HTTP_" + rules.key_header.upper().replace("-", "_"))
-    if key is not None and (len(key) > LONGEST_KEY or not key.isprintable()):
-        raise BadRequest(f"{rules.key_header} must be printable and at most {LONGEST_KEY} characters long")
+    if key is not None and not _is_key(key):
+        raise BadRequest(f"{rules.key_header} must be printable ASCII, 1 to {LONGEST_KEY} characters")
     return _keep(
         source,
         body,
@@ -74,6 +78,10 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
         query=meta.get("QUERY_STRING", ""),
         remote_addr=client_address(meta),
     )
+
+
+def _is_key(key: str) -> bool:
+    return 0 < len(key) <= LONGEST_KEY and key.isprintable()
 
 
 def _source(name: str) -> Source:
@@ -117,11 +125,12 @@ def _keep(
         next_attempt_at=not_before or now,
         headers_json=dump_headers(headers),
         idempotency_key=key or "",
-        **{name: value.replace("\0", "\ufffd") for name, value in columns.items()},
+        **{name: clean(value) for name, value in columns.items()},
     )
     db = store.connection()
     if db.in_atomic_block:
         store.insert(record, db)
+        notifier.notify(db)
         db.on_commit(wake)
     else:
         _insert_or_spool(record, db)
@@ -140,6 +149,8 @@ def _insert_or_spool(record: Record, db: Any) -> None:
             logger.warning("The database took no payload (%s); it goes to the spool", type(error).__name__)
             db.close_if_unusable_or_obsolete()
         else:
+            with suppress(Error):  # it is stored; the workers poll
+                notifier.notify(db)
             return
     try:
         spool().write(record)
@@ -147,22 +158,3 @@ def _insert_or_spool(record: Record, db: Any) -> None:
         raise KeyReused(f"{record.source}: this key came before with another body") from error
     except OSError as error:
         raise NowhereToStore("neither the database nor the spool could store it") from error
-
-
-class Breaker:
-    """Remembers for a moment that the database failed."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def open(self) -> None:
-        self._until = time.monotonic() + BREAKER
-
-    def close(self) -> None:
-        self._until = 0.0
-
-    def is_open(self) -> bool:
-        return time.monotonic() < self._until
-
-
-breaker = Breaker()

@@ -1,14 +1,21 @@
 """Whether a source may take more. Counted once a second at most, and never further than the limit."""
 
+import logging
 import time
 from typing import Final
 
 from django.db import Error
+from django.db.models import TextField, Value
+from django.db.models.functions import Concat
 
+from notifications.breaker import breaker
 from notifications.conf import Source
 from notifications.errors import QuotaFull
 
+logger = logging.getLogger(__name__)
+
 INTERVAL: Final = 1.0
+WAITING: Final = ("received", "retrying", "processing")
 _checked: dict[str, tuple[float, bool]] = {}
 
 
@@ -17,6 +24,8 @@ def check_quota(source: Source) -> None:
     if not source.max_waiting:
         return
     until, full = _checked.get(source.name, (0.0, False))
+    if breaker.is_open():  # the spool has a quota of its own
+        return
     if time.monotonic() >= until:
         full = _is_full(source)
         _checked[source.name] = (time.monotonic() + INTERVAL, full)
@@ -27,8 +36,12 @@ def check_quota(source: Source) -> None:
 def _is_full(source: Source) -> bool:
     from notifications.models import RawPayload
 
-    waiting = RawPayload.objects.filter(source=source.name, next_attempt_at__isnull=False)
+    # As an expression, or SQLite takes the index on sources and walks through all that is done.
+    named = RawPayload.objects.annotate(name=Concat("source", Value("", TextField())))
+    waiting = named.filter(name=source.name, state__in=WAITING, next_attempt_at__isnull=False)
     try:
         return bool(waiting.order_by()[source.max_waiting - 1 : source.max_waiting].exists())
-    except Error:  # the spool has a quota of its own
+    except Error as error:
+        breaker.open()
+        logger.warning("The database counts no payloads (%s)", type(error).__name__)
         return False

@@ -9,11 +9,10 @@ from typing import Any, Final
 from django.db import Error, connections, router
 
 from notifications.models import RawPayload
-from notifications.wake import Sleeper
+from notifications.wake import NOTIFY_CHANNEL, Sleeper
 
 logger = logging.getLogger(__name__)
 
-CHANNEL: Final = "proppy"
 RETRY_INTERVAL: Final = 1.0
 
 
@@ -59,7 +58,7 @@ class Listener:
         database = connections.create_connection(alias)
         try:
             with database.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
+                cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")
         except Error:  # the turn that follows meets the same database and says so
             database.close()
             return

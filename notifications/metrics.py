@@ -18,7 +18,7 @@ DNS_TTL: Final = 60.0
 DNS_PAUSE: Final = 1.0
 #: What has a meaning in the protocol, and control characters.
 FORBIDDEN: Final = re.compile(r"[:|@\x00-\x1f\x7f-\x9f]")
-MAX_ROUTES: Final = 500
+MAX_ROUTES: Final = 200
 OTHER: Final = "other"
 
 

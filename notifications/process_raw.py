@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +14,8 @@ from notifications.conf import Source, conf
 from notifications.handling import handle
 from notifications.listen import Listener
 from notifications.models import RawPayload, State
+from notifications.models.claims import Claim
+from notifications.presence import Presence, departed
 from notifications.spool_import import import_spool
 from notifications.time_limit import TimeLimit
 from notifications.worker import LONGEST_WAIT, Stop
@@ -32,6 +35,7 @@ class ProcessRaw:
         self._sources = sources
         self._batch = batch
         self._drain = drain
+        self._presence = Presence()
         self._listener = Listener()
         self._time_limit = TimeLimit()
         self._failures = 0
@@ -42,12 +46,15 @@ class ProcessRaw:
     def close(self) -> None:
         self._listener.close()
         self._time_limit.close()
+        self._presence.close()
         connections.close_all()
 
     def poll(self) -> float | None:
         """One turn. A database that is away costs a pause, not the process."""
         self._listener.drain()
         try:
+            if self._failures:  # what was in hand when the database went away, perhaps because of it
+                self._release_claims_of(self._presence.token)
             delay = self._turn()
         except Error as error:
             self._failures += 1
@@ -59,15 +66,20 @@ class ProcessRaw:
         return delay
 
     def _turn(self) -> float | None:
-        imported = import_spool()
-        released = RawPayload.objects.release_expired(
-            {source.name: source.max_attempts for source in conf.sources.values()},
-            Source(name="").max_attempts,
-        )
+        imported = self._import_spool()
+        released = self._release()
         handled = self._handle_claim(State.RECEIVED, self._batch) + self._handle_claim(State.RETRYING, 1)
         if imported or released or handled:
             return 0.0
         return None if self._drain else self._until_next()
+
+    def _release(self) -> int:
+        """Take over from workers that died or hang; gives how many payloads."""
+        with departed() as tokens:
+            return sum(map(self._release_claims_of, {*tokens, *RawPayload.objects.expired_tokens()}))
+
+    def _release_claims_of(self, token: uuid.UUID | None) -> int:
+        return RawPayload.objects.release(token, max_attempts=lambda source: conf.source(source).max_attempts)
 
     def _handle_claim(self, state: State, limit: int) -> int:
         """Claim and handle; gives how many were claimed.
@@ -75,9 +87,15 @@ class ProcessRaw:
         What failed before is claimed one by one: a payload that kills its worker takes no neighbours along.
         """
         lease = max((source.lease for source in conf.sources.values()), default=Source(name="").lease)
-        claim = RawPayload.objects.claim(state, limit=limit, lease=2 * lease, sources=self._sources)
+        claim = RawPayload.objects.claim(
+            state, token=self._presence.token, limit=limit, lease=2 * lease, sources=self._sources
+        )
         if not claim.payloads:
             return 0
+        self._work_off(claim, lease)
+        return len(claim.payloads)
+
+    def _work_off(self, claim: Claim, lease: float) -> None:
         renewed = time.monotonic()
         for payload in RawPayload.objects.load(claim, max_bytes=BATCH_BYTES):
             if self._stop.is_set():
@@ -89,10 +107,16 @@ class ProcessRaw:
                 renewed = time.monotonic()
             with self._time_limit(payload):
                 handle(payload)
-        return len(claim.payloads)
+
+    def _import_spool(self) -> int:
+        try:
+            return import_spool()
+        except OSError as error:  # no reason to leave what is in the database
+            logger.warning("The spool cannot be read: %s", error)
+            return 0
 
     def _until_next(self) -> float:
-        due = RawPayload.objects.next_due()
+        due = RawPayload.objects.next_due(self._sources)
         if due is None:
             return LONGEST_WAIT
         return min(max((due - timezone.now()).total_seconds(), 0.001), LONGEST_WAIT)

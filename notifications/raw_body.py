@@ -51,14 +51,20 @@ def read_body(meta: Mapping[str, Any], limit: int) -> bytes:
     Django's own reading gives b"" for a chunked body and takes a short one for whole (FACTS).
     """
     stream, length = meta["wsgi.input"], meta.get("CONTENT_LENGTH", "")
-    if length:
+    if length and "HTTP_TRANSFER_ENCODING" not in meta:  # which wins over a length (RFC 9112, 6.3)
         return _read_exactly(stream, _parse_length(length, limit))
-    if not meta.get("wsgi.input_terminated"):
+    if not _has_end(meta):
         raise LengthRequired("send a Content-Length, or a chunked body")
     body = _read(stream, limit + 1)
     if len(body) > limit:
         raise BodyTooLarge(f"the body is larger than {limit} bytes")
     return body
+
+
+def _has_end(meta: Mapping[str, Any]) -> bool:
+    """Whether the end of a body without a length can be told: chunks of HTTP/1.1, frames of HTTP/2."""
+    framed = "HTTP_TRANSFER_ENCODING" in meta or not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    return bool(meta.get("wsgi.input_terminated")) and framed
 
 
 def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:

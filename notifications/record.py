@@ -60,10 +60,14 @@ def to_bytes(record: Record) -> bytes:
 
 def from_bytes(data: bytes) -> Record:
     """The inverse of `to_bytes`. Raises ValueError for what is damaged: the digest tells."""
-    head, separator, body = data.partition(b"\n")
-    fields: dict[str, Any] = json.loads(head)
-    if not separator or digest_of(body) != fields.get("digest"):
+    head, _, body = data.partition(b"\n")
+    try:
+        fields: dict[str, Any] = json.loads(head)
+        fields |= {name: datetime.fromisoformat(fields[name]).astimezone(UTC) for name in TIMES}
+        fields["receipt"] = uuid.UUID(fields["receipt"])
+        record = Record(body=body, **fields)
+    except (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"the first line is none of ours: {error!r}") from error
+    if digest_of(body) != record.digest:
         raise ValueError("the body is not the one that was written")
-    fields |= {name: datetime.fromisoformat(fields[name]).astimezone(UTC) for name in TIMES}
-    fields["receipt"] = uuid.UUID(fields["receipt"])
-    return Record(body=body, **fields)
+    return record

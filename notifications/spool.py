@@ -4,19 +4,28 @@ Written as a temporary file, synced, renamed, and the folder synced, so that a f
 survives a power cut. `process_raw` imports each once, by its receipt, and unlinks it then.
 """
 
+import logging
 import os
+import re
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
-from notifications.record import Record, digest_of, from_bytes, to_bytes
+from notifications.record import Record, from_bytes, to_bytes
 
+logger = logging.getLogger(__name__)
+
+RECEIPT: Final = re.compile(r"[0-9a-f]{32}")
 TEMPORARY: Final = ".tmp"
+#: Seconds after which a temporary file has no writer any more.
+ABANDONED: Final = 3600.0
 DAMAGED: Final = ".damaged"
+UNREADABLE: Final = ".unreadable"
 KEY_REUSED: Final = ".key-reused"
 
 
@@ -45,32 +54,32 @@ class Spool:
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
         try:
             _write_synced(temporary, data)
-            os.link(temporary, path)  # unlike rename, it never replaces
-        except FileExistsError:
-            if digest_of(from_bytes(path.read_bytes()).body) != record.digest:
-                raise
-            return False
+            return self._publish(temporary, path, record)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(self.folder)
-        return True
 
     def waiting(self) -> list[Path]:
         """Files to import, oldest first. Raises OSError."""
-        try:
-            with os.scandir(self.folder) as entries:
-                found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if "." not in entry.name]
-        except FileNotFoundError:
-            return []
+        found = []
+        for entry, stat in _entries(self.folder):
+            if RECEIPT.fullmatch(entry.name):
+                found.append((stat.st_mtime_ns, entry.path))
+            elif entry.name.endswith(TEMPORARY) and time.time() - stat.st_mtime > ABANDONED:
+                Path(entry.path).unlink(missing_ok=True)
         return [Path(path) for _, path in sorted(found)]
 
     def read(self, path: Path) -> Record | None:
-        """The record in a file; None when it is damaged, and then it is set aside for somebody to look at."""
+        """The record in a file; None when it is damaged or not for us to read, and then it is set aside.
+
+        Raises OSError, of which FileNotFoundError says that somebody else has imported it.
+        """
         try:
             return from_bytes(path.read_bytes())
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             self.set_aside(path, DAMAGED)
-            return None
+        except PermissionError:
+            self.set_aside(path, UNREADABLE)
+        return None
 
     def remove(self, path: Path) -> None:
         """Forget a file that was imported."""
@@ -78,14 +87,37 @@ class Spool:
         _sync_folder(self.folder)
 
     def set_aside(self, path: Path, suffix: str) -> None:
-        """Keep a file that cannot be imported, out of the way, under a name that says why."""
-        path.rename(path.with_name(path.name + suffix))
+        """Keep a file that cannot be imported, out of the way, under a name that says why and is not taken."""
+        aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{suffix}")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # another worker was faster
+            return
         _sync_folder(self.folder)
+        logger.error("A payload cannot be imported and waits for somebody to look at it: %s", aside)
+
+    def _publish(self, temporary: Path, path: Path, record: Record) -> bool:
+        """Give a whole file its name. False when it is there already, with this body."""
+        new = True
+        try:
+            os.link(temporary, path)  # unlike rename, it never replaces
+        except FileExistsError:
+            try:
+                there = self.read(path)
+            except FileNotFoundError:
+                there = None
+            if there is None:  # just imported, or set aside
+                return self._publish(temporary, path, record)
+            if there.digest != record.digest:
+                raise
+            new = False
+        _sync_folder(self.folder)
+        return new
 
     def _reserve(self, size: int) -> None:
         with self._lock:
             if time.monotonic() - self._counted_at > 1.0:  # others write too
-                self._bytes = sum(_sizes(self.folder))
+                self._bytes = sum(stat.st_size for _, stat in _entries(self.folder))
                 self._counted_at = time.monotonic()
             if self._bytes + size > self.max_bytes:
                 raise SpoolFull(f"{self.folder} holds {self._bytes} of {self.max_bytes} bytes")
@@ -101,13 +133,15 @@ def _spool_of(folder: Path, max_bytes: int) -> Spool:
     return _spools.setdefault((folder, max_bytes), Spool(folder, max_bytes))
 
 
-def _sizes(folder: Path) -> Iterator[int]:
-    with os.scandir(folder) as entries:
+def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:  # nothing has ever waited
+        return
+    with entries:
         for entry in entries:
-            try:
-                yield entry.stat().st_size
-            except FileNotFoundError:  # just imported
-                continue
+            with suppress(FileNotFoundError):  # just imported
+                yield entry, entry.stat()
 
 
 def _write_synced(path: Path, data: bytes) -> None:

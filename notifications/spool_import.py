@@ -17,7 +17,7 @@ BATCH: Final = 200
 
 
 def import_spool() -> int:
-    """Import what waits; gives how many files. Raises what the database raises: the rest waits on."""
+    """Import what waits; gives how many files. Raises what the database raises, and OSError: the rest waits on."""
     imported = 0
     ours = spool()
     for path in ours.waiting()[:BATCH]:
@@ -25,9 +25,7 @@ def import_spool() -> int:
             record = ours.read(path)
         except FileNotFoundError:  # another worker was faster
             continue
-        if record is None:
-            logger.error("%s is damaged and was set aside as %s%s", path, path.name, DAMAGED)
-        elif _insert(ours, path, record):
+        if record is not None and _insert(ours, path, record):
             ours.remove(path)
         imported += 1
     if imported:
@@ -39,11 +37,11 @@ def _insert(ours: Spool, path: Path, record: Record) -> bool:
     try:
         store.insert(record, store.connection())
     except KeyReused as error:
-        logger.error("%s; the second one was set aside as %s%s", error, path.name, KEY_REUSED)
+        logger.error("%s", error)
         ours.set_aside(path, KEY_REUSED)
         return False
     except (IntegrityError, DataError) as error:
-        logger.error("%s cannot be imported and was set aside as %s%s: %s", path, path.name, DAMAGED, error)
+        logger.error("%s: %s", path.name, error)
         ours.set_aside(path, DAMAGED)
         return False
     return True

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from django.db import Error, connections
 
-from notifications.conf import Source, conf
+from notifications import store
+from notifications.conf import conf
 from notifications.handling import record_failure
 from notifications.models import RawPayload
 
@@ -42,8 +43,8 @@ class TimeLimit:
 
     @contextmanager
     def __call__(self, payload: RawPayload) -> Iterator[None]:
-        source = conf.sources.get(payload.source) or Source(name=payload.source)
-        self._running = Running(payload, time.monotonic() + source.lease, threading.get_ident())
+        lease = conf.source(payload.source).lease
+        self._running = Running(payload, time.monotonic() + lease, threading.get_ident())
         try:
             yield
         finally:
@@ -60,12 +61,23 @@ class TimeLimit:
                 _end_process(running)
 
 
+def _be_impatient() -> None:
+    """Its own transaction may lock SQLite, and nobody else writes until this process has gone."""
+    database = store.connection()
+    if database.vendor == "sqlite":
+        with database.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {store.LOCKED_MS}")
+
+
 def _end_process(running: Running) -> None:
     stack = "".join(traceback.format_stack(sys._current_frames()[running.thread]))
     logger.error("%s outlasts its lease; the process ends. It hangs here:\n%s", running.payload, stack)
     try:
+        _be_impatient()
         record_failure(running.payload, f"{stack}TimeoutError: the handler took longer than its lease")
-    except Error as error:  # its own transaction locks SQLite: its lease runs out, which counts too
+        if running.payload.lease_token:  # its neighbours need not wait for the lease to run out
+            RawPayload.objects.give_back(running.payload.lease_token)
+    except Error as error:  # whoever takes the payload over counts it
         logger.warning("The attempt could not be recorded now: %s", error)
     finally:
         connections.close_all()

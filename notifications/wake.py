@@ -1,4 +1,4 @@
-"""Wakes `process_raw` when there is something to do: a datagram to each one on this machine.
+"""Wakes `process_raw` when there is something to do: a datagram to each one on this machine, NOTIFY to the others.
 
 A call that is lost costs a second at most: the workers poll as well.
 """
@@ -7,10 +7,11 @@ import os
 import socket
 import time
 import uuid
+import weakref
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from notifications.conf import conf
 
@@ -18,6 +19,8 @@ from notifications.conf import conf
 LONGEST_FOLDER: Final = 86
 #: Nanoseconds by which a folder's time may lag behind a change (the kernel's tick).
 TICK: Final = 50_000_000
+NOTIFY_CHANNEL: Final = "proppy"
+NOTIFY_INTERVAL: Final = 0.01
 
 
 class Sleeper:
@@ -53,6 +56,7 @@ class Waker:
         self._names: list[str] = []
         self._listed = 0
         self._socket = _datagram_socket()
+        weakref.finalize(self, self._socket.close)
 
     def wake(self) -> None:
         try:
@@ -75,9 +79,31 @@ class Waker:
                 continue
 
 
+class Notifier:
+    """Wakes the workers on other machines, through PostgreSQL. NOTIFY takes a lock at commit: seldom is enough."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def notify(self, db: Any) -> None:
+        """Send with the transaction of the caller, if there is one, else at once, at most every 10 ms.
+
+        Raises what the database raises.
+        """
+        if db.vendor != "postgresql" or (not db.in_atomic_block and time.monotonic() < self._next):
+            return
+        self._next = time.monotonic() + NOTIFY_INTERVAL
+        with db.cursor() as cursor:
+            cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+
+
+notifier = Notifier()
+
+
 def wake() -> None:
     """Wake the workers of this machine."""
-    _waker(conf.state_dir).wake()
+    with suppress(OSError):  # no descriptor left for the socket
+        _waker(conf.state_dir).wake()
 
 
 @cache

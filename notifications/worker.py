@@ -85,8 +85,7 @@ def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
             stop.set()
 
     with stop_on_signals() as stop:
-        # All are made before the first one turns: a new channel starts where the others stopped last time.
-        workers = [make(stop) for make in makers]
+        workers = _make_all(makers, stop)
         threads = [threading.Thread(target=target, args=[worker]) for worker in workers]
         for thread in threads:
             thread.start()
@@ -94,6 +93,19 @@ def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
             thread.join()
     if errors:
         raise errors[0]
+
+
+def _make_all(makers: Sequence[Callable[[Stop], Worker]], stop: Stop) -> list[Worker]:
+    """All are made before the first one turns: a new channel starts where the others stopped last time."""
+    workers: list[Worker] = []
+    try:
+        for make in makers:
+            workers.append(make(stop))  # noqa: PERF401  those made so far are closed where one fails
+    except BaseException:
+        for worker in workers:
+            worker.close()
+        raise
+    return workers
 
 
 @contextmanager

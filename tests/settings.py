@@ -23,6 +23,8 @@ from proppy.settings import *  # noqa: E402, F403
 from proppy.settings import NOTIFICATIONS_SOURCES, STORAGES  # noqa: E402
 
 SECURE_SSL_REDIRECT = False
+STATIC_ROOT = _STATE_DIR / "static"
+STATIC_ROOT.mkdir()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 NOTIFICATIONS_SOURCES["demo"] = {"http": True}

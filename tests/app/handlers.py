@@ -1,0 +1,80 @@
+"""Handlers that do what handlers should not, steered by files in the state directory.
+
+Files `hold-before` and `hold-inside` keep the slow ones in mid-work (`at-before` and `at-inside` say that one is
+there); a file `well` lets those that fail succeed.
+"""
+
+import os
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.db.models import F
+
+from notifications import on_payload
+from notifications.conf import conf
+from notifications.models import RawPayload, ReportRow
+
+DAY = datetime(2030, 1, 1, tzinfo=UTC).date()
+
+
+def _exists(name: str) -> bool:
+    return (conf.state_dir / name).exists()
+
+
+def _count(payload: RawPayload) -> None:
+    """An effect that shows when it happens twice."""
+    name = bytes(payload.body).decode()
+    ReportRow.objects.get_or_create(name=name, day=DAY)
+    ReportRow.objects.filter(name=name, day=DAY).update(count=F("count") + 1)
+
+
+@on_payload("count")
+def count(payload: RawPayload) -> None:
+    _count(payload)
+
+
+@on_payload("slow", atomic=False)
+def slow(payload: RawPayload) -> None:
+    """Waits before its effects and in the middle of them."""
+    _hold("before")
+    with payload.done():
+        _count(payload)
+        _hold("inside")
+
+
+@on_payload("raises")
+def raises(payload: RawPayload) -> None:
+    _count(payload)
+    if not _exists("well"):
+        raise ArithmeticError("the third party changed its format")
+
+
+@on_payload("hangs", atomic=False)
+def hangs(payload: RawPayload) -> None:
+    if not _exists("well"):
+        threading.Event().wait()
+    with payload.done():
+        _count(payload)
+
+
+@on_payload("hangs-atomic")
+def hangs_atomic(payload: RawPayload) -> None:
+    _count(payload)
+    if not _exists("well"):
+        threading.Event().wait()
+
+
+@on_payload("kills")
+def kills(payload: RawPayload) -> None:
+    _count(payload)
+    if not _exists("well"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hold(where: str) -> None:
+    Path(conf.state_dir / f"at-{where}").touch()
+    while _exists(f"hold-{where}"):
+        time.sleep(0.01)

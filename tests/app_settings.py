@@ -1,0 +1,19 @@
+"""The site's settings with tests/app added: handlers that misbehave, under short leases."""
+
+from typing import Any
+
+from proppy.settings import *  # noqa: F403
+from proppy.settings import INSTALLED_APPS
+
+INSTALLED_APPS += ["tests.app"]
+_quick: dict[str, Any] = {"lease": 1.0, "max_attempts": 3}
+NOTIFICATIONS_SOURCES = {
+    "count": _quick | {"lease": 60.0},
+    "slow": _quick | {"lease": 60.0},
+    "raises": _quick,
+    "hangs": _quick,
+    "hangs-atomic": _quick,
+    "kills": _quick,
+    "posted": {"http": True},
+    "small": {"http": True, "max_body_bytes": 100},
+}

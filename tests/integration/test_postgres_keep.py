@@ -1,0 +1,236 @@
+"""The keep lane on a real PostgreSQL: claims of many workers at once, NOTIFY, and a server that goes away."""
+
+import json
+import select
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import DataError, connection, connections, transaction
+from django.test import Client
+
+from notifications import keep, wake
+from notifications.listen import Listener
+from notifications.models import RawPayload, ReportRow, State
+from notifications.process_raw import ProcessRaw
+from notifications.spool import spool
+from notifications.worker import Stop
+from tests.support.database import migrated_postgres, postgres_database, state_dir
+from tests.support.payloads import claim, claimed, expire, make_due, on_demo, release_expired, states
+from tests.support.postgres import postgres
+from tests.unit.test_claims import TestClaims, TestExpiredLeases, TestNextDue, TestTransitions
+
+__all__ = ["migrated_postgres", "on_demo", "postgres", "postgres_database", "state_dir"]
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.xdist_group("postgres"),
+    pytest.mark.usefixtures("postgres_database"),
+]
+Register = Callable[..., None]
+DAY = datetime(2030, 1, 1, tzinfo=UTC).date()
+
+
+class TestClaimsThere(TestClaims):
+    """As on SQLite."""
+
+
+class TestTransitionsThere(TestTransitions):
+    """As on SQLite."""
+
+
+class TestExpiredLeasesThere(TestExpiredLeases):
+    """As on SQLite."""
+
+
+class TestNextDueThere(TestNextDue):
+    """As on SQLite."""
+
+
+del TestClaims, TestExpiredLeases, TestNextDue, TestTransitions
+
+
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    """Run it in so many threads at once; what one raises is raised."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  raised below
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if errors:
+        raise errors[0]
+
+
+class TestTogether:
+    def test_no_payload_is_claimed_twice(self) -> None:
+        for number in range(300):
+            keep("demo", b"%d" % number)
+        got: list[list[int]] = []
+        start = threading.Barrier(4, timeout=30)
+
+        def work() -> None:
+            mine: list[int] = []
+            start.wait()
+            while payloads := claim(7).payloads:
+                assert len(payloads) <= 7
+                mine += [pk for pk, _ in payloads]
+            got.append(mine)
+
+        in_threads(4, work)
+        assert Counter(pk for mine in got for pk in mine) == Counter(RawPayload.objects.values_list("pk", flat=True))
+        assert sum(bool(mine) for mine in got) > 1, "one had all of them"
+
+    def test_what_another_is_just_claiming_is_skipped_without_waiting(self) -> None:
+        for _ in range(4):
+            keep("demo", b"x")
+        holding, checked = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with transaction.atomic():
+                claim(2)
+                holding.set()
+                assert checked.wait(30)
+
+        thread = threading.Thread(target=in_threads, args=[1, hold])
+        thread.start()
+        assert holding.wait(30)
+        assert len(claim(50).payloads) == 2
+        checked.set()
+        thread.join(60)
+        assert claim(50).payloads == []
+
+    def test_two_workers_handle_each_payload_once(self, on_demo: Register) -> None:
+        on_demo(lambda payload: ReportRow.objects.create(name=payload.body.decode(), day=DAY) and None)
+        names = [str(number) for number in range(200)]
+        for name in names:
+            keep("demo", name.encode())
+        tokens: set[uuid.UUID] = set()
+        start = threading.Barrier(2, timeout=30)
+
+        def work() -> None:
+            stop = Stop()
+            worker = ProcessRaw(stop, batch=5, drain=True)
+            start.wait()
+            while worker.poll() is not None:
+                tokens.add(worker._presence.token)
+            worker.close()
+            stop.close()
+
+        in_threads(2, work)
+        assert sorted(ReportRow.objects.values_list("name", flat=True)) == sorted(names)
+        assert states() == ["done"] * 200
+        assert len(tokens) == 2
+
+    def test_expired_leases_are_counted_once(self) -> None:
+        for _ in range(20):
+            keep("demo", b"x")
+        claim(20)
+        expire()
+        released: list[int] = []
+        in_threads(4, lambda: released.append(release_expired()))
+        assert sum(released) == 20
+        assert sorted(RawPayload.objects.values_list("attempts", flat=True)) in ([0] * 19 + [1], [0] * 18 + [1, 1])
+
+    def test_the_slower_of_two_takes_its_effects_back(self) -> None:
+        keep("demo", b"x")
+        (slow,) = claimed()
+        expire()
+        release_expired()
+        make_due()
+        (fast,) = claimed(state=State.RETRYING)
+        with fast.done():
+            ReportRow.objects.create(name="fast", day=DAY)
+        with pytest.raises(Exception, match="claimed by another"), slow.done():
+            ReportRow.objects.create(name="slow", day=DAY)
+        assert list(ReportRow.objects.values_list("name", flat=True)) == ["fast"]
+
+
+class TestKeep:
+    def test_any_bytes_and_odd_texts(self) -> None:
+        body = bytes(range(256)) * 40
+        receipt = keep("demo", body, content_type="a\0\ud800", headers={"x": "\0\ud800"}, key="schlüssel")
+        stored = RawPayload.objects.get(receipt=receipt)
+        assert (bytes(stored.body), stored.headers) == (body, {"x": "\0\ud800"})
+        assert keep("demo", body, key="schlüssel") == receipt
+
+    def test_over_http(self) -> None:
+        answer = Client().generic("POST", "/in/demo/", b"\0\xff", QUERY_STRING="a=\0", HTTP_X="\0\xff")
+        assert answer.status_code == 202
+        stored = RawPayload.objects.get(receipt=json.loads(answer.content)["id"])
+        assert (bytes(stored.body), stored.query) == (b"\0\xff", "a=\ufffd")
+
+    def test_the_longest_key_fits_the_index(self) -> None:
+        assert keep("demo", b"x", key="\U0001f600" * 255)
+        with pytest.raises(ValueError, match="key"):
+            keep("demo", b"x", key="k" * 256)
+
+    def test_many_at_once_with_one_key(self) -> None:
+        receipts: list[uuid.UUID] = []
+        in_threads(6, lambda: receipts.append(keep("demo", b"x", key="1")))
+        assert len(receipts) == 6
+        assert len(set(receipts)) == RawPayload.objects.count() == 1
+
+    def test_what_no_database_takes_is_the_callers_error_and_leaves_no_spool(self) -> None:
+        with pytest.raises(DataError):
+            RawPayload.objects.create(source="\0", received_at=datetime.now(UTC), size=0, body=b"")
+        assert spool().waiting() == []
+
+
+class TestWakeUp:
+    @pytest.fixture
+    def listener(self, settings: Any, tmp_path: Path) -> Iterator[Listener]:
+        """A worker of another machine: with a wake folder of its own."""
+        here = settings.NOTIFICATIONS_STATE_DIR
+        settings.NOTIFICATIONS_STATE_DIR = tmp_path / "elsewhere"
+        listener = Listener()
+        listener.drain()
+        settings.NOTIFICATIONS_STATE_DIR = here
+        wake.notifier._next = 0.0
+        yield listener
+        listener.close()
+
+    @staticmethod
+    def woken(listener: Listener, seconds: float = 10) -> bool:
+        return bool(select.select([listener], [], [], seconds)[0])
+
+    def test_notify_reaches_other_machines(self, listener: Listener) -> None:
+        assert not self.woken(listener, 0)
+        keep("demo", b"x")
+        assert self.woken(listener)
+        listener.drain()
+        assert not self.woken(listener, 0)
+
+    def test_after_the_commit_and_not_for_a_rollback(self, listener: Listener) -> None:
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            keep("demo", b"x")
+            raise ZeroDivisionError
+        assert not self.woken(listener, 0.05)
+        with transaction.atomic():
+            keep("demo", b"x")
+            assert not self.woken(listener, 0.05)
+        assert self.woken(listener)
+
+    def test_a_lost_connection_is_made_again(self, listener: Listener) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        assert self.woken(listener), "the lost connection wakes it"
+        listener.drain()
+        listener._retry_at = 0.0  # the time has come
+        listener.drain()
+        wake.notifier._next = 0.0
+        keep("demo", b"x")
+        assert self.woken(listener)

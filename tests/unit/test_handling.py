@@ -1,0 +1,287 @@
+"""handle(): what becomes of a payload whose handler returns, raises, or gives up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import date
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+from django.utils import timezone
+
+from notifications import GiveUp, handling
+from notifications.handlers import payload_handlers
+from notifications.handling import handle, record_failure
+from notifications.models import RawPayload, ReportRow, State
+from notifications.signals import payload_failed, payload_handled
+from tests.support.database import state_dir
+from tests.support.payloads import claimed, expire, kept, make_due, on_demo, release_expired, states
+
+__all__ = ["on_demo", "state_dir"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
+Register = Callable[..., None]
+both_forms = pytest.mark.parametrize("atomic", [True, False])
+DAY = date(2030, 1, 1)
+
+
+def count(name: str = "effect") -> None:
+    ReportRow.objects.create(name=name, day=DAY, count=1)
+
+
+def divide(_: RawPayload) -> None:
+    raise ZeroDivisionError
+
+
+def handle_next(state: State = State.RECEIVED) -> bool:
+    (payload,) = claimed(1, state=state)
+    return handle(payload)
+
+
+@pytest.fixture
+def told() -> Iterator[list[tuple[str, Any]]]:
+    """What the signals said."""
+    told: list[tuple[str, Any]] = []
+
+    def on_handled(payload: RawPayload, milliseconds: float, **_: Any) -> None:
+        told.append(("handled", connection.in_atomic_block and milliseconds >= 0))
+
+    def on_failed(payload: RawPayload, error: str, final: bool, **_: Any) -> None:
+        told.append((error, final))
+
+    payload_handled.connect(on_handled)
+    payload_failed.connect(on_failed)
+    yield told
+    payload_handled.disconnect(on_handled)
+    payload_failed.disconnect(on_failed)
+
+
+@both_forms
+def test_done(on_demo: Register, atomic: bool, told: list[Any]) -> None:
+    seen: list[tuple[bytes, int]] = []
+    on_demo(lambda payload: seen.append((payload.body, payload.attempts)), atomic=atomic)
+    kept(b"body")
+    assert handle_next()
+    assert seen == [(b"body", 1)]
+    stored = RawPayload.objects.get()
+    assert (stored.state, stored.attempts) == ("done", 1)
+    assert told == [("handled", True)]
+
+
+@both_forms
+def test_a_failure_is_kept_with_its_traceback_and_tried_again(on_demo: Register, atomic: bool, told: list[Any]) -> None:
+    def fail(_: RawPayload) -> None:
+        raise ZeroDivisionError("the parser broke")
+
+    on_demo(fail, atomic=atomic)
+    kept()
+    before = timezone.now()
+    assert not handle_next()
+    stored = RawPayload.objects.get()
+    assert (stored.state, stored.attempts, stored.lease_token) == ("retrying", 1, None)
+    assert "Traceback" in stored.error
+    assert "in fail" in stored.error
+    assert stored.error.rstrip().endswith("ZeroDivisionError: the parser broke")
+    assert stored.next_attempt_at is not None
+    assert 0.5 <= (stored.next_attempt_at - before).total_seconds() < 60
+    assert told == [("ZeroDivisionError: the parser broke", False)]
+
+
+def test_back_off_grows(on_demo: Register) -> None:
+    on_demo(divide)
+    kept()
+    waits = []
+    for attempt in range(8):
+        before = timezone.now()
+        handle_next(State.RETRYING if attempt else State.RECEIVED)
+        due = RawPayload.objects.get().next_attempt_at
+        assert due is not None
+        waits.append((due - before).total_seconds())
+        make_due()
+    for attempt, wait in enumerate(waits):
+        assert 0.5 * 2**attempt <= wait < 2**attempt + 30
+
+
+def test_dead_after_its_attempts(on_demo: Register, settings: Any, told: list[Any]) -> None:
+    settings.NOTIFICATIONS_SOURCES = {"demo": {"max_attempts": 2}}
+    on_demo(divide)
+    kept()
+    handle_next()
+    make_due()
+    handle_next(State.RETRYING)
+    assert (states(), RawPayload.objects.get().attempts) == (["dead"], 2)
+    assert "ZeroDivisionError" in RawPayload.objects.get().error
+    assert [final for _, final in told] == [False, True]
+
+
+@pytest.mark.parametrize(("reason", "error"), [("No such customer", "No such customer"), ("", "The handler gave up.")])
+def test_giving_up(on_demo: Register, told: list[Any], reason: str, error: str) -> None:
+    def give_up(_: RawPayload) -> None:
+        count()
+        raise GiveUp(reason)
+
+    on_demo(give_up)
+    kept()
+    assert not handle_next()
+    assert (states(), RawPayload.objects.get().error) == (["dead"], error)
+    assert not ReportRow.objects.exists()
+    assert told == [(error, True)]
+
+
+def test_no_handler_is_a_failure_that_says_what_to_write() -> None:
+    payload_handlers.pop("nobody", None)
+    kept()
+    RawPayload.objects.update(source="nobody")
+    assert not handle_next()
+    assert states() == ["retrying"]
+    assert '@on_payload("nobody")' in RawPayload.objects.get().error
+
+
+def test_a_source_that_is_configured_no_more_has_the_default_attempts(on_demo: Register, settings: Any) -> None:
+    on_demo(divide)
+    kept()
+    settings.NOTIFICATIONS_SOURCES = {}
+    for attempt in range(16):
+        handle_next(State.RETRYING if attempt else State.RECEIVED)
+        make_due()
+    assert states() == ["dead"]
+
+
+@both_forms
+def test_a_failure_takes_its_effects_back(on_demo: Register, atomic: bool) -> None:
+    def fail(payload: RawPayload) -> None:
+        if atomic:
+            count()
+            raise ZeroDivisionError
+        with payload.done():
+            count()
+            raise ZeroDivisionError
+
+    on_demo(fail, atomic=atomic)
+    kept()
+    assert not handle_next()
+    assert not ReportRow.objects.exists()
+    assert states() == ["retrying"]
+
+
+def test_raising_after_done_undoes_nothing(on_demo: Register, caplog: pytest.LogCaptureFixture) -> None:
+    def fail_late(payload: RawPayload) -> None:
+        with payload.done():
+            count()
+        raise ZeroDivisionError
+
+    on_demo(fail_late, atomic=False)
+    kept()
+    assert handle_next()
+    assert (states(), ReportRow.objects.count()) == (["done"], 1)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@both_forms
+def test_a_lease_that_ran_out_meanwhile_takes_the_effects_back(
+    on_demo: Register, atomic: bool, told: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    def slow(payload: RawPayload) -> None:
+        RawPayload.objects.filter(pk=payload.pk).update(state="retrying", lease_token=None)
+        if atomic:
+            count()
+        else:
+            with payload.done():
+                count()
+
+    on_demo(slow, atomic=atomic)
+    kept()
+    assert not handle_next()
+    assert not ReportRow.objects.exists()
+    assert "claimed by another worker" in caplog.text
+    assert ("handled", True) in told, "it was told inside the transaction, which rolled back"
+    assert len(told) == 1
+
+
+def test_a_failure_under_a_lost_lease_is_not_recorded(on_demo: Register, told: list[Any]) -> None:
+    def slow_and_broken(_: RawPayload) -> None:
+        raise ZeroDivisionError
+
+    on_demo(slow_and_broken)
+    kept()
+    (payload,) = claimed()
+    expire()
+    release_expired()
+    told.clear()
+    assert not handle(payload)
+    assert told == []
+    assert "ZeroDivisionError" not in RawPayload.objects.get().error
+
+
+@pytest.mark.parametrize("message", ["\0", "\ud800 \udcff", "x" * 100_000, "\n" * 10])
+def test_any_text_of_an_error_is_recorded(on_demo: Register, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handling.logger, "disabled", True)  # pytest-xdist cannot hand on what it would capture
+
+    def fail(_: RawPayload) -> None:
+        raise ValueError(message)
+
+    on_demo(fail)
+    kept()
+    assert not handle_next()
+    assert states() == ["retrying"]
+    assert "ValueError" in RawPayload.objects.get().error
+
+
+def test_a_caught_database_error_fails_the_attempt(on_demo: Register) -> None:
+    """The transaction is broken by it (on PostgreSQL for good), so nothing of it may be marked done."""
+
+    def swallow(_: RawPayload) -> None:
+        count("same")
+        with suppress(IntegrityError):
+            count("same")
+
+    on_demo(swallow)
+    kept()
+    assert handle_next() == (states() == ["done"])
+    assert ReportRow.objects.count() == int(states() == ["done"])
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError, IntegrityError, StopIteration, KeyError])
+def test_any_exception_is_its_payloads_own(on_demo: Register, error: type[Exception]) -> None:
+    def fail(_: RawPayload) -> None:
+        raise error
+
+    on_demo(fail)
+    kept()
+    assert not handle_next()
+    assert states() == ["retrying"]
+
+
+def test_a_receiver_that_raises_fails_no_worker(on_demo: Register, told: list[Any]) -> None:
+    def broken(**_: Any) -> None:
+        raise LookupError
+
+    on_demo(divide)
+    kept()
+    payload_failed.connect(broken)
+    try:
+        assert not handle_next()
+    finally:
+        payload_failed.disconnect(broken)
+    assert states() == ["retrying"]
+
+
+def test_effects_of_receivers_are_in_the_transaction(on_demo: Register) -> None:
+    def effect(**_: Any) -> None:
+        count()
+        raise LookupError
+
+    on_demo(lambda _: None)
+    kept()
+    payload_handled.connect(effect)
+    try:
+        assert not handle_next()
+    finally:
+        payload_handled.disconnect(effect)
+    assert (states(), ReportRow.objects.count()) == (["retrying"], 0)
+
+
+def test_a_final_failure_says_so(told: list[Any]) -> None:
+    kept()
+    (payload,) = claimed()
+    record_failure(payload, "it hangs\n", final=True)
+    assert (states(), told) == (["dead"], [("it hangs", True)])

@@ -1,0 +1,309 @@
+"""keep(): in the database, and in the spool where that is away."""
+
+import json
+import os
+import sqlite3
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.db.utils import OperationalError
+from django.test import Client
+
+from notifications import keep, store
+from notifications.breaker import breaker
+from notifications.errors import KeyReused, NowhereToStore, UnknownSource
+from notifications.models import RawPayload
+from notifications.spool import spool
+from notifications.spool_import import import_spool
+from tests.support.database import migrated_sqlite, sqlite_file, state_dir
+
+__all__ = ["migrated_sqlite", "sqlite_file", "state_dir"]
+pytestmark = pytest.mark.usefixtures("sqlite_file")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process writes, and does not end."""
+    with closing(sys.modules["sqlite3"].connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def waiting() -> int:
+    return len(spool().waiting())
+
+
+def test_gives_the_receipt_of_what_it_stored() -> None:
+    receipt = keep("photo", b"\0\xff", content_type="image/png", headers={"x-request-id": "7"})
+    stored = RawPayload.objects.get(receipt=receipt)
+    assert (stored.source, stored.body, stored.size) == ("photo", b"\0\xff", 2)
+    assert (stored.content_type, stored.headers) == ("image/png", {"x-request-id": "7"})
+    assert (stored.state, stored.attempts, stored.next_attempt_at) == ("received", 0, stored.received_at)
+    assert waiting() == 0
+
+
+def test_another_connection_sees_it_at_once(sqlite_file: Path) -> None:
+    keep("photo", b"x")
+    with closing(sqlite3.connect(sqlite_file)) as other:
+        assert other.execute("SELECT count(*) FROM notifications_rawpayload").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("body", ["text", None, bytearray(b"x"), memoryview(b"x"), 7])
+def test_takes_bytes_only(body: Any) -> None:
+    with pytest.raises(TypeError, match="encode"):
+        keep("photo", body)
+
+
+def test_refuses_what_makes_no_sense() -> None:
+    with pytest.raises(UnknownSource, match="NOTIFICATIONS_SOURCES"):
+        keep("nobody", b"x")
+    with pytest.raises(ValueError, match="time zone"):
+        keep("photo", b"x", not_before=datetime(2030, 1, 1))
+    assert not RawPayload.objects.exists()
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\0b", "\ud800", "new\nline"])
+def test_refuses_keys_that_no_database_would_take(key: str) -> None:
+    with pytest.raises(ValueError, match="key"):
+        keep("photo", b"x", key=key)
+    assert not RawPayload.objects.exists()
+
+
+def test_a_key_gives_the_same_receipt() -> None:
+    receipts = {keep("photo", b"x", key="1"), keep("photo", b"x", key="1")}
+    assert len(receipts) == RawPayload.objects.count() == 1
+    assert keep("welcome", b"x", key="1") not in receipts
+    with pytest.raises(KeyReused):
+        keep("photo", b"y", key="1")
+
+
+def test_not_before() -> None:
+    at = datetime(2030, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    stored = RawPayload.objects.get(receipt=keep("photo", b"x", not_before=at))
+    assert stored.next_attempt_at == at
+    assert RawPayload.objects.next_due() == at
+
+
+def test_odd_texts_are_stored_or_replaced() -> None:
+    receipt = keep("photo", b"x", content_type="a\0\ud800", headers={"a": "\0\ud800", "b\udfff": "é"})
+    stored = RawPayload.objects.get(receipt=receipt)
+    assert stored.content_type == "a\ufffd?"
+    assert stored.headers == {"a": "\0\ud800", "b\udfff": "é"}
+
+
+def test_a_rollback_takes_it_back() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        keep("photo", b"x")
+        raise ZeroDivisionError
+    assert not RawPayload.objects.exists()
+    assert waiting() == 0
+
+
+def test_a_reused_key_leaves_the_transaction_whole() -> None:
+    keep("photo", b"x", key="1")
+    with transaction.atomic():
+        with pytest.raises(KeyReused):
+            keep("photo", b"y", key="1")
+        keep("photo", b"z")
+    assert RawPayload.objects.count() == 2
+
+
+def test_inside_a_transaction_the_database_error_is_the_callers(sqlite_file: Path) -> None:
+    connection.settings_dict["OPTIONS"]["transaction_mode"] = "DEFERRED"
+    connection.close()
+    with locked(sqlite_file), pytest.raises(OperationalError), transaction.atomic():
+        connection.connection.execute("PRAGMA busy_timeout = 10")
+        keep("photo", b"x")
+    assert waiting() == 0
+    assert not breaker.is_open()
+
+
+class TestDatabaseAway:
+    def test_locked(self, sqlite_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with locked(sqlite_file):
+            receipts = [keep("photo", b"%d" % number) for number in range(20)]
+            assert caplog.text.count("The database took no payload") < 5, "each waited for the lock: no breaker"
+            assert waiting() == 20
+            assert not RawPayload.objects.exists()
+        assert import_spool() == 20
+        assert set(RawPayload.objects.values_list("receipt", flat=True)) == set(receipts)
+        assert waiting() == import_spool() == 0
+
+    def test_locked_for_a_new_thread(self, sqlite_file: Path) -> None:
+        def run() -> None:
+            keep("photo", b"x")
+            connections.close_all()
+
+        with locked(sqlite_file):
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join(4)  # the connection's own patience is 5 s
+            assert not thread.is_alive()
+        assert waiting() == 1
+
+    def test_only_keep_is_impatient(self) -> None:
+        keep("photo", b"x")
+        with connection.cursor() as cursor:
+            assert cursor.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+        assert store.LOCKED_MS < 2000
+
+    def test_the_breaker_leaves_the_database_alone_for_a_moment(self) -> None:
+        breaker.open()
+        keep("photo", b"x")
+        assert (waiting(), RawPayload.objects.count()) == (1, 0)
+        breaker.close()
+        keep("photo", b"y")
+        assert (waiting(), RawPayload.objects.count()) == (1, 1)
+
+    def test_no_table(self) -> None:
+        with connection.schema_editor() as editor:
+            editor.delete_model(RawPayload)
+        keep("photo", b"x")
+        assert waiting() == 1
+        with pytest.raises(OperationalError):
+            import_spool()
+        assert waiting() == 1
+        with connection.schema_editor() as editor:
+            editor.create_model(RawPayload)
+        assert import_spool() == 1
+        assert RawPayload.objects.get().body == b"x"
+
+    def test_read_only(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA query_only = 1")  # as a read-only file: root may write to any
+            keep("photo", b"x")
+            cursor.execute("PRAGMA query_only = 0")
+        assert waiting() == 1
+
+    def test_no_file(self, sqlite_file: Path) -> None:
+        connection.close()
+        connection.settings_dict["NAME"] = str(sqlite_file.parent / "missing" / "x.sqlite3")
+        keep("photo", b"x")
+        assert waiting() == 1
+
+    def test_the_row_is_as_if_nothing_had_been(self) -> None:
+        at = datetime(2030, 1, 1, tzinfo=UTC)
+        breaker.open()
+        receipt = keep("photo", b"a\nb\0\xff", content_type="é\0", headers={"x": "\ud800"}, key="k", not_before=at)
+        import_spool()
+        stored = RawPayload.objects.get(receipt=receipt)
+        assert (stored.body, stored.content_type, stored.headers) == (b"a\nb\0\xff", "é\ufffd", {"x": "\ud800"})
+        assert (stored.idempotency_key, stored.next_attempt_at, stored.state) == ("k", at, "received")
+        assert (stored.size, stored.attempts) == (5, 0)
+
+    def test_a_key_gives_the_same_receipt(self) -> None:
+        breaker.open()
+        receipts = {keep("photo", b"x", key="1"), keep("photo", b"x", key="1")}
+        with pytest.raises(KeyReused):
+            keep("photo", b"y", key="1")
+        breaker.close()
+        receipts.add(keep("photo", b"x", key="1"))
+        import_spool()
+        assert receipts == set(RawPayload.objects.values_list("receipt", flat=True))
+        assert len(receipts) == 1
+
+    def test_a_key_that_the_database_has_with_other_bytes_is_set_aside(self, caplog: pytest.LogCaptureFixture) -> None:
+        keep("photo", b"x", key="1")
+        for body in (b"y", b"z"):
+            breaker.open()
+            keep("photo", body, key="1")
+            breaker.close()
+            import_spool()
+        assert RawPayload.objects.get().body == b"x"
+        assert waiting() == 0
+        aside = sorted(spool().folder.glob("*.key-reused"))
+        assert sorted(file.read_bytes()[-1:] for file in aside) == [b"y", b"z"], "one replaced the other"
+        assert all(str(file) in caplog.text for file in aside)
+
+    def test_a_crash_between_insert_and_unlink_repeats_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        breaker.open()
+        keep("photo", b"x")
+        with monkeypatch.context() as patch:
+            patch.setattr("notifications.spool.Spool.remove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                import_spool()
+        assert (waiting(), RawPayload.objects.count()) == (1, 1)
+        RawPayload.objects.update(state="done", next_attempt_at=None)
+        assert import_spool() == 1
+        assert (waiting(), RawPayload.objects.get().state) == (0, "done")
+
+    def test_many_importers_at_once(self) -> None:
+        breaker.open()
+        receipts = {keep("photo", b"%d" % number) for number in range(60)}
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                import_spool()
+            except BaseException as error:  # noqa: BLE001  asserted below
+                errors.append(error)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert set(RawPayload.objects.values_list("receipt", flat=True)) == receipts
+        assert waiting() == 0
+
+
+class TestNowhere:
+    def test_a_full_spool(self, settings: Any) -> None:
+        settings.NOTIFICATIONS_SPOOL_MAX_BYTES = 3000
+        breaker.open()
+        with pytest.raises(NowhereToStore):
+            for _ in range(10):
+                keep("photo", b"x" * 500)
+        assert 1 <= waiting() <= 5
+        assert sum(file.stat().st_size for file in spool().folder.iterdir()) <= 3000
+
+    def test_a_full_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        breaker.open()
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(NowhereToStore):
+            keep("photo", b"x")
+        assert list(spool().folder.iterdir()) == []
+
+    def test_over_http(self, settings: Any) -> None:
+        settings.NOTIFICATIONS_SPOOL_MAX_BYTES = 0
+        breaker.open()
+        response = Client().generic("POST", "/in/demo/", b"x")
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
+        assert (waiting(), RawPayload.objects.count()) == (0, 0)
+
+
+class TestOverHttp:
+    def test_the_answer_is_the_same_from_the_spool(self, sqlite_file: Path) -> None:
+        with locked(sqlite_file):
+            response = Client().generic("POST", "/in/demo/", b"\0raw", HTTP_IDEMPOTENCY_KEY="1")
+        assert response.status_code == 202
+        breaker.close()
+        assert Client().generic("POST", "/in/demo/", b"\0raw", HTTP_IDEMPOTENCY_KEY="1").content == response.content
+        import_spool()
+        stored = RawPayload.objects.get()
+        assert (stored.receipt, stored.body) == (uuid.UUID(json.loads(response.content)["id"]), b"\0raw")
+
+    def test_a_quota_does_not_ask_a_database_that_is_away(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.NOTIFICATIONS_SOURCES = {"demo": {"http": True, "max_waiting": 1}}
+        asked: list[int] = []
+        monkeypatch.setattr(store, "insert", lambda *_: asked.append(1))
+        with connection.schema_editor() as editor:
+            editor.delete_model(RawPayload)
+        assert Client().generic("POST", "/in/demo/", b"x").status_code == 202
+        assert (asked, waiting()) == ([], 1)

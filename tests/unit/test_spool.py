@@ -1,0 +1,177 @@
+import os
+import threading
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifications.record import Record, digest_of, dump_headers, from_bytes, receipt_for, to_bytes
+from notifications.spool import ABANDONED, Spool, SpoolFull, spool
+from tests.support.database import state_dir
+
+__all__ = ["state_dir"]
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def record(body: bytes = b"x", key: str | None = None) -> Record:
+    return Record(
+        receipt=receipt_for("s", key),
+        source="s",
+        body=body,
+        digest=digest_of(body),
+        received_at=AT,
+        next_attempt_at=AT,
+    )
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", 1 << 20)
+
+
+@given(st.binary(), texts, texts, st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.timezones()))
+def test_a_record_survives_its_form_in_the_spool(body: bytes, text: str, key: str, at: datetime) -> None:
+    before = replace(record(body), content_type=text, query=text, idempotency_key=key, received_at=at)
+    # Times of two zones differ where one of them is ambiguous (PEP 495).
+    assert from_bytes(to_bytes(before)) == replace(before, received_at=at.astimezone(UTC))
+
+
+@given(st.binary() | st.binary().map(lambda body: to_bytes(record(body))[:-1]) | st.just(b"[]\n") | st.just(b"{}\n"))
+def test_what_is_damaged_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  of any kind
+        from_bytes(data + b"garbage")
+
+
+ODD = [b"[" * 100_000, b'{"received_at": 1}', b'{"received_at": "0001-01-01T00:00:00+23:00"}', b"7", b"[]", b"{}"]
+
+
+@pytest.mark.parametrize("head", ODD)
+def test_an_odd_first_line_is_a_value_error(head: bytes) -> None:
+    with pytest.raises(ValueError, match="none of ours"):
+        from_bytes(head + b"\n")
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_headers_of_any_text_can_be_stored(headers: dict[str, str]) -> None:
+    dump_headers(headers).encode("utf-8")
+
+
+def test_gives_back_what_was_written_oldest_first(ours: Spool) -> None:
+    records = [record(b"%d" % number) for number in range(5)]
+    for number, one in enumerate(records):
+        assert ours.write(one)
+        os.utime(ours.folder / one.receipt.hex, (number, number))
+    assert [ours.read(path) for path in ours.waiting()] == records
+
+
+def test_only_its_owner_may_look_into_it(ours: Spool) -> None:
+    ours.write(record())
+    assert ours.folder.stat().st_mode & 0o777 == 0o700
+    assert ours.waiting()[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_waits_where_there_is_no_folder(ours: Spool) -> None:
+    assert ours.waiting() == []
+
+
+def test_a_repeated_record_is_written_once(ours: Spool) -> None:
+    assert ours.write(record(key="1"))
+    assert not ours.write(record(key="1"))
+    with pytest.raises(FileExistsError):
+        ours.write(record(b"other", key="1"))
+    assert len(list(ours.folder.iterdir())) == 1
+
+
+def test_many_writers_of_one_key(ours: Spool) -> None:
+    new: list[bool] = []
+    threads = [threading.Thread(target=lambda: new.append(ours.write(record(key="1")))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(new) == [False] * 7 + [True]
+    assert len(list(ours.folder.iterdir())) == 1
+
+
+def test_a_damaged_file_is_set_aside(ours: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    one = record(b"x" * 1000)
+    ours.write(one)
+    path = ours.waiting()[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert ours.read(path) is None
+    assert ours.waiting() == []
+    (aside,) = ours.folder.glob("*.damaged")
+    assert aside.stat().st_size > 999
+    assert str(aside) in caplog.text
+
+
+def test_a_damaged_file_does_not_stand_in_the_way_of_its_repetition(ours: Spool) -> None:
+    one = record(key="1")
+    ours.write(one)
+    (ours.folder / one.receipt.hex).write_bytes(b"garbage")
+    assert ours.write(one)
+    assert ours.read(ours.waiting()[0]) == one
+
+
+def test_one_that_was_just_imported_is_written_again(ours: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = record(key="1")
+    ours.write(one)
+    path = ours.folder / one.receipt.hex
+    read = Path.read_bytes
+
+    def just_imported(self: Path) -> bytes:
+        path.unlink(missing_ok=True)
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", just_imported)
+    assert ours.write(one)
+    assert ours.waiting() == [path]
+
+
+def test_a_file_that_is_not_ours_to_read_is_set_aside(ours: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError
+
+    ours.write(record())
+    with monkeypatch.context() as patch:  # root may read all
+        patch.setattr(Path, "read_bytes", refuse)
+        assert ours.read(ours.waiting()[0]) is None
+    assert len(list(ours.folder.glob("*.unreadable"))) == 1
+
+
+def test_what_a_killed_writer_left_is_ignored_and_goes_away(ours: Spool) -> None:
+    ours.write(record())
+    left = ours.folder / f"{uuid.uuid4().hex}.{uuid.uuid4().hex}.tmp"
+    left.write_bytes(b"half")
+    assert len(ours.waiting()) == 1
+    assert left.exists(), "its writer may still write"
+    os.utime(left, (0, time.time() - ABANDONED - 60))
+    assert len(ours.waiting()) == 1
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["README", ".hidden", "lost+found", "A" * 32])
+def test_what_is_no_receipt_is_left_alone(ours: Spool, name: str) -> None:
+    ours.write(record())
+    (ours.folder / name).mkdir()
+    assert len(ours.waiting()) == 1
+
+
+def test_is_bounded(tmp_path: Path) -> None:
+    small = Spool(tmp_path, 1000)
+    with pytest.raises(SpoolFull):
+        small.write(record(b"x" * 1000))
+    assert list(tmp_path.iterdir()) == []
+    assert small.write(record(b"x" * 100))
+
+
+def test_is_in_the_state_directory(state_dir: Path) -> None:
+    assert spool().folder == state_dir / "spool"
+    assert spool() is spool()
