@@ -16,19 +16,20 @@ INTERVAL: Final = 1.0
 
 
 class Checkpoint:
-    """The position of one channel in one journal. `keep=False` never reads nor saves it."""
+    """The position of one channel in one journal. `keep=False` never saves it."""
 
     def __init__(self, key: positions.Key, *, keep: bool) -> None:
         self.key = key
         self._keep = keep
         self._last: Entry | None = None
         self._delivered = False
-        self._gap: Gap | None = None
+        self._gaps: list[Gap] = []
         self._tried_at = 0.0
+        self._failing = False
 
-    def load(self) -> str | None:
+    def start(self) -> str | None:
         """Where to go on; None is the oldest entry. Raises what the database raises."""
-        return positions.load(self.key) if self._keep else None
+        return positions.start(self.key) if self._keep else positions.find(self.key)
 
     def passed(self, entry: Entry) -> None:
         """Everything up to this entry needs no delivery."""
@@ -37,33 +38,46 @@ class Checkpoint:
     def delivered(self, entry: Entry) -> None:
         """Everything up to this entry was delivered. A database that is away is tried again later."""
         self._last, self._delivered = entry, True
-        self._try_to_save()
+        if self._failing:  # each attempt may take as long as a connection takes to fail
+            self.save_if_due()
+        else:
+            self._try_to_save()
 
     def note_gap(self, gap: Gap) -> None:
         """Entries were lost; recorded with the next position."""
         logger.error("%s lost entries of %s: %s", self.key.channel, self.key.journal, gap.reason)
-        self._gap = gap
+        self._gaps.append(gap)
 
     def save_if_due(self) -> None:
-        if (self._last or self._gap) and time.monotonic() - self._tried_at >= INTERVAL:
+        """Save, unless that was tried just now."""
+        if (self._last or self._gaps) and time.monotonic() - self._tried_at >= INTERVAL:
             self._try_to_save()
 
     def save(self, entry: Entry | None, *, delivered: bool) -> None:
         """Save in the caller's transaction. Raises what the database raises."""
-        if self._keep and self._gap is not None:
-            losses.record_gap(self.key, self._gap)
-        if self._keep and entry is not None:
+        if not self._keep:
+            return
+        for gap in self._gaps:
+            losses.record_gap(self.key, gap)
+        if entry is not None:
             positions.save(self.key, entry.position, entry.time_us, delivered=delivered)
+
+    def is_saved(self, entry: Entry) -> bool:
+        """Whether the position is already there. Raises what the database raises."""
+        return self._keep and positions.find(self.key) == entry.position
 
     def saved(self) -> None:
         """The caller's transaction was committed: nothing waits to be saved."""
-        self._last, self._gap, self._delivered = None, None, False
+        self._last, self._delivered, self._failing = None, False, False
+        self._gaps.clear()
 
     def close(self) -> None:
-        if self._last or self._gap:
+        if self._last or self._gaps:
             self._try_to_save()
 
     def _try_to_save(self) -> None:
+        if not self._keep:
+            return self.saved()
         self._tried_at = time.monotonic()
         try:
             with transaction.atomic():
@@ -71,5 +85,7 @@ class Checkpoint:
         except Error as error:
             logger.warning("The position of %s could not be saved, will be later: %s", self.key.channel, error)
             connections.close_all()
+            self._failing = True
         else:
             self.saved()
+        return None

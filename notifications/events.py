@@ -8,8 +8,8 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache, partial
+from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -19,11 +19,13 @@ from django.db import transaction
 from notifications.conf import conf
 from notifications.journal import Entry, as_text, journal_from_url
 from notifications.outbox import Outbox
+from notifications.times import moment_of
 
 logger = logging.getLogger(__name__)
 
 NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 TEXT_LINE: Final = re.compile(r"([A-Z][A-Z0-9_]{0,31}): (.*)", re.DOTALL)
+UID: Final = re.compile(r"[0-9]{1,10}")
 MAX_BYTES: Final = 64 * 1024
 CUT_MARK: Final = " […cut: larger things belong in keep()]"
 INFO: Final = "6"
@@ -54,7 +56,8 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
         parts = _checked(name, text, fields)
         connection = transaction.get_connection() if on_commit else None
         if connection is not None and connection.in_atomic_block:
-            connection.on_commit(partial(_send, *parts), robust=True)
+            # No partial: Django names a hook that failed by its __qualname__, and fails if there is none.
+            connection.on_commit(lambda: _send(*parts), robust=True)
         else:
             _send(*parts)
     except Exception:  # a request must not fail because of what it tells
@@ -64,7 +67,7 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
 def _checked(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no event name: capital letters, digits and _, at most 32")
-    return name, _cut(str(text)), _data(fields) if fields else ""
+    return name, _cut(_readable(text)), _data(fields) if fields else ""
 
 
 def _send(name: str, text: str, data: str) -> None:
@@ -117,10 +120,26 @@ def _cut(text: str) -> str:
 
 def _data(fields: Mapping[str, Any]) -> str:
     try:
-        data = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except (TypeError, ValueError):  # integers over 64 bits, lone surrogates
-        data = json.dumps(fields, default=str, skipkeys=True)
-    return data if len(data) <= MAX_BYTES else json.dumps({"cut": len(data)})
+        data = orjson.dumps(fields, default=_readable, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError):
+        data = _data_leniently(fields)
+    size = len(data.encode())
+    return data if size <= MAX_BYTES else json.dumps({"cut": size})
+
+
+def _data_leniently(fields: Mapping[str, Any]) -> str:
+    """What orjson refuses: integers over 64 bits, lone surrogates. A cycle costs the fields, not the event."""
+    try:
+        return json.dumps(fields, default=_readable, skipkeys=True)
+    except (ValueError, RecursionError) as error:
+        return json.dumps({"unreadable": str(error)})
+
+
+def _readable(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  the caller's class has a bug; that something happened is told all the same
+        return f"<{type(value).__name__}>"
 
 
 def event_of(entry: Entry, trusted_uids: frozenset[int]) -> Event | None:
@@ -136,7 +155,7 @@ def event_of(entry: Entry, trusted_uids: frozenset[int]) -> Event | None:
         return None
     data = _loads(as_text(entry.fields.get("PROPPY_DATA")))
     event_id = as_text(entry.fields.get("PROPPY_ID"))
-    return Event(name, text[len(prefix) :], _time(entry), data, event_id)
+    return Event(name, text[len(prefix) :], moment_of(entry.time_us), data, event_id)
 
 
 def text_event_of(entry: Entry) -> Event | None:
@@ -146,16 +165,12 @@ def text_event_of(entry: Entry) -> Event | None:
     match = TEXT_LINE.fullmatch(as_text(entry.fields.get("MESSAGE")))
     if match is None:
         return None
-    return Event(match[1], _cut(match[2]), _time(entry), author_known=False)
+    return Event(match[1], _cut(match[2]), moment_of(entry.time_us), author_known=False)
 
 
 def _trusted(entry: Entry, trusted_uids: frozenset[int]) -> bool:
     uid = entry.fields.get("_UID")
-    return isinstance(uid, str) and uid.isascii() and uid.isdigit() and int(uid) in trusted_uids
-
-
-def _time(entry: Entry) -> datetime:
-    return datetime.fromtimestamp(entry.time_us / 1_000_000, UTC)
+    return isinstance(uid, str) and UID.fullmatch(uid) is not None and int(uid) in trusted_uids
 
 
 def _loads(text: str) -> dict[str, Any]:

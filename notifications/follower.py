@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from django.db import Error, connections, transaction
+from django.db import Error, InterfaceError, OperationalError, connections, transaction
 
 from notifications import losses, positions
 from notifications.backoff import backoff
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 LONGEST_BACKOFF: Final = 60.0
 #: Attempts at events on which a channel raises what it should not.
 BUGGY_ATTEMPTS: Final = 5
+#: What a database raises that will be back; other errors of it are the channel's own.
+AWAY: Final = (OperationalError, InterfaceError)
 
 
 class Follower:
@@ -48,10 +50,14 @@ class Follower:
         self._channel, self._drain = channel, drain
         self._lock = None if detached else positions.Lock(key)
         self._checkpoint = Checkpoint(key, keep=not detached)
-        after = None if since else self._checkpoint.load()
+        try:
+            after = None if since else self._checkpoint.start()
+        except Error:
+            self._unlock()
+            raise
         self._feed = Feed(journal, parse, after=after, since=since, follow=not drain)
         self._batch: Batch | None = None
-        self._failures = 0
+        self._failures = self._bugs = 0
         self._resume_at = 0.0
 
     def fileno(self) -> int | None:
@@ -61,9 +67,12 @@ class Follower:
         self._checkpoint.close()
         self._feed.close()
         self._channel.close()
+        self._unlock()
+        connections.close_all()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
-        connections.close_all()
 
     def poll(self) -> float | None:
         """One batch, or one more attempt at it."""
@@ -78,7 +87,7 @@ class Follower:
             self._deliver(self._batch)
         except Unavailable as error:
             return self._pause(error)
-        self._batch, self._failures = None, 0
+        self._batch, self._failures, self._bugs = None, 0, 0
         return 0.0
 
     def _next_batch(self) -> Batch | None:
@@ -110,12 +119,13 @@ class Follower:
             raise
         except Undeliverable as error:
             self._give_up(batch, str(error))
-        except Error as error:
+        except AWAY as error:
             connections.close_all()
             raise Unavailable(f"the database is away: {error}") from error
         except Exception as error:  # a channel with a bug must neither stop nor lose its events
             logger.exception("%s failed on %d events", self._channel.name, len(batch.events))
-            if self._failures + 1 < BUGGY_ATTEMPTS:
+            self._bugs += 1
+            if self._bugs < BUGGY_ATTEMPTS:
                 raise Unavailable(f"it raised {type(error).__name__}: {error}") from error
             self._give_up(batch, traceback.format_exc())
         else:
@@ -124,8 +134,10 @@ class Follower:
     def _hand_over(self, batch: Batch) -> None:
         if self._channel.transactional:
             with transaction.atomic():
-                self._channel.deliver(batch.events)
-                self._checkpoint.save(batch.last, delivered=True)
+                # A commit whose answer was lost may have come through all the same.
+                if not (self._failures and self._checkpoint.is_saved(batch.last)):
+                    self._channel.deliver(batch.events)
+                    self._checkpoint.save(batch.last, delivered=True)
             self._checkpoint.saved()
         else:
             self._channel.deliver(batch.events)
@@ -134,11 +146,13 @@ class Follower:
     def _give_up(self, batch: Batch, reason: str) -> None:
         logger.error("%s refused %d events for good: %s", self._channel.name, len(batch.events), reason)
         try:
-            losses.record_failed(self._channel.name, batch.events, reason)
+            with transaction.atomic():
+                losses.record_failed(self._channel.name, batch.events, reason)
+                self._checkpoint.save(batch.last, delivered=False)
         except Error as error:  # what is on no record must not be passed over
             connections.close_all()
             raise Unavailable(f"a failed delivery could not be recorded: {error}") from error
-        self._checkpoint.delivered(batch.last)
+        self._checkpoint.saved()
 
     def _tell(self, events: Sequence[Event], milliseconds: float) -> None:
         for event in events:
@@ -155,5 +169,6 @@ class Follower:
         if delay is None:
             delay = backoff(self._failures, base=0.5, cap=LONGEST_BACKOFF)
         self._resume_at = time.monotonic() + delay
-        logger.warning("%s: %s; next try in %.1f s", self._channel.name, error, delay)
+        # Never "SLACK: …" at the start of a line: where stderr goes to the journal, that is a text event.
+        logger.warning("channel %s: %s; next try in %.1f s", self._channel.name, error, delay)
         return delay

@@ -1,7 +1,8 @@
 """What could not be told, on record: events that a channel refused for good, entries that were gone."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.utils import timezone
 
@@ -10,6 +11,8 @@ from notifications.events import Event
 from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
 from notifications.positions import Key
+
+DEEPEST: Final = 100
 
 
 def record_failed(channel: str, events: Sequence[Event], reason: str) -> None:
@@ -39,12 +42,16 @@ def record_gap(key: Key, gap: Gap) -> None:
     )
 
 
-def _clean_values(value: Any) -> Any:
-    """JSON data without the characters that PostgreSQL's jsonb refuses."""
+def _clean_values(value: Any, depth: int = 0) -> Any:
+    """JSON data without what databases refuse: NULs, lone surrogates, NaN, infinity, thousands of levels."""
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, (dict, list)) and depth == DEEPEST:
+        return "…"
     if isinstance(value, dict):
-        return {clean(str(name)): _clean_values(item) for name, item in value.items()}
+        return {clean(str(name)): _clean_values(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_clean_values(item) for item in value]
+        return [_clean_values(item, depth + 1) for item in value]
     return value

@@ -5,20 +5,22 @@ Beyond that entries are dropped and counted, and the count is told as one more e
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from notifications.bounded_queue import BoundedQueue, TryAgain
 from notifications.journal import EntryTooLarge, Journal
+from notifications.journal.forks import renew_after_fork
 
 logger = logging.getLogger(__name__)
 
 QUEUE_BYTES: Final = 8 * 1024 * 1024
-FIRST_DELAY: Final = 0.02
+#: Seconds. Short, because a socket that was full (10 datagrams, where net.unix.max_dgram_qlen is) is soon empty.
+FIRST_DELAY: Final = 0.001
 LONGEST_DELAY: Final = 1.0
-REPORT_INTERVAL: Final = 1.0
+#: A record of no bytes, which weighs nothing and so always fits: what was lost up to here is told in its place.
+REPORT: Final = b""
 
 #: Makes the entry that tells a loss: reason, number of entries, since when, until when.
 LostEntry = Callable[[str, int, datetime, datetime], Mapping[str, str]]
@@ -29,9 +31,17 @@ class Outbox:
 
     def __init__(self, journal: Journal, lost_entry: LostEntry) -> None:
         self.journal = journal
-        self.lost = Losses(lost_entry)
-        self._delay = FIRST_DELAY
+        self._lost_entry = lost_entry
         self._queue = BoundedQueue(self._write_again, maxsize=QUEUE_BYTES, weigh=len, name="journal")
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """What waits and what was lost is the parent's, and the parent tells it."""
+        self._delay = FIRST_DELAY
+        self._losses = Losses()
+        self._report: bytes | None = None
+        self._report_queued = False
 
     def write(self, entry: Mapping[str, str]) -> None:
         """Write now, else queue, else count as lost."""
@@ -51,9 +61,10 @@ class Outbox:
 
     def count_loss(self, reason: str) -> None:
         """Count one lost entry; it is told once the journal takes entries."""
-        self.lost.add(reason)
-        if not self._queue:
-            self._queue.put(b"")  # wakes the thread, which tells
+        self._losses.add(reason)
+        if not self._report_queued:
+            self._report_queued = True
+            self._queue.put(REPORT)
 
     def flush(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds until nothing is queued. Whether it is so."""
@@ -63,44 +74,46 @@ class Outbox:
         try:
             if record:
                 self.journal.write(record)
-            if len(self._queue) <= 1 or self.lost.report_is_due():
-                self.lost.report(self.journal)
+            else:
+                self._tell_losses()
         except EntryTooLarge:
-            self.lost.add("larger than the journal takes")
+            self.count_loss("larger than the journal takes")
         except OSError as error:
-            self._delay = min(self._delay * 2, LONGEST_DELAY)
-            raise TryAgain(self._delay) from error
+            delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
+            raise TryAgain(delay) from error
         self._delay = FIRST_DELAY
+
+    def _tell_losses(self) -> None:
+        """Write one entry for each reason. Raises OSError; what could not be told is kept."""
+        while report := self._report or self._next_report():
+            self._report = report
+            self.journal.write(report)
+            self._report, self._report_queued = None, False
+
+    def _next_report(self) -> bytes | None:
+        """Made once, however often it is tried: each entry that is made has a number of its own."""
+        loss = self._losses.take()
+        return None if loss is None else self.journal.encode(self._lost_entry(*loss))
 
 
 class Losses:
-    """Entries lost since the last report, by reason."""
+    """Entries lost and not yet told, by reason."""
 
-    def __init__(self, lost_entry: LostEntry) -> None:
-        self._lost_entry = lost_entry
+    def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._counts: dict[str, int] = {}
-        self._since = datetime.now(UTC)
-        self._next_report = 0.0
+        self._counts: dict[str, tuple[int, datetime]] = {}
 
     def add(self, reason: str) -> None:
+        """Count one."""
+        with self._lock:
+            count, since = self._counts.get(reason) or (0, datetime.now(UTC))
+            self._counts[reason] = count + 1, since
+
+    def take(self) -> tuple[str, int, datetime, datetime] | None:
+        """Reason, number, since when and until when; forgotten here. None where nothing was lost."""
         with self._lock:
             if not self._counts:
-                self._since = datetime.now(UTC)
-            self._counts[reason] = self._counts.get(reason, 0) + 1
-
-    def report_is_due(self) -> bool:
-        return bool(self._counts) and time.monotonic() >= self._next_report
-
-    def report(self, journal: Journal) -> None:
-        """Write one entry for each reason. Raises OSError; what could not be told is kept."""
-        self._next_report = time.monotonic() + REPORT_INTERVAL
-        while self._counts:
-            with self._lock:
-                reason, count = next(iter(self._counts.items()))
-            journal.write(journal.encode(self._lost_entry(reason, count, self._since, datetime.now(UTC))))
-            logger.warning("%d events were lost: %s", count, reason)
-            with self._lock:
-                self._counts[reason] -= count
-                if not self._counts[reason]:
-                    del self._counts[reason]
+                return None
+            reason, (count, since) = self._counts.popitem()
+        logger.warning("%d events were lost: %s", count, reason)
+        return reason, count, since, datetime.now(UTC)

@@ -4,14 +4,15 @@ import fcntl
 import hashlib
 import os
 import socket
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from django.db.models import F
 from django.utils import timezone
 
 from notifications.conf import conf
 from notifications.models import Position
+from notifications.times import moment_of
 
 MACHINE_ID: Final = Path("/etc/machine-id")
 
@@ -60,18 +61,27 @@ class Lock:
         os.close(self._descriptor)
 
 
-def load(key: Key) -> str | None:
-    """Where to go on. A new channel starts at the youngest position of its journal, else (None) at the oldest entry."""
+def start(key: Key) -> str | None:
+    """Where to go on; None is the oldest entry.
+
+    A new channel starts at the youngest position of its journal, and that is saved at once: were it found anew after
+    a crash, the other channels would have moved on. Raises what the database raises.
+    """
     ours = Position.objects.filter(machine=key.machine, journal=key.journal)
-    cursor = ours.filter(channel=key.channel).values_list("cursor", flat=True).first()
-    if cursor is None:
-        cursor = ours.order_by("-entry_time").values_list("cursor", flat=True).first()
-    return cursor or None
+    youngest = ours.order_by(F("entry_time").desc(nulls_last=True)).values_list("cursor", "entry_time").first()
+    cursor, entry_time = youngest or ("", None)
+    position, _ = Position.objects.get_or_create(**key._asdict(), defaults={"cursor": cursor, "entry_time": entry_time})
+    return position.cursor or None
+
+
+def find(key: Key) -> str | None:
+    """Where the channel is, without beginning anything; None is the oldest entry."""
+    return Position.objects.filter(**key._asdict()).values_list("cursor", flat=True).first() or None
 
 
 def save(key: Key, cursor: str, time_us: int, *, delivered: bool) -> None:
     """Remember where to go on. Raises what the database raises."""
-    values = {"cursor": cursor, "entry_time": datetime.fromtimestamp(time_us / 1_000_000, UTC)}
+    values: dict[str, Any] = {"cursor": cursor, "entry_time": moment_of(time_us)}
     if delivered:
         values["delivered_at"] = timezone.now()
-    Position.objects.update_or_create(machine=key.machine, journal=key.journal, channel=key.channel, defaults=values)
+    Position.objects.update_or_create(**key._asdict(), defaults=values)

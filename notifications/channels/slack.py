@@ -1,6 +1,8 @@
 """Slack: one message for each event, by chat.postMessage."""
 
 import logging
+import math
+import re
 from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Final
@@ -15,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for one call.
 TIMEOUT: Final = 10
-#: Slack cuts longer texts (api.slack.com/methods/chat.postMessage).
+#: Characters, after escaping. Slack cuts longer texts (api.slack.com/methods/chat.postMessage).
 LONGEST: Final = 39_000
 DEFAULT_RETRY_AFTER: Final = 1.0
 #: Errors that pass by themselves; every other `ok: false` wants somebody to do something.
@@ -37,6 +39,11 @@ WHAT_TO_DO: Final = {
 }
 
 
+CODE: Final = re.compile(r"\w{1,80}", re.ASCII)
+PART_OF_ESCAPE: Final = re.compile(r"&\w*\Z")
+TOKEN: Final = re.compile(r"[!-~]+")
+
+
 class Slack(Channel):
     """A Slack channel. Without a token its messages go to the console, which says so."""
 
@@ -54,7 +61,8 @@ class Slack(Channel):
     ) -> None:
         super().__init__(name)
         self._channel, self._username, self._icon = channel, username, icon
-        self._client = _client(token, api_url) if token else None
+        self._token = token.strip()
+        self._client = _client(self._token, api_url) if self._token else None
 
     def deliver(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -65,6 +73,10 @@ class Slack(Channel):
                 self._post(self._client, message(event))
 
     def _post(self, client: WebClient, text: str) -> None:
+        if not TOKEN.fullmatch(self._token):  # http.client would show it in its error
+            raise Undeliverable("the token has spaces or letters that no token has: mend SLACK_TOKEN")
+        if not text.strip():
+            raise Undeliverable(f"no_text: {WHAT_TO_DO['no_text']}")
         try:
             client.chat_postMessage(
                 channel=self._channel,
@@ -78,10 +90,14 @@ class Slack(Channel):
             raise self._failure(error) from error
         except (SlackClientError, HTTPException, OSError) as error:
             raise Unavailable(f"Slack cannot be reached: {error}") from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # as slack_sdk fails on other JSON
+            raise Unavailable(f"Slack's answer makes no sense: {error}") from error
 
     def _failure(self, error: SlackApiError) -> Exception:
-        status = error.response.status_code
-        code = str(error.response.get("error", ""))
+        status, data = error.response.status_code, error.response.data
+        code = data.get("error") if isinstance(data, dict) else None
+        if not isinstance(code, str) or not CODE.fullmatch(code):  # slack_sdk's own words on a page of some proxy
+            code = ""
         if status == 429 or code in {"ratelimited", "rate_limited"}:
             return Unavailable("Slack limits the rate", retry_after=_retry_after(error))
         if status >= 500 or code in PASSING or not code:
@@ -93,10 +109,9 @@ class Slack(Channel):
 def message(event: Event) -> str:
     """The text of an event as Slack takes it: nothing in it can ping, link or pass for ours."""
     text = event.text if event.author_known else f"(unknown author) {event.text}"
-    if len(text) > LONGEST:
-        text = text[:LONGEST] + " […]"
     text = text.encode("utf-8", "replace").decode()  # lone surrogates
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text if len(text) <= LONGEST else PART_OF_ESCAPE.sub("", text[:LONGEST]) + " […]"
 
 
 def _client(token: str, api_url: str) -> WebClient:
@@ -113,9 +128,10 @@ def _retry_after(error: SlackApiError) -> float:
     value = headers.get("retry-after", "")
     value = value[0] if isinstance(value, list) and value else value
     try:
-        return max(float(value), 0.0)
+        seconds = float(value)
     except (TypeError, ValueError):
         return DEFAULT_RETRY_AFTER
+    return max(seconds, 0.0) if math.isfinite(seconds) else DEFAULT_RETRY_AFTER
 
 
 def _line(event: Event) -> str:

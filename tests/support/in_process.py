@@ -1,4 +1,4 @@
-"""The site's later work, done in the test's own process: what the engine ships for its users' tests, and a little more."""
+"""The site's later work in the test's own process: what the engine ships for its users' tests, and a little more."""
 
 from collections.abc import Iterator
 
