@@ -5,8 +5,17 @@ import pytest
 from django.conf import settings
 
 pytest_plugins = [
-    f"tests.support.{name}"
-    for name in ("browser", "in_process", "journald", "postgres", "processes", "s3", "slack", "smtp")
+    "tests.support.browser",
+    "tests.support.in_process",
+    "tests.support.journald",
+    "tests.support.payloads",
+    "tests.support.postgres",
+    "tests.support.database",  # after what it imports, or pytest cannot rewrite its assertions
+    "tests.support.processes",
+    "tests.support.s3",
+    "tests.support.slack",
+    "tests.support.smtp",
+    "tests.support.tell",
 ]
 
 

@@ -6,12 +6,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import DESKTOP, PHONE, browser, page, viewport
-from tests.support.processes import Site, site
-from tests.support.s3 import S3Server, s3
+from tests.support.browser import DESKTOP, PHONE
+from tests.support.processes import Site
+from tests.support.s3 import S3Server
 from tests.support.wait import wait_for
-
-__all__ = ["browser", "page", "s3", "site", "viewport"]
 
 pytestmark = pytest.mark.services
 
@@ -37,7 +35,6 @@ def sign_up(page: Page, site: Site, name: str = "Ada") -> None:
     page.goto(site.url)
     page.locator("#sign-up").get_by_label("Your name").fill(name)
     page.locator("#sign-up").get_by_label("Email").fill("ada@example.org")
-    page.get_by_label("Password").fill("difference engine")
     page.get_by_role("button", name="Sign up").click()
     expect(page.get_by_role("heading", name=f"Welcome, {name}")).to_be_visible()
 

@@ -9,10 +9,8 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from notifications.models import RawPayload
-from tests.support.database import migrated_sqlite, use_database
-from tests.support.processes import Site, site
-
-__all__ = ["migrated_sqlite", "site"]
+from tests.support.database import use_database
+from tests.support.processes import Site
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 

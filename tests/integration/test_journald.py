@@ -13,7 +13,7 @@ import pytest
 from notifications.journal import EntryTooLarge, JournaldJournal, as_text
 from notifications.journal.auto import journald_works
 from notifications.journal.journald_reader import JournaldReader
-from tests.support.journald import JournaldNamespace, journald  # noqa: F401  a fixture
+from tests.support.journald import JournaldNamespace
 from tests.support.journals import messages, read_some, settle, write, written
 from tests.support.wait import wait_for
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def journal(journald: JournaldNamespace) -> Iterator[JournaldJournal]:  # noqa: F811
+def journal(journald: JournaldNamespace) -> Iterator[JournaldJournal]:
     opened = JournaldJournal(journald.name)
     yield opened
     opened.close()
@@ -39,7 +39,7 @@ def fill(journal: JournaldJournal) -> int:
 
 
 def test_a_stopped_journald_is_no_wait_and_no_loss(
-    journald: JournaldNamespace,  # noqa: F811
+    journald: JournaldNamespace,
     journal: JournaldJournal,
 ) -> None:
     write(journal, "before")
@@ -53,7 +53,7 @@ def test_a_stopped_journald_is_no_wait_and_no_loss(
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_restart_needs_no_new_journal_nor_reader(
-    journald: JournaldNamespace,  # noqa: F811
+    journald: JournaldNamespace,
     journal: JournaldJournal,
     end: str,
 ) -> None:
@@ -97,7 +97,7 @@ def _follows(reader: object) -> bool:
 
 
 def test_a_position_survives_rotation(
-    journald: JournaldNamespace,  # noqa: F811
+    journald: JournaldNamespace,
     journal: JournaldJournal,
 ) -> None:
     with journal.open() as reader:
@@ -117,7 +117,7 @@ def test_a_position_survives_rotation(
 
 
 def test_a_vacuumed_position_is_a_gap_and_no_survivor_is_lost(
-    journald: JournaldNamespace,  # noqa: F811
+    journald: JournaldNamespace,
     journal: JournaldJournal,
 ) -> None:
     write(journal, "vacuumed")
@@ -160,7 +160,7 @@ def test_a_position_of_another_machine_is_a_gap(journal: JournaldJournal) -> Non
 
 
 def test_a_wiped_journal_is_followed_again_with_a_gap(
-    journald: JournaldNamespace,  # noqa: F811
+    journald: JournaldNamespace,
     journal: JournaldJournal,
 ) -> None:
     write(journal, "old")
@@ -216,7 +216,7 @@ def test_without_journalctl_opening_is_an_oserror(monkeypatch: pytest.MonkeyPatc
     assert not journald_works()
 
 
-def test_any_shape_of_message_is_handed_on(journald: JournaldNamespace, journal: JournaldJournal) -> None:  # noqa: F811
+def test_any_shape_of_message_is_handed_on(journald: JournaldNamespace, journal: JournaldJournal) -> None:
     shapes = [
         b"MESSAGE=one\nMESSAGE=two\n",
         b"MESSAGE=\xff\xfe\n",
@@ -241,7 +241,7 @@ def test_a_journal_works_after_all_descriptors_were_closed(journal: JournaldJour
     assert messages(written(journal)) == ["before", "after"]
 
 
-def test_auto_takes_journald_only_when_the_entry_comes_back(journald: JournaldNamespace) -> None:  # noqa: F811
+def test_auto_takes_journald_only_when_the_entry_comes_back(journald: JournaldNamespace) -> None:
     assert journald_works(journald.name, timeout=10)
     journald.pause()
     assert not journald_works(journald.name, timeout=0.1)

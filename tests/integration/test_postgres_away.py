@@ -17,10 +17,9 @@ from tests import app_settings
 from tests.support.database import use_database
 from tests.support.payloads import states
 from tests.support.postgres import Postgres
-from tests.support.processes import Site, site
+from tests.support.processes import Site
 from tests.support.wait import wait_for
 
-__all__ = ["site"]
 pytestmark = pytest.mark.services
 
 

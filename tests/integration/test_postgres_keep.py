@@ -20,12 +20,10 @@ from notifications.models import RawPayload, ReportRow, State
 from notifications.process_raw import ProcessRaw
 from notifications.spool import spool
 from notifications.worker import Stop
-from tests.support.database import migrated_postgres, postgres_database, state_dir
-from tests.support.payloads import claim, claimed, expire, make_due, on_demo, release_expired, states
-from tests.support.postgres import postgres
+from tests.support.payloads import claim, claimed, expire, make_due, release_expired, states
+from tests.support.wait import wait_for
 from tests.unit.test_claims import TestClaims, TestExpiredLeases, TestNextDue, TestTransitions
 
-__all__ = ["migrated_postgres", "on_demo", "postgres", "postgres_database", "state_dir"]
 pytestmark = [
     pytest.mark.services,
     pytest.mark.xdist_group("postgres"),
@@ -228,9 +226,14 @@ class TestWakeUp:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         assert self.woken(listener), "the lost connection wakes it"
-        listener.drain()
-        listener._retry_at = 0.0  # the time has come
-        listener.drain()
+        before = listener._database
+
+        def reconnected() -> bool:
+            listener._retry_at = 0.0  # the time has come
+            listener.drain()
+            return listener._database not in {None, before}
+
+        wait_for(reconnected)
         wake.notifier._next = 0.0
         keep("demo", b"x")
         assert self.woken(listener)

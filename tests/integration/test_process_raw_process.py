@@ -19,12 +19,10 @@ from notifications.models import RawPayload, ReportRow
 from notifications.time_limit import EXIT_HUNG
 from tests import app_settings
 from tests.support.child import Process
-from tests.support.database import migrated_sqlite, use_database
+from tests.support.database import use_database
 from tests.support.payloads import states
-from tests.support.processes import Site, site
+from tests.support.processes import Site
 from tests.support.wait import wait_for
-
-__all__ = ["migrated_sqlite", "site"]
 
 
 class Raw:

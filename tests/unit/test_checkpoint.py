@@ -9,7 +9,7 @@ from notifications.checkpoint import INTERVAL, Checkpoint
 from notifications.journal import Entry, Gap
 from notifications.models import Loss, Position
 from notifications.positions import Key
-from tests.support.tell import Clock, clock_fixture  # noqa: F401  a fixture
+from tests.support.tell import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

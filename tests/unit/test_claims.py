@@ -8,10 +8,8 @@ from django.utils import timezone
 
 from notifications.models import RawPayload, State
 from notifications.models.claims import LeaseLost
-from tests.support.database import state_dir
 from tests.support.payloads import claim, claimed, expire, kept, make_due, release, release_expired, states
 
-__all__ = ["state_dir"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 
 

@@ -22,7 +22,7 @@ from notifications.models import FailedDelivery, Loss, Position, ReportRow
 from notifications.positions import AlreadyFollowed, Key
 from notifications.signals import event_delivered
 from notifications.times import OLDEST
-from tests.support.tell import Clock, ClosedOnce, FlakyJournal, ScriptedChannel, clock_fixture, patient, turn  # noqa: F401  a fixture
+from tests.support.tell import Clock, ClosedOnce, FlakyJournal, ScriptedChannel, patient, turn
 from tests.unit.test_events import DATA, MESSAGES, NAMES, VALUES
 
 pytestmark = pytest.mark.django_db(transaction=True)

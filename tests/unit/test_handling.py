@@ -14,10 +14,8 @@ from notifications.handlers import payload_handlers
 from notifications.handling import handle, record_failure
 from notifications.models import RawPayload, ReportRow, State
 from notifications.signals import payload_failed, payload_handled
-from tests.support.database import state_dir
-from tests.support.payloads import claimed, expire, kept, make_due, on_demo, release_expired, states
+from tests.support.payloads import claimed, expire, kept, make_due, release_expired, states
 
-__all__ = ["on_demo", "state_dir"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 Register = Callable[..., None]
 both_forms = pytest.mark.parametrize("atomic", [True, False])

@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from notifications import limits
 from notifications.models import RawPayload
 from notifications.signatures import SCHEMES, sign
-from tests.support.database import state_dir
 
-__all__ = ["state_dir"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "sources")]
 
 SITE_SOURCES: Final = dict(site_settings.NOTIFICATIONS_SOURCES)

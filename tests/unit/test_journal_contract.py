@@ -17,7 +17,6 @@ from notifications.journal import (
     as_text,
     journal_from_url,
 )
-from tests.support.journald import journald  # noqa: F401  a fixture
 from tests.support.journals import exit_code, in_child, messages, read_all, read_some, write, written
 
 TEXTS = {

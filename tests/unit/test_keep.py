@@ -23,9 +23,7 @@ from notifications.errors import KeyReused, NowhereToStore, UnknownSource
 from notifications.models import RawPayload
 from notifications.spool import spool
 from notifications.spool_import import import_spool
-from tests.support.database import migrated_sqlite, sqlite_file, state_dir
 
-__all__ = ["migrated_sqlite", "sqlite_file", "state_dir"]
 pytestmark = pytest.mark.usefixtures("sqlite_file")
 
 

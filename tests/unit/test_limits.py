@@ -8,10 +8,8 @@ from notifications import limits
 from notifications.conf import Source
 from notifications.errors import QuotaFull
 from notifications.models import RawPayload, State
-from tests.support.database import state_dir
 from tests.support.payloads import kept
 
-__all__ = ["state_dir"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 FEW = Source(name="demo", max_waiting=2)
 

@@ -19,10 +19,8 @@ from notifications.models import RawPayload, ReportRow, State
 from notifications.process_raw import ProcessRaw
 from notifications.spool import spool
 from notifications.worker import Stop
-from tests.support.database import migrated_sqlite, sqlite_file, state_dir
-from tests.support.payloads import claim, expire, kept, make_due, on_demo, states
+from tests.support.payloads import claim, expire, kept, make_due, states
 
-__all__ = ["migrated_sqlite", "on_demo", "sqlite_file", "state_dir"]
 pytestmark = pytest.mark.usefixtures("sqlite_file")
 Register = Callable[..., None]
 

@@ -10,9 +10,7 @@ from notifications import keep
 from notifications.models import State
 from proppy.contact import parse_contact
 from proppy.models import ContactMessage
-from tests.support.in_process import Told, told, work_again, work_off
-
-__all__ = ["told"]
+from tests.support.in_process import Told, work_again, work_off
 
 URLENCODED = "application/x-www-form-urlencoded"
 ADA = {"name": "Ada Lovelace", "email": "ada@example.org", "text": "Hello & good-bye"}

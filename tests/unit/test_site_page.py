@@ -18,9 +18,7 @@ from proppy.models import STEPS_KEPT, Step
 from proppy.page import live_parts
 from proppy.s3 import storage_options
 from proppy.visits import COOKIE, SALT, Visit, own_visits, remember
-from tests.support.in_process import Told, told, work_off
-
-__all__ = ["told"]
+from tests.support.in_process import Told, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,9 +12,7 @@ from PIL import Image as PillowImage
 from notifications import GiveUp
 from notifications.models import RawPayload, State
 from proppy.models import Photo
-from tests.support.in_process import Told, told, work_again, work_off
-
-__all__ = ["told"]
+from tests.support.in_process import Told, work_again, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

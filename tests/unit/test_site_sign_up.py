@@ -11,9 +11,7 @@ from django.test import Client
 from notifications.models import RawPayload, State
 from proppy import views
 from proppy.forms import TAKEN
-from tests.support.in_process import Told, told, work_again, work_off
-
-__all__ = ["told"]
+from tests.support.in_process import Told, work_again, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

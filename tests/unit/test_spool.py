@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 
 from notifications.record import Record, digest_of, dump_headers, from_bytes, receipt_for, to_bytes
 from notifications.spool import ABANDONED, Spool, SpoolFull, spool
-from tests.support.database import state_dir
-
-__all__ = ["state_dir"]
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]))

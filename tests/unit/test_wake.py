@@ -12,9 +12,6 @@ from django.db import transaction
 from notifications import keep, wake
 from notifications.breaker import breaker
 from notifications.wake import LONGEST_FOLDER, Sleeper, Waker
-from tests.support.database import migrated_sqlite, sqlite_file, state_dir
-
-__all__ = ["migrated_sqlite", "sqlite_file", "state_dir"]
 
 
 def readable(sleeper: Sleeper) -> bool:
