@@ -1,0 +1,62 @@
+"""Measures, and prints the table. Figures are no assertions: the exit code is 0, unless --check says otherwise."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from tests.benchmarks.lab import Lab
+from tests.benchmarks.machine import load, machine
+from tests.benchmarks.rows import BENCHMARKS
+from tests.benchmarks.table import Row, line, markdown, unmeasured
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _end)
+    started, before = time.monotonic(), load()
+    with tempfile.TemporaryDirectory(prefix="proppy-bench-") as folder, Lab(Path(folder), quick=options.quick) as lab:
+        rows = list(_measure(lab, options.names or BENCHMARKS))
+    print(f"\n{machine()}.\nLoad average {before} before, {load()} after {time.monotonic() - started:.0f} s.\n")
+    print(markdown(rows))
+    missed = [row for row in rows if row.reached is False]
+    return bool(options.check and missed)
+
+
+def _measure(lab: Lab, names: Iterable[str]) -> Iterator[Row]:
+    for name in names:
+        _say(f"{name} … (load average {load()})")
+        try:
+            for row in BENCHMARKS[name](lab):
+                _say(f"  {line(row)}")
+                yield row
+        except Exception:  # noqa: BLE001  the others are worth measuring all the same
+            traceback.print_exc()
+            yield unmeasured(name, "failed, see above")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _end(signum: int, _: FrameType | None) -> None:
+    sys.exit(128 + signum)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", choices=[*BENCHMARKS, []], help=f"of {', '.join(BENCHMARKS)}"
+    )
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a figure was missed")
+    parser.add_argument("--quick", action="store_true", help="only see whether they run; the figures mean nothing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

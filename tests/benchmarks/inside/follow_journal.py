@@ -1,0 +1,64 @@
+"""The real `follow_journal` into an empty channel, and a bare journalctl, in turn, over the same entries."""
+
+import socket
+import statistics
+import subprocess
+import time
+from typing import Final
+
+from notifications import worker
+from notifications.follow_journal import follower_makers
+from notifications.journal import FIELDS, JournaldJournal
+from notifications.models import Position
+from tests.benchmarks.channels import Empty
+from tests.support.journals import settle
+
+OPTIONS: Final = ("-o", "json", f"--output-fields={','.join(FIELDS)}", "SYSLOG_IDENTIFIER=proppy")
+
+
+def run(*, namespace: str, entries: int, rounds: int) -> dict[str, float]:
+    """Entries per second, medians of the rounds."""
+    journal = JournaldJournal(namespace)
+    _write(journal, entries)
+    printed, followed = [], []
+    for _ in range(rounds):
+        printed.append(entries / _print(namespace))
+        followed.append(entries / _follow(entries))
+    return {"journalctl": statistics.median(printed), "followed": statistics.median(followed)}
+
+
+def _write(journal: JournaldJournal, count: int) -> None:
+    """What `emit()` writes, but waiting for journald."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        for number in range(count):
+            sender.sendto(journal.encode(_entry(number)), journal.socket_path)
+    settle(journal)
+    journal.close()
+
+
+def _entry(number: int) -> dict[str, str]:
+    return {
+        "MESSAGE": f"BENCH: Ada Lovelace signed up with ada{number}@example.com",
+        "PRIORITY": "6",
+        "SYSLOG_IDENTIFIER": "proppy",
+        "PROPPY_EVENT": "BENCH",
+        "PROPPY_ID": f"0123456789abcdef:{number}",
+        "PROPPY_DATA": f'{{"user":{number}}}',
+    }
+
+
+def _print(namespace: str) -> float:
+    started = time.perf_counter()
+    subprocess.run(["journalctl", f"--namespace={namespace}", *OPTIONS], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
+def _follow(count: int) -> float:
+    Position.objects.all().delete()
+    Empty.delivered = 0
+    started = time.perf_counter()
+    worker.run(list(follower_makers(["BENCH"], drain=True)))
+    seconds = time.perf_counter() - started
+    if Empty.delivered != count:
+        raise RuntimeError(f"the channel was given {Empty.delivered} of {count} events")
+    return seconds
