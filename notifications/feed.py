@@ -78,6 +78,9 @@ class Feed:
             raise
         if reader.gap is not None:
             self.gap, reader.gap = reader.gap, None
+        elif reader.skipped:
+            self.gap = Gap(self._after or "", f"{reader.skipped} entries were damaged")
+            reader.skipped = 0
         if entries:
             self._after, self._since = entries[-1].position, None
         return entries

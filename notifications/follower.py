@@ -59,6 +59,7 @@ class Follower:
         self._batch: Batch | None = None
         self._failures = self._bugs = 0
         self._resume_at = 0.0
+        self._reason = ""
 
     def fileno(self) -> int | None:
         return None if self._failures else self._feed.fileno()
@@ -87,7 +88,7 @@ class Follower:
             self._deliver(self._batch)
         except Unavailable as error:
             return self._pause(error)
-        self._batch, self._failures, self._bugs = None, 0, 0
+        self._batch, self._failures, self._bugs, self._reason = None, 0, 0, ""
         return 0.0
 
     def _next_batch(self) -> Batch | None:
@@ -170,5 +171,7 @@ class Follower:
             delay = backoff(self._failures, base=0.5, cap=LONGEST_BACKOFF)
         self._resume_at = time.monotonic() + delay
         # Never "SLACK: …" at the start of a line: where stderr goes to the journal, that is a text event.
-        logger.warning("channel %s: %s; next try in %.1f s", self._channel.name, error, delay)
+        level = logging.DEBUG if str(error) == self._reason else logging.WARNING  # an outage is told once
+        logger.log(level, "channel %s: %s; next try in %.1f s", self._channel.name, error, delay)
+        self._reason = str(error)
         return delay

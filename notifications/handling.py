@@ -4,6 +4,7 @@ import logging
 import time
 import traceback
 from datetime import timedelta
+from typing import Final
 
 from django.utils import timezone
 
@@ -15,6 +16,10 @@ from notifications.models.claims import LeaseLost
 from notifications.signals import payload_failed
 
 logger = logging.getLogger(__name__)
+
+#: Characters of a traceback that are kept.
+LONGEST_ERROR: Final = 64 * 1024
+LONGEST_REASON: Final = 500
 
 
 class NoHandler(Exception):
@@ -36,7 +41,7 @@ def handle(payload: RawPayload) -> bool:
         return False
     except GiveUp as error:
         record_failure(payload, str(error) or "The handler gave up.", final=True)
-    except Exception:  # noqa: BLE001  whatever a handler raises is its payload's failure, and nobody else's
+    except (Exception, SystemExit):  # noqa: BLE001  whatever a handler raises is its payload's failure alone
         record_failure(payload, traceback.format_exc())
     return payload.state == State.DONE
 
@@ -56,12 +61,13 @@ def _run(payload: RawPayload, handler: PayloadHandler | None) -> None:
 
 def record_failure(payload: RawPayload, error: str, *, final: bool = False) -> None:
     """Count an attempt as failed. A payload that is done stays so: its effects have been committed."""
+    error = _shortened(error)
     if payload.state == State.DONE:
         logger.error("%s is done, but its handler raised after that:\n%s", payload, error)
         return
     final = final or payload.attempts >= conf.source(payload.source).max_attempts
     retry_at = None if final else timezone.now() + timedelta(seconds=backoff(payload.attempts))
-    reason = error.strip().rpartition("\n")[2]
+    reason = error.strip().rpartition("\n")[2][:LONGEST_REASON]
     if final:
         logger.error("%s is dead after %d attempts: %s", payload, payload.attempts, reason)
     else:
@@ -69,6 +75,13 @@ def record_failure(payload: RawPayload, error: str, *, final: bool = False) -> N
     try:
         RawPayload.objects.fail(payload, error, retry_at=retry_at)
     except LeaseLost as lost:
-        logger.warning("%s", lost)
+        logger.warning("%s; this attempt's error is lost with it:\n%s", lost, error)
         return
     payload_failed.send_robust(sender=RawPayload, payload=payload, error=reason, final=final)
+
+
+def _shortened(error: str) -> str:
+    """Its start says where and what, its end is what a handler's message ends with."""
+    if len(error) <= LONGEST_ERROR:
+        return error
+    return f"{error[: LONGEST_ERROR // 2]}\n[…]\n{error[-LONGEST_ERROR // 2 :]}"

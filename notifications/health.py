@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from hmac import compare_digest
 
@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 
 from notifications import store
 from notifications.conf import conf
-from notifications.raw_body import client_address
+from notifications.proxies import client_address
 from notifications.spool import spool
-from notifications.status import Status, status
+from notifications.status import DatabaseStatus, Status, status
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -50,23 +50,28 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The status in Prometheus' text format."""
-    try:
-        text = _exposition(status())
-    except Error:
-        text = "proppy_database_up 0\n"
-    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+    return HttpResponse(
+        "\n".join(_exposition(status())) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8"
+    )
 
 
-def _exposition(now: Status) -> str:
-    lines = ["proppy_database_up 1", f"proppy_spool_files {now.spooled}", f"proppy_losses {now.losses}"]
-    lines += [f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items()]
-    lines += [f"proppy_failed_deliveries {now.failed_deliveries}"]
-    lines += [f"proppy_spool_oldest_seconds {now.spooled_for or 0:.3f}"]
-    lines += [f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"]
+def _exposition(now: Status) -> Iterator[str]:
+    yield f"proppy_spool_files {now.spool.waiting}"
+    yield f"proppy_spool_oldest_seconds {now.spool.oldest or 0:.3f}"
+    yield f"proppy_spool_set_aside_files {now.spool.set_aside}"
+    yield f"proppy_database_up {int(now.database is not None)}"
+    if now.database is not None:
+        yield from _database_exposition(now.database)
+
+
+def _database_exposition(now: DatabaseStatus) -> Iterator[str]:
+    yield from (f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items())
+    yield f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"
+    yield f"proppy_failed_deliveries {now.failed_deliveries}"
+    yield f"proppy_losses {now.losses}"
     for channel in now.channels:
         labels = f'channel="{channel.channel}",journal="{channel.journal}",machine="{channel.machine}"'
-        lines.append(f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}")
-    return "\n".join(lines) + "\n"
+        yield f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}"
 
 
 def _is_local(request: HttpRequest) -> bool:

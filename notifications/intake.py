@@ -16,7 +16,8 @@ from notifications.breaker import breaker
 from notifications.clean import clean
 from notifications.conf import Source, conf
 from notifications.errors import BadRequest, KeyReused, NowhereToStore, SignatureRefused, UnknownSource
-from notifications.raw_body import client_address, read_body, stored_headers
+from notifications.proxies import client_address
+from notifications.raw_body import read_body, stored_headers
 from notifications.record import Record, digest_of, dump_headers, receipt_for
 from notifications.signatures import BadSignature, verify
 from notifications.spool import spool
@@ -66,7 +67,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
         _verify(rules, meta, body)
     key = meta.get("HTTP_" + rules.key_header.upper().replace("-", "_"))
     if key is not None and not _is_key(key):
-        raise BadRequest(f"{rules.key_header} must be printable ASCII, 1 to {LONGEST_KEY} characters")
+        raise BadRequest(f"{rules.key_header} must be printable, 1 to {LONGEST_KEY} characters")
     return _keep(
         source,
         body,

@@ -6,9 +6,9 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
-from django.db import Error, connections, router
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from notifications.models import RawPayload
+from notifications import store
 from notifications.wake import NOTIFY_CHANNEL, Sleeper
 
 logger = logging.getLogger(__name__)
@@ -51,11 +51,10 @@ class Listener:
             self._sleeper.close()
 
     def _connect(self) -> None:
-        alias = router.db_for_write(RawPayload)
-        if connections[alias].vendor != "postgresql" or time.monotonic() < self._retry_at:
+        if store.connection().vendor != "postgresql" or time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + RETRY_INTERVAL
-        database = connections.create_connection(alias)
+        database = connections.create_connection(DEFAULT_DB_ALIAS)
         try:
             with database.cursor() as cursor:
                 cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")

@@ -5,12 +5,16 @@ What a dead worker had claimed need not wait for its lease. Workers of other mac
 
 import fcntl
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from notifications.conf import conf
+
+TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def _folder() -> Path:
@@ -23,14 +27,13 @@ class Presence:
     def __init__(self) -> None:
         self.token = uuid.uuid4()
         _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = _folder() / self.token.hex
-        unlocked = self._path.with_suffix(".new")  # nobody may find it before it is locked
+        unlocked = _folder() / f"{self.token.hex}.new"  # nobody may find it before it is locked
         self._descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        unlocked.rename(self._path)
+        unlocked.rename(_folder() / self.token.hex)
 
     def close(self) -> None:
-        self._path.unlink(missing_ok=True)
+        """Let go. The file stays: somebody looks then whether anything was left in hand."""
         os.close(self._descriptor)
 
 
@@ -49,7 +52,7 @@ def departed() -> Iterator[list[uuid.UUID]]:
 
 def _paths() -> list[Path]:
     try:
-        return [path for path in _folder().iterdir() if not path.suffix]
+        return [path for path in _folder().iterdir() if TOKEN.fullmatch(path.name)]
     except FileNotFoundError:
         return []
 

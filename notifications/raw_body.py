@@ -1,24 +1,21 @@
 """Reads the raw body of a request to its end, and what else is stored of it. Parses nothing."""
 
-import ipaddress
+import re
 from collections.abc import Callable, Mapping
-from functools import cache, wraps
+from functools import lru_cache, wraps
 from typing import Any, Final, ParamSpec, Protocol
 
 from django.db import transaction
 from django.http import HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from notifications.conf import conf
 from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
 
 P = ParamSpec("P")
 
 CHUNK: Final = 64 * 1024
-#: Credentials and cookies are never stored. Signature headers are: they are worth nothing without the secret.
-SECRET_HEADERS: Final = frozenset(
-    {"HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_CSRFTOKEN", "HTTP_X_API_KEY"}
-)
+#: Credentials and cookies are never stored. Signatures are: they are worth nothing without the secret.
+SECRET_HEADER: Final = re.compile("AUTH|COOKIE|TOKEN|SECRET|PASSW|API_?KEY|CREDENTIAL|SESSION")
 
 
 class Readable(Protocol):
@@ -67,27 +64,18 @@ def _has_end(meta: Mapping[str, Any]) -> bool:
     return bool(meta.get("wsgi.input_terminated")) and framed
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return SECRET_HEADER.search(name) is not None
+
+
 def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:
     """Headers as WSGI gives them, by lower-case name, without credentials and cookies."""
     return {
         name[5:].replace("_", "-").lower(): value
         for name, value in meta.items()
-        if name.startswith("HTTP_") and name not in SECRET_HEADERS
+        if name.startswith("HTTP_") and not _is_secret(name)
     }
-
-
-def client_address(meta: Mapping[str, Any]) -> str:
-    """The address of the client: the peer, or what a trusted proxy says of it in X-Forwarded-For.
-
-    A peer on a Unix socket has no address; it counts as trusted where any proxy is.
-    """
-    peer: str = meta.get("REMOTE_ADDR", "")
-    if not conf.trusted_proxies:
-        return peer
-    hops = [hop.strip() for hop in meta.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-    while hops and (not peer or _is_trusted(peer, conf.trusted_proxies)):
-        peer = hops.pop()
-    return peer
 
 
 def _parse_length(length: str, limit: int) -> int:
@@ -118,16 +106,3 @@ def _read(stream: Readable, most: int) -> bytes:
     except OSError as error:
         raise BodyTooShort("the connection broke before the body's end") from error
     return b"".join(chunks)
-
-
-@cache
-def _networks(proxies: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
-
-
-def _is_trusted(address: str, proxies: tuple[str, ...]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in _networks(proxies))

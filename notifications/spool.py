@@ -27,6 +27,7 @@ ABANDONED: Final = 3600.0
 DAMAGED: Final = ".damaged"
 UNREADABLE: Final = ".unreadable"
 KEY_REUSED: Final = ".key-reused"
+SET_ASIDE: Final = (DAMAGED, UNREADABLE, KEY_REUSED)
 
 
 class SpoolFull(OSError):
@@ -60,13 +61,21 @@ class Spool:
 
     def waiting(self) -> list[Path]:
         """Files to import, oldest first. Raises OSError."""
+        return [path for _, path in self.arrivals()]
+
+    def count_set_aside(self) -> int:
+        """Files that could not be imported and wait for somebody to look at them. Raises OSError."""
+        return sum(entry.name.endswith(SET_ASIDE) for entry, _ in _entries(self.folder))
+
+    def arrivals(self) -> list[tuple[float, Path]]:
+        """When each file to import arrived (seconds since the epoch), oldest first. Raises OSError."""
         found = []
         for entry, stat in _entries(self.folder):
             if RECEIPT.fullmatch(entry.name):
-                found.append((stat.st_mtime_ns, entry.path))
+                found.append((stat.st_mtime_ns / 1e9, Path(entry.path)))
             elif entry.name.endswith(TEMPORARY) and time.time() - stat.st_mtime > ABANDONED:
                 Path(entry.path).unlink(missing_ok=True)
-        return [Path(path) for _, path in sorted(found)]
+        return sorted(found)
 
     def read(self, path: Path) -> Record | None:
         """The record in a file; None when it is damaged or not for us to read, and then it is set aside.

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import Error
 from django.utils import timezone
 
 from notifications.models import FailedDelivery, Loss, Position, RawPayload, State
@@ -12,6 +13,9 @@ from notifications.spool import spool
 
 #: Counting stops here: a long queue must not make its status slow.
 COUNTED: Final = 100_000
+#: What is not done and not stuck, which one partial index serves; the others have an index of their own.
+WAITING: Final = (State.RECEIVED, State.PROCESSING, State.RETRYING)
+STUCK: Final = (State.DEAD, State.QUARANTINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,51 +30,67 @@ class ChannelStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """`payloads` by state, without those that are done; counts stop at COUNTED."""
+class DatabaseStatus:
+    """`payloads` by state, without those that are done. Counts stop at COUNTED; times are seconds."""
 
     payloads: dict[str, int]
     oldest_waiting: float | None
-    spooled: int
-    spooled_for: float | None
     channels: list[ChannelStatus]
     failed_deliveries: int
     losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStatus:
+    """Payloads in this machine's spool. `set_aside`: what cannot be imported and wants somebody to look at it."""
+
+    waiting: int
+    oldest: float | None
+    set_aside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`database` is None while it is away."""
+
+    database: DatabaseStatus | None
+    spool: SpoolStatus
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def status() -> Status:
-    """The state of this machine's lanes and of the database behind them. Raises what the database raises."""
-    now = timezone.now()
-    waiting = spool().waiting()
-    oldest = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
-    arrived = oldest.values_list("next_attempt_at", flat=True).first()
-    return Status(
-        payloads={state.value: _count(RawPayload.objects.filter(**_waiting(state))) for state in _STATES},
-        oldest_waiting=(now - arrived).total_seconds() if arrived else None,
-        spooled=len(waiting),
-        spooled_for=time.time() - waiting[0].stat().st_mtime if waiting else None,
+    """The state of this machine's spool and of the database. Raises OSError for a spool that cannot be read."""
+    return Status(_database(), _spool())
+
+
+def _database() -> DatabaseStatus | None:
+    try:
+        return _database_now(timezone.now())
+    except Error:
+        return None
+
+
+def _database_now(now: datetime) -> DatabaseStatus:
+    due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
+    oldest = due.values_list("next_attempt_at", flat=True).first()
+    waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
+    payloads = {state.value: _count(waiting.filter(state=state)) for state in WAITING}
+    payloads |= {state.value: _count(RawPayload.objects.filter(state=state)) for state in STUCK}
+    return DatabaseStatus(
+        payloads=payloads,
+        oldest_waiting=(now - oldest).total_seconds() if oldest else None,
         channels=[_channel(position, now) for position in Position.objects.order_by("channel", "journal")],
         failed_deliveries=_count(FailedDelivery.objects.all()),
         losses=_count(Loss.objects.all()),
     )
 
 
-_STATES: Final = (State.RECEIVED, State.PROCESSING, State.RETRYING, State.DEAD, State.QUARANTINED)
-
-
-def _waiting(state: State) -> dict[str, Any]:
-    """Conditions that the partial indexes serve."""
-    return (
-        {"state": state}
-        if state in {State.DEAD, State.QUARANTINED}
-        else {
-            "state": state,
-            "next_attempt_at__isnull": False,
-        }
-    )
+def _spool() -> SpoolStatus:
+    ours = spool()
+    arrivals = ours.arrivals()
+    return SpoolStatus(len(arrivals), time.time() - arrivals[0][0] if arrivals else None, ours.count_set_aside())
 
 
 def _count(rows: Any) -> int:

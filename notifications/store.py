@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, Final
 
-from django.db import connections, router
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from notifications.errors import KeyReused
 from notifications.record import Record
@@ -23,10 +23,8 @@ LOCKED_MS: Final = 250
 
 
 def connection() -> Any:
-    """The database connection of the raw store, for this thread."""
-    from notifications.models import RawPayload
-
-    return connections[router.db_for_write(RawPayload)]
+    """The connection of this thread to the engine's database, which is `default`: all its effects are in one."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 def insert(record: Record, db: Any) -> bool:

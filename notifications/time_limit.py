@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 #: Exit status that says so (EX_SOFTWARE of sysexits.h). The supervisor starts the process again.
 EXIT_HUNG: Final = 70
 CHECK_INTERVAL: Final = 0.25
+#: Seconds for recording the attempt.
+RECORDING: Final = 5.0
 
 
 class Running(NamedTuple):
@@ -70,6 +72,8 @@ def _be_impatient() -> None:
 
 
 def _end_process(running: Running) -> None:
+    # Recording the attempt may wait for what the hanging handler holds.
+    threading.Timer(RECORDING, os._exit, [EXIT_HUNG]).start()
     stack = "".join(traceback.format_stack(sys._current_frames()[running.thread]))
     logger.error("%s outlasts its lease; the process ends. It hangs here:\n%s", running.payload, stack)
     try:

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from django.db import connections, router
 from django.utils import timezone
 
+from notifications import store
 from notifications.channels.base import Channel
 from notifications.clean import clean
 from notifications.events import Event
-from notifications.models import ReportRow
 
 LONGEST_NAME: Final = 200
 LARGEST: Final = 2**53
@@ -34,7 +33,7 @@ class Report(Channel):
             day = timezone.localdate(event.time)
             for name, count in _counts(event).items():
                 totals[clean(name)[:LONGEST_NAME], day] += count
-        connection = connections[router.db_for_write(ReportRow)]
+        connection = store.connection()
         with connection.cursor() as cursor:
             # In one order everywhere, so that two followers cannot lock each other out.
             cursor.executemany(ADD, [(name, day, count) for (name, day), count in sorted(totals.items())])

@@ -79,9 +79,10 @@ class RawPayload(models.Model):
     def done(self) -> Iterator[None]:
         """A transaction for the effects of an `atomic=False` handler; it marks the payload done as it commits.
 
-        Raises LeaseLost, with the effects rolled back, when another worker has taken the payload over.
+        Raises LeaseLost, with the effects rolled back, when another worker has taken the payload over, and
+        RuntimeError inside a transaction: whoever opened that one could roll back what is done.
         """
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
             yield
             milliseconds = (time.monotonic() - self.started) * 1000
             payload_handled.send(sender=RawPayload, payload=self, milliseconds=milliseconds)

@@ -4,10 +4,13 @@ import json
 import uuid
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from notifications import keep
@@ -46,8 +49,20 @@ def test_status_for_people_and_programs() -> None:
     assert "dead                1" in text
     assert "SLACK" in text
     now = json.loads(run("proppy_status", "--json"))
-    assert now["payloads"]["received"] == 1
-    assert now["channels"][0]["channel"] == "SLACK"
+    assert now["database"]["payloads"]["received"] == 1
+    assert now["database"]["channels"][0]["channel"] == "SLACK"
+
+
+def test_status_while_the_database_is_away_and_of_what_was_set_aside(settings: Any, tmp_path: Path) -> None:
+    settings.NOTIFICATIONS_STATE_DIR = tmp_path
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / uuid.uuid4().hex).touch()
+    (tmp_path / "spool" / f"{uuid.uuid4().hex}.1a2b3c4d.damaged").touch()
+    with patch("notifications.status._database_now", side_effect=OperationalError):
+        text = run("proppy_status")
+    assert "database is away" in text
+    assert "Spool: 1 wait, the oldest since 0 s" in text
+    assert "Spool: 1 cannot be imported" in text
 
 
 def test_replay_takes_the_dead_ones() -> None:

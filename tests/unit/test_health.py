@@ -53,5 +53,7 @@ def test_metrics_count_what_waits(client: Client) -> None:
 
 
 def test_metrics_without_a_database(client: Client) -> None:
-    with patch("notifications.health.status", side_effect=OperationalError):
-        assert client.get("/metrics").text == "proppy_database_up 0\n"
+    with patch("notifications.status._database_now", side_effect=OperationalError):
+        text = client.get("/metrics").text
+    assert "proppy_database_up 0\n" in text
+    assert "proppy_spool_files 0\n" in text

@@ -23,11 +23,20 @@ def _own_state_dir(settings: Any, tmp_path: Path) -> None:
     settings.NOTIFICATIONS_STATE_DIR = tmp_path
 
 
-def test_a_living_worker_has_not_departed_and_one_that_closed_left_nothing() -> None:
+def test_a_living_worker_has_not_departed_and_one_that_closed_is_looked_after_once() -> None:
     presence = Presence()
     with departed() as tokens:
         assert tokens == []
     presence.close()
+    with departed() as tokens:
+        assert tokens == [presence.token]
+    with departed() as tokens:
+        assert tokens == []
+
+
+def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "workers").mkdir()
+    (tmp_path / "workers" / "README").touch()
     with departed() as tokens:
         assert tokens == []
 
