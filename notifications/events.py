@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,14 +55,28 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
     """
     try:
         parts = _checked(name, text, fields)
-        connection = transaction.get_connection() if on_commit else None
-        if connection is not None and connection.in_atomic_block:
+        connection = _thread.connection or _remember_connection()
+        if on_commit and connection.in_atomic_block:
             # No partial: Django names a hook that failed by its __qualname__, and fails if there is none.
             connection.on_commit(lambda: _send(*parts), robust=True)
         else:
             _send(*parts)
     except Exception:  # a request must not fail because of what it tells
         logger.exception("emit(%r, …) dropped its event", name)
+
+
+class _Thread(threading.local):
+    """This thread's database connection: Django's own look-up is a fifth of what emit() costs."""
+
+    connection: Any = None
+
+
+_thread = _Thread()
+
+
+def _remember_connection() -> Any:
+    _thread.connection = transaction.get_connection()
+    return _thread.connection
 
 
 def _checked(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -177,10 +192,18 @@ def _loads(text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
+        data = orjson.loads(text)
+    except ValueError:
+        data = _loads_leniently(text)
     return data if isinstance(data, dict) else {}
+
+
+def _loads_leniently(text: str) -> Any:
+    """What orjson refuses and `_data_leniently` writes: integers over 64 bits, lone surrogates."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _new_process() -> None:

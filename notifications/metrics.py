@@ -143,7 +143,6 @@ class RouteTotals:
     requests: int = 0
     errors: int = 0
     ms: float = 0.0
-    slowest_ms: float = 0.0
 
 
 class RequestTotals:
@@ -164,7 +163,6 @@ class RequestTotals:
             totals.requests += 1
             totals.errors += error
             totals.ms += ms
-            totals.slowest_ms = max(totals.slowest_ms, ms)
 
     def _new(self, route: str) -> RouteTotals:
         key = route if len(self._routes) < self._max_routes else OTHER

@@ -1,77 +1,64 @@
 """Middleware: what each route does, as one REPORT event per interval."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
 from notifications.bounded_queue import BoundedQueue
 from notifications.conf import conf
 from notifications.events import emit
+from notifications.forks import renew_after_fork
 from notifications.metrics import RequestTotals, RouteTotals
 
-MAX_WAITING: Final = 10_000
 #: Whatever else a client invents counts as OTHER, or it could fill the table of routes.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SERVER_ERROR: Final = 500
-
-
-class Served(NamedTuple):
-    """One request that was answered."""
-
-    at: float  # time.monotonic()
-    method: str | None
-    route: str | None  # None: nothing in the URLconf matched
-    status: int
-    ms: float
 
 
 class Reporter:
     """Adds up requests and tells one REPORT event for each interval in which there were any.
 
     An interval begins with the first request after the last event and takes `conf.metrics_interval` seconds;
-    its event needs no further request, and comes at exit too. All but put() happens in the queue's thread.
+    its event needs no further request, and comes at exit too. A request only adds to the totals; the queue gets
+    one item for each interval, and its thread tells: waking a thread for each request would cost more than to count.
     """
 
     def __init__(self) -> None:
-        self._start_afresh()
-        self._queue = BoundedQueue(self._add, maxsize=MAX_WAITING, name="requests", idle=self._idle)
-        self.put = self._queue.put
+        self._queue = BoundedQueue(self._begin, maxsize=1, name="requests", idle=self._idle)
         self.flush = self._queue.flush
         self.close = self._queue.close
+        self.after_fork()
+        renew_after_fork(self)
 
-    def _start_afresh(self) -> None:
-        self._pid = os.getpid()
+    def after_fork(self) -> None:
+        """What was counted so far is the parent's to tell."""
         self._totals = RequestTotals()
-        self._ends = 0.0
+        self._begun = False
+        self._ends: float | None = None
 
-    def _add(self, served: Served) -> None:
-        if self._pid != os.getpid():  # what a forked child inherited is the parent's to tell
-            self._start_afresh()
-        if self._totals and served.at >= self._ends:
-            self._tell()
-        if not self._totals:
-            self._ends = served.at + conf.metrics_interval
-        self._totals.add(_label(served), error=served.status >= SERVER_ERROR, ms=served.ms)
+    def add(self, method: str | None, route: str | None, *, status: int, ms: float) -> None:
+        """Count one request that was answered; `route` is None where nothing in the URLconf matched."""
+        label = f"{method if method in METHODS else 'OTHER'} {'unknown' if route is None else '/' + route}"
+        self._totals.add(label, error=status >= SERVER_ERROR, ms=ms)
+        if not self._begun:
+            self._begun = True
+            self._queue.put(None)
+
+    def _begin(self, _: None) -> None:
+        self._ends = time.monotonic() + conf.metrics_interval
 
     def _idle(self, hurry: bool) -> float | None:
-        if not self._totals or self._pid != os.getpid():
+        if self._ends is None:
             return None
         left = self._ends - time.monotonic()
         if left > 0 and not hurry:
             return left
-        self._tell()
+        self._ends, self._begun = None, False  # first, so that who adds from now on begins an interval
+        if totals := self._totals.take():
+            emit("REPORT", "requests", on_commit=False, counts=counts_of(totals))
         return None
-
-    def _tell(self) -> None:
-        emit("REPORT", "requests", on_commit=False, counts=counts_of(self._totals.take()))
-
-
-def _label(served: Served) -> str:
-    method = served.method if served.method in METHODS else "OTHER"
-    return f"{method} unknown" if served.route is None else f"{method} /{served.route}"
 
 
 def counts_of(totals: Mapping[str, RouteTotals]) -> dict[str, int]:
@@ -101,7 +88,6 @@ class RequestStats:
             status = response.status_code
         finally:
             match = request.resolver_match
-            now = time.monotonic()
-            route = match.route if match else None
-            reporter.put(Served(now, request.method, route, status, (now - began) * 1000))
+            milliseconds = (time.monotonic() - began) * 1000
+            reporter.add(request.method, match.route if match else None, status=status, ms=milliseconds)
         return response

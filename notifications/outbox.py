@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from notifications.bounded_queue import BoundedQueue, TryAgain
+from notifications.forks import renew_after_fork
 from notifications.journal import EntryTooLarge, Journal
-from notifications.journal.forks import renew_after_fork
 
 logger = logging.getLogger(__name__)
 

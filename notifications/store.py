@@ -32,7 +32,7 @@ def insert(record: Record, db: Any) -> bool:
 
     Raises KeyReused when the row that is there has another body, and what the database raises.
     """
-    inserted = _insert_sqlite(record, db) if db.vendor == "sqlite" else _insert(record, db)
+    inserted = _insert_sqlite(record, db) if db.vendor == "sqlite" else _insert_postgresql(record, db)
     if not inserted and _digest(record.receipt, db) not in {None, record.digest}:
         raise KeyReused(f"{record.source}: the key {record.idempotency_key!r} came before with another body")
     return inserted
@@ -51,10 +51,14 @@ def insert_soon(record: Record, db: Any) -> bool:
         db.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
 
-def _insert(record: Record, db: Any) -> bool:
-    with db.cursor() as cursor:
-        cursor.execute(INSERT, _values(record, db))
-        return bool(cursor.rowcount)
+def _insert_postgresql(record: Record, db: Any) -> bool:
+    """Bound on the server: Django's cursor binds on the client, which sends and parses the whole body as text."""
+    from psycopg import Cursor
+
+    db.ensure_connection()
+    db.validate_no_broken_transaction()
+    with db.wrap_database_errors, Cursor(db.connection) as cursor:
+        return bool(cursor.execute(INSERT, _values(record, db)).rowcount)
 
 
 def _insert_sqlite(record: Record, db: Any) -> bool:

@@ -1,10 +1,11 @@
 """The journal: where events are written to and read from. `journal_from_url` gives that of a URL."""
 
+import os
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from notifications.journal.auto import journald_works
+from notifications.journal.auto import chooses_journald, journald_works
 from notifications.journal.base import (
     FIELDS,
     Entry,
@@ -17,7 +18,7 @@ from notifications.journal.base import (
     encode,
 )
 from notifications.journal.file import FileJournal
-from notifications.journal.journald import JournaldJournal
+from notifications.journal.journald import JournaldJournal, check_namespace
 from notifications.journal.memory import MemoryJournal
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "decode",
     "encode",
     "journal_from_url",
+    "parse_url",
 ]
 
 
@@ -42,17 +44,28 @@ def journal_from_url(url: str, state_dir: Path) -> Journal:
     """The journal of a URL, the same object each time. Raises ValueError for a URL that is none.
 
     `auto` (which takes up to a second the first time), `journald://`, `journald://NAMESPACE`, `file:///folder`,
-    `memory://`. `state_dir` is where `auto` keeps the file journal.
+    `memory://`. `state_dir` is where `auto` keeps its choice and the file journal.
     """
-    if url == "auto":
-        return JournaldJournal() if journald_works() else FileJournal(state_dir / "journal")
+    kind, place = parse_url(url)
+    if kind == "auto":
+        return JournaldJournal() if chooses_journald(state_dir, journald_works) else FileJournal(state_dir / "journal")
+    if kind == "journald":
+        return JournaldJournal(place)
+    return FileJournal(Path(place)) if kind == "file" else _memory_journal()
+
+
+def parse_url(url: str) -> tuple[str, str]:
+    """("auto", ""), ("journald", namespace), ("file", absolute path) or ("memory", ""). Opens nothing.
+
+    Raises ValueError for a URL that names no journal.
+    """
     scheme, separator, rest = url.partition("://")
+    if url in {"auto", "memory://"}:
+        return scheme, ""
     if separator and scheme == "journald":
-        return JournaldJournal(rest)
+        return scheme, check_namespace(rest)
     if separator and scheme == "file":
-        return FileJournal(_folder(url))
-    if url == "memory://":
-        return _memory_journal()
+        return scheme, _folder(url)
     raise ValueError(
         f"{url!r} names no journal: use auto, journald://, journald://NAMESPACE, file:///folder or memory://"
     )
@@ -63,9 +76,12 @@ def _memory_journal() -> Journal:
     return MemoryJournal()
 
 
-def _folder(url: str) -> Path:
+def _folder(url: str) -> str:
+    """The inverse of Path.as_uri(), also for names that are no UTF-8."""
     parts = urlsplit(url)
-    path = unquote(parts.path)
+    path = os.fsdecode(unquote_to_bytes(parts.path))
     if parts.netloc or path in ("", "/") or parts.query or parts.fragment or "\0" in path:
-        raise ValueError(f"{url!r} names no folder: write file:// and an absolute path, file:///var/lib/proppy")
-    return Path(path)
+        raise ValueError(
+            f"{url!r} names no folder: write file:// and an absolute path, file:///var/lib/proppy, with %23 for # in it"
+        )
+    return path

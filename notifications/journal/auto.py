@@ -1,10 +1,18 @@
-"""Is there a journald that this process can write to and read from?"""
+"""JOURNAL_URL=auto: is there a journald that can be written to and read from? The first answer holds for all.
+
+Two processes that each decided for themselves could differ: one writes to the journal that the other does not read.
+"""
 
 import logging
+import os
 import select
+import socket
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from notifications.journal.base import Reader
 from notifications.journal.journald import JournaldJournal
@@ -14,6 +22,61 @@ logger = logging.getLogger(__name__)
 _SECONDS = 1.0
 #: Not "proppy", so that no follower sees the probe.
 _IDENTIFIER = "proppy-probe"
+
+
+def chooses_journald(state_dir: Path, probe: Callable[[], bool]) -> bool:
+    """Whether `auto` is journald (else the file journal): what STATE_DIR/journal-auto says, else `probe()`.
+
+    The first answer is kept there and holds until somebody removes the file, even while journald is gone: unread
+    events are in it. Where it cannot be kept, the answer is that of this process alone.
+    """
+    path = state_dir / "journal-auto"
+    answer = None
+    try:
+        answer = _read(path)
+        if answer is None:
+            answer = "journald" if probe() else "file"
+            answer = _keep_first(path, answer)
+    except OSError as error:
+        logger.warning("JOURNAL_URL=auto cannot be kept in %s, so processes may differ: %s", path, error)
+    if answer is None:
+        return probe()
+    logger.info("JOURNAL_URL=auto is %s. To decide anew, remove %s and restart all processes.", answer, path)
+    if answer == "journald":
+        _warn_if_gone(path)
+    return answer == "journald"
+
+
+def _read(path: Path) -> str | None:
+    """None where nothing was chosen yet. What is not "journald" is the file journal, for every process alike."""
+    with suppress(FileNotFoundError):
+        return "journald" if path.read_bytes().strip() == b"journald" else "file"
+    return None
+
+
+def _keep_first(path: Path, answer: str) -> str:
+    """Keep the answer, unless another process was faster; what is kept. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{answer}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _read(path) or answer
+
+
+def _warn_if_gone(path: Path) -> None:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect(JournaldJournal().socket_path)
+    except OSError as error:
+        advice = "events wait until it is back. If it will not come back, remove %s and restart all processes."
+        logger.warning("JOURNAL_URL=auto is journald, which is gone (%s): " + advice, error, path)
 
 
 def journald_works(namespace: str = "", *, timeout: float = _SECONDS) -> bool:

@@ -17,10 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
+from notifications.forks import renew_after_fork
 from notifications.journal.base import EntryTooLarge, Journal, Reader
 from notifications.journal.file_reader import FileReader
 from notifications.journal.files import OpenFile, is_sealed, open_newest, path_of, sequences
-from notifications.journal.forks import renew_after_fork
 from notifications.journal.lines import MAX_LINE, dump_fields, dump_header
 
 _ATTEMPTS = 10

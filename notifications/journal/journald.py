@@ -16,14 +16,19 @@ NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _STALE = (errno.EBADF, errno.ENOTSOCK)
 
 
+def check_namespace(namespace: str) -> str:
+    """The namespace as it came; "" is the machine's journal. Raises ValueError for what can be none."""
+    if namespace and not NAMESPACE.fullmatch(namespace):
+        raise ValueError(f"{namespace!r} is no journald namespace: use letters, digits, _, . and -")
+    return namespace
+
+
 class JournaldJournal(Journal):
     """The machine's journal, or that of a namespace. Readers give the entries of one SYSLOG_IDENTIFIER."""
 
     def __init__(self, namespace: str = "", *, identifier: str = "proppy") -> None:
-        if namespace and not NAMESPACE.fullmatch(namespace):
-            raise ValueError(f"{namespace!r} is no journald namespace: use letters, digits, _, . and -")
         self.url = f"journald://{namespace}"
-        self.namespace = namespace
+        self.namespace = check_namespace(namespace)
         self.identifier = identifier
         folder = f"journal.{namespace}" if namespace else "journal"
         self.socket_path = f"/run/systemd/{folder}/socket"

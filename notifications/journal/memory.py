@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import islice
 from threading import Lock
 
+from notifications.forks import renew_after_fork
 from notifications.journal.base import Entry, Gap, Journal, Reader
-from notifications.journal.forks import renew_after_fork
 from notifications.journal.lines import dump_fields, dump_header, parse
 
 

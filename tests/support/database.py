@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from notifications import limits
+from notifications import events, limits
 from notifications.breaker import breaker
 from tests.support.postgres import Postgres
 
@@ -35,11 +35,13 @@ def use_database(url: str, **options: Any) -> Iterator[None]:
     before, connection = connections.settings["default"], connections["default"]
     connections.settings["default"] = connections.configure_settings({"default": ours})["default"]
     connections["default"] = connections.create_connection("default")
+    events._thread.connection = None
     try:
         yield
     finally:
         connections["default"].close()
         connections.settings["default"], connections["default"] = before, connection
+        events._thread.connection = None
 
 
 @pytest.fixture

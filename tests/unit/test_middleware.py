@@ -10,7 +10,7 @@ from django.test import RequestFactory, override_settings
 
 from notifications import middleware
 from notifications.metrics import MAX_ROUTES
-from notifications.middleware import Reporter, RequestStats, Served
+from notifications.middleware import Reporter, RequestStats
 
 DEADLINE: Final = 20.0
 
@@ -41,9 +41,8 @@ def reporter(emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
     assert reporter.close(DEADLINE)
 
 
-def served(at: float | None = None, **changes: Any) -> Served:
-    now = time.monotonic() if at is None else at
-    return Served(now, "GET", "photos/<int:id>/", 200, 2.0)._replace(**changes)
+def serve(reporter: Reporter, *, route: str | None = "photos/<int:id>/", status: int = 200, ms: float = 2.0) -> None:
+    reporter.add("GET", route, status=status, ms=ms)
 
 
 def answer(status: int, route: str | None) -> Callable[[HttpRequest], HttpResponse]:
@@ -88,22 +87,22 @@ def test_an_exception_is_an_error_and_goes_on(reporter: Reporter, emitted: Emitt
 
 def test_milliseconds_are_summed_before_they_are_rounded(reporter: Reporter, emitted: Emitted) -> None:
     for _ in range(10):
-        reporter.put(served(ms=0.3))
+        serve(reporter, ms=0.3)
     assert reporter.flush(DEADLINE)
     assert emitted.counts == [{"requests GET /photos/<int:id>/": 10, "ms GET /photos/<int:id>/": 3}]
 
 
 def test_one_event_for_each_interval(reporter: Reporter, emitted: Emitted) -> None:
-    began = time.monotonic() + 1000  # so that only the requests' own times end an interval
-    for seconds in (0, 59, 60, 61, 200):
-        reporter.put(served(began + seconds))
-    assert reporter.flush(DEADLINE)
-    assert [counts["requests GET /photos/<int:id>/"] for counts in emitted.counts] == [2, 2, 1]
+    for number in (2, 3):
+        for _ in range(number):
+            serve(reporter)
+        assert reporter.flush(DEADLINE)
+    assert [counts["requests GET /photos/<int:id>/"] for counts in emitted.counts] == [2, 3]
 
 
 @override_settings(NOTIFICATIONS_METRICS_INTERVAL=0.05)
 def test_what_is_left_is_told_without_a_further_request(reporter: Reporter, emitted: Emitted) -> None:
-    reporter.put(served())
+    serve(reporter)
     end = time.monotonic() + DEADLINE
     while not emitted.counts:
         assert time.monotonic() < end, "nothing was told"
@@ -112,34 +111,30 @@ def test_what_is_left_is_told_without_a_further_request(reporter: Reporter, emit
 
 
 def test_nothing_is_told_of_nothing(reporter: Reporter, emitted: Emitted) -> None:
-    reporter.put(served())
+    serve(reporter)
     assert reporter.flush(DEADLINE)
     assert reporter.flush(DEADLINE)
     assert len(emitted.counts) == 1
 
 
 def test_exit_tells_what_is_left(reporter: Reporter, emitted: Emitted) -> None:
-    reporter.put(served())
+    serve(reporter)
     assert reporter.close(DEADLINE)
     assert len(emitted.counts) == 1
 
 
 def test_routes_are_bounded(reporter: Reporter, emitted: Emitted) -> None:
     for number in range(MAX_ROUTES + 100):
-        reporter.put(served(route=f"{number}/"))
+        serve(reporter, route=f"{number}/")
     assert reporter.flush(DEADLINE)
     assert emitted.counts[0]["requests other"] == 100
 
 
 def test_a_forked_child_tells_nothing_of_its_parent(reporter: Reporter, emitted: Emitted) -> None:
-    far = time.monotonic() + 1000
-    reporter.put(served(far))
-    end = time.monotonic() + DEADLINE
-    while not reporter._totals:
-        assert time.monotonic() < end
+    serve(reporter)
     child = os.fork()
     if not child:
-        reporter.put(served(far, method="POST"))
+        reporter.add("POST", "photos/<int:id>/", status=200, ms=2.0)
         told = reporter.flush(DEADLINE) and [list(counts) for counts in emitted.counts]
         os._exit(told != [["requests POST /photos/<int:id>/", "ms POST /photos/<int:id>/"]])
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
