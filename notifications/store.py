@@ -7,6 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from notifications.errors import KeyReused
 from notifications.record import Record
+from notifications.sql import execute, time_value, uuid_value
 
 COLUMNS: Final = (
     "receipt, source, state, attempts, received_at, next_attempt_at, size, digest, content_type, method, path, query,"
@@ -17,7 +18,6 @@ INSERT: Final = (
     " VALUES (%s, %s, 'received', 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', %s, %s)"
     " ON CONFLICT (receipt) DO NOTHING"
 )
-SQLITE_INSERT: Final = INSERT.replace("%s", "?")
 #: Milliseconds to wait for a locked SQLite before the spool is faster.
 LOCKED_MS: Final = 250
 
@@ -32,7 +32,7 @@ def insert(record: Record, db: Any) -> bool:
 
     Raises KeyReused when the row that is there has another body, and what the database raises.
     """
-    inserted = _insert_sqlite(record, db) if db.vendor == "sqlite" else _insert_postgresql(record, db)
+    inserted = bool(execute(db, INSERT, _values(record, db)).rowcount)
     if not inserted and _digest(record.receipt, db) not in {None, record.digest}:
         raise KeyReused(f"{record.source}: the key {record.idempotency_key!r} came before with another body")
     return inserted
@@ -51,33 +51,15 @@ def insert_soon(record: Record, db: Any) -> bool:
         db.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
 
-def _insert_postgresql(record: Record, db: Any) -> bool:
-    """Bound on the server: Django's cursor binds on the client, which sends and parses the whole body as text."""
-    from psycopg import Cursor
-
-    db.ensure_connection()
-    db.validate_no_broken_transaction()
-    with db.wrap_database_errors, Cursor(db.connection) as cursor:
-        return bool(cursor.execute(INSERT, _values(record, db)).rowcount)
-
-
-def _insert_sqlite(record: Record, db: Any) -> bool:
-    """Past Django's cursor, which translates the placeholders of each statement anew: a third of the whole cost."""
-    db.ensure_connection()
-    db.validate_no_broken_transaction()
-    with db.wrap_database_errors:
-        return bool(db.connection.execute(SQLITE_INSERT, _values(record, db)).rowcount)
-
-
 def _values(record: Record, db: Any) -> tuple[Any, ...]:
-    received_at = db.ops.adapt_datetimefield_value(record.received_at)
+    received_at = next_attempt_at = time_value(db, record.received_at)
+    if record.next_attempt_at is not record.received_at:
+        next_attempt_at = time_value(db, record.next_attempt_at)
     return (
-        record.receipt if db.features.has_native_uuid_field else record.receipt.hex,
+        uuid_value(db, record.receipt),
         record.source,
         received_at,
-        received_at
-        if record.next_attempt_at is record.received_at
-        else db.ops.adapt_datetimefield_value(record.next_attempt_at),
+        next_attempt_at,
         len(record.body),
         record.digest,
         record.content_type,

@@ -23,6 +23,7 @@ from django.utils import timezone
 from notifications.backoff import backoff
 from notifications.clean import clean
 from notifications.signals import payload_failed
+from notifications.sql import execute, time_value, uuid_value
 
 if TYPE_CHECKING:
     from notifications.models.payload import RawPayload
@@ -128,7 +129,7 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
         self._change(
             payload,
             "state = %s, next_attempt_at = %s, error = %s",
-            [payload.state, self._time(retry_at) if retry_at else None, clean(error)],
+            [payload.state, self._time(retry_at), clean(error)],
         )
 
     def give_back(self, token: uuid.UUID) -> None:
@@ -222,13 +223,11 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
     def _connection(self) -> Any:
         return connections[self.db]
 
-    def _execute(self, sql: str, params: list[Any]) -> Any:
-        cursor = self._connection.cursor()
-        cursor.execute(sql, params)
-        return cursor
+    def _execute(self, sql: str, values: list[Any]) -> Any:
+        return execute(self._connection, sql, values)
 
-    def _time(self, value: datetime) -> Any:
-        return self._connection.ops.adapt_datetimefield_value(value)
+    def _time(self, value: datetime | None) -> Any:
+        return time_value(self._connection, value)
 
     def _uuid(self, value: uuid.UUID | None) -> Any:
-        return value if value is None or self._connection.features.has_native_uuid_field else value.hex
+        return uuid_value(self._connection, value)
