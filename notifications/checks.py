@@ -3,12 +3,10 @@
 They read the raw settings and open nothing, so that `manage.py check` works before there is a database.
 """
 
-import dataclasses
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -17,23 +15,31 @@ from django.utils.module_loading import import_string
 
 from notifications import sqlite
 from notifications.channels.base import Channel
-from notifications.conf import Source
 from notifications.events import NAME
-from notifications.signatures import SCHEMES
-
-JOURNAL_SCHEMES = ("journald", "file", "memory")
+from notifications.journal import parse_url
+from notifications.source_checks import check_source
 
 
 @register()
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Addresses of journals."""
     messages: list[CheckMessage] = []
-    for setting, extra in (("JOURNAL_URL", "auto"), ("TEXT_JOURNAL_URL", "")):
-        url = getattr(settings, f"NOTIFICATIONS_{setting}", extra)
-        if url != extra and urlsplit(url).scheme not in JOURNAL_SCHEMES:
-            hint = "Write auto, journald://, journald://NAMESPACE, file:///path or memory://."
-            messages.append(Error(f"{setting} is {url!r}.", hint=hint, id="notifications.E001"))
+    for setting, instead in (("JOURNAL_URL", "auto"), ("TEXT_JOURNAL_URL", "")):
+        url = getattr(settings, f"NOTIFICATIONS_{setting}", instead)
+        if url != instead and (problem := _journal_problem(url)):
+            hint = f"Write journald://, journald://NAMESPACE, file:///path, memory:// or {instead or 'nothing'}."
+            messages.append(Error(f"{setting}: {problem}.", hint=hint, id="notifications.E001"))
     return messages
+
+
+def _journal_problem(url: Any) -> str:
+    if not isinstance(url, str) or url == "auto":  # which only JOURNAL_URL can be
+        return f"{url!r} names no journal"
+    try:
+        parse_url(url)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @register()
@@ -56,28 +62,13 @@ def check_state_dir(**_: Any) -> list[CheckMessage]:
 def check_sources(**_: Any) -> list[CheckMessage]:
     """NOTIFICATIONS_SOURCES, and RAW_MAX_BODY_BYTES."""
     messages = list(_positive("RAW_MAX_BODY_BYTES"))
-    for name, options in getattr(settings, "NOTIFICATIONS_SOURCES", {}).items():
-        messages.extend(_source(name, options))
+    sources = getattr(settings, "NOTIFICATIONS_SOURCES", {})
+    if not isinstance(sources, dict):
+        hint = 'Write {"name": {…its options}, …}.'
+        return [*messages, Error("NOTIFICATIONS_SOURCES is no dictionary.", hint=hint, id="notifications.E003")]
+    for name, options in sources.items():
+        messages.extend(check_source(name, options))
     return messages
-
-
-def _source(name: str, options: Any) -> Iterator[CheckMessage]:
-    known = {field.name for field in dataclasses.fields(Source)} - {"name"}
-    if not isinstance(options, dict) or not options.keys() <= known:
-        wrong = sorted(options.keys() - known) if isinstance(options, dict) else [options]
-        hint = f"An entry is a dictionary of: {', '.join(sorted(known))}."
-        yield Error(f"Source {name!r} has unknown options {wrong}.", hint=hint, id="notifications.E003")
-        return
-    scheme = options.get("signature", "")
-    if scheme and scheme not in SCHEMES:
-        hint = f"Write one of: {', '.join(SCHEMES)}."
-        yield Error(f"Source {name!r} has signature {scheme!r}.", hint=hint, id="notifications.E004")
-    if isinstance(options.get("secrets", ()), str) or (scheme and not any(options.get("secrets", ()))):
-        hint = 'Write "secrets": [env("…")], a list: old and new secret side by side while you change them.'
-        yield Error(f"Source {name!r} verifies signatures without secrets.", hint=hint, id="notifications.E005")
-    if "/" in name or not name.isprintable():
-        hint = "It is a part of an address: letters, digits, - and _ are safe."
-        yield Error(f"Source {name!r} cannot be in /in/<source>/.", hint=hint, id="notifications.E006")
 
 
 @register()

@@ -2,9 +2,10 @@
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.http.response import HttpResponseRedirectBase
+from django.template.loader import render_to_string
 
-from notifications.conf import conf
-from notifications.errors import UnknownSource
+from notifications.conf import Source, conf
+from notifications.errors import IntakeError, UnknownSource
 from notifications.intake import capture
 from notifications.raw_body import raw_body
 
@@ -23,7 +24,19 @@ def intake(request: HttpRequest, source: str) -> HttpResponseBase:
         raise UnknownSource("no such source")
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    receipt = capture(request, source)
     if rules.redirect and "text/html" in request.META.get("HTTP_ACCEPT", ""):
-        return SeeOther(f"{rules.redirect}?receipt={receipt}")
+        return _answer_browser(request, rules)
+    receipt = capture(request, source)
     return HttpResponse(b'{"id": "%s"}' % str(receipt).encode(), status=202, content_type="application/json")
+
+
+def _answer_browser(request: HttpRequest, rules: Source) -> HttpResponse:
+    """A person waits: the page with the receipt, or one that says what to do."""
+    try:
+        receipt = capture(request, rules.name)
+    except IntakeError as error:
+        # Without the request: context processors might ask the database, which may be what is away.
+        page = render_to_string("notifications/refused.html", {"error": error, "back": rules.redirect})
+        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+        return HttpResponse(page, status=error.status, headers=headers)
+    return SeeOther(f"{rules.redirect}?receipt={receipt}")

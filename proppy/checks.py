@@ -15,7 +15,7 @@ SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
 @register()
 def check_environment(**_: Any) -> list[CheckMessage]:
     """Each variable that is wrong, and what to write."""
-    return [*_secret_key(), *_database(), *_addresses(), *_slack()]
+    return [*_secret_key(), *_allowed_hosts(), *_database(), *_addresses(), *_slack()]
 
 
 def _secret_key() -> Iterator[CheckMessage]:
@@ -24,6 +24,12 @@ def _secret_key() -> Iterator[CheckMessage]:
     except ImproperlyConfigured:
         hint = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
         yield Error("SECRET_KEY is empty.", hint=hint, id="proppy.E001")
+
+
+def _allowed_hosts() -> Iterator[CheckMessage]:
+    if not settings.DEBUG and not settings.ALLOWED_HOSTS:
+        hint = "Write the site's host names, ALLOWED_HOSTS=www.example.org,example.org, or DEBUG=true on a laptop."
+        yield Error("ALLOWED_HOSTS is empty: each request would be a 400.", hint=hint, id="proppy.E004")
 
 
 def _database() -> Iterator[CheckMessage]:

@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
 from notifications.conf import conf
+from proppy.uploads import is_whole
 
 TAKEN: Final = "There is an account with this address already. Sign in instead, or use another address."
 NAME: Final = forms.TextInput({"autocomplete": "name"})
@@ -35,6 +36,7 @@ class SignUpForm(CardForm):
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
+        # It tells who has an account, as people expect here; rate limits (issue 5) are against asking for thousands.
         if User.objects.filter(username=email).exists():
             raise ValidationError(TAKEN)
         return email
@@ -71,7 +73,7 @@ class PhotoForm(CardForm):
     def clean_photo(self) -> "UploadedFile[bytes]":
         photo: UploadedFile[bytes] = self.cleaned_data["photo"]
         limit = conf.sources["photo"].body_limit
-        if (photo.size or 0) > limit:
+        if (photo.size or 0) > limit or not is_whole(photo):
             raise ValidationError(f"This file is too large. Choose one of at most {filesizeformat(limit)}.")
         return photo
 

@@ -37,15 +37,24 @@ def write_env(path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return
+    values = {
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "DEBUG": "true",
+        "JOURNAL_URL": (BASE_DIR / "var" / "journal").as_uri(),
+        "LOCAL_ADMIN_PASSWORD": secrets.token_urlsafe(12),
+    }
     with open(descriptor, "w") as file:
-        file.write(
-            "# Written by `make run`, for this machine alone. .env.example explains each variable.\n"
-            f"SECRET_KEY={secrets.token_urlsafe(50)}\n"
-            "DEBUG=true\n"
-            f"JOURNAL_URL=file://{BASE_DIR / 'var' / 'journal'}\n"
-            f"LOCAL_ADMIN_PASSWORD={secrets.token_urlsafe(12)}\n"
-        )
+        file.write("# Written by `make run`, for this machine alone. .env.example explains each variable.\n")
+        file.writelines(f"{name}={quoted(value)}\n" for name, value in values.items())
     say(f"Wrote {path.name} with a new SECRET_KEY.")
+
+
+def quoted(value: str) -> str:
+    """The value as django-environ reads it from a `.env`.
+
+    It must not hold line breaks, nor begin with $, which names a variable.
+    """
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def say(line: str) -> None:

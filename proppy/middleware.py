@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from notifications import emit
-from proppy.visits import Visit, own_visits, remember
+from proppy.visits import CONTACT, Visit, own_visits, remember
 
 #: The posts that go on after their answer, by path.
-FOLLOWED: Final = {"/sign-up/": "Sign-up", "/photos/": "Photo upload", "/in/contact/": "Contact form"}
+FOLLOWED: Final = {"/sign-up/": "Sign-up", "/photos/": "Photo upload", "/in/contact/": CONTACT}
 
 
 class Trace:

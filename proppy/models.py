@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import models
 from django.utils import timezone
 
@@ -49,6 +50,11 @@ class ContactMessage(models.Model):
 
     def __str__(self) -> str:
         return f"contact {self.receipt}"
+
+    @property
+    def failure(self) -> str:
+        """Why nobody has read it yet, in words for the visitor; "" once a worker has."""
+        return "".join(self.errors.get(NON_FIELD_ERRORS, []))
 
 
 class StepQuerySet(models.QuerySet["Step"]):

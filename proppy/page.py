@@ -13,7 +13,7 @@ from django.utils import timezone
 from notifications.conf import conf
 from proppy.forms import ContactForm
 from proppy.models import ContactMessage, Step
-from proppy.visits import Visit
+from proppy.visits import CONTACT, Visit
 
 #: Width of a timeline in its own units.
 WIDTH: Final = 1000
@@ -75,18 +75,18 @@ def live_parts(visits: Sequence[Visit], user: AbstractBaseUser | AnonymousUser, 
 
 def _verdict(visits: Sequence[Visit], receipt: UUID | None) -> dict[str, Any]:
     """What a worker made of the form with this receipt, if it is one of the visitor's own."""
-    own = [visit.trace for visit in visits]
-    if receipt is None or not own:
+    sent = {visit.trace: visit.started for visit in visits if visit.what == CONTACT}
+    if receipt is None or not sent:
         return {}
-    message = ContactMessage.objects.filter(receipt=receipt, trace__in=own).first()
+    message = ContactMessage.objects.filter(receipt=receipt, trace__in=list(sent)).first()
     if message is None:
-        return {"reading": True}
+        return {"unread": True, "reading": timezone.now() - max(sent.values()) < PATIENCE}
     return {"message": message, "contact": _as_sent(message)}
 
 
 def _as_sent(message: ContactMessage) -> ContactForm:
     """The form with what was sent and the worker's errors beside the fields; empty if there are none."""
-    if not message.errors:
+    if message.failure or not message.errors:
         return ContactForm()
     sent = {"name": message.name, "email": message.email, "text": message.text}
     form = ContactForm(sent)

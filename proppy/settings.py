@@ -2,14 +2,15 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from proppy import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
+env = environment.Env()
 env.read_env(BASE_DIR / ".env")
 
 
@@ -22,8 +23,8 @@ def _number(name: str, *, default: int) -> int | str:
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 LOCAL_ADMIN_PASSWORD = env.str("LOCAL_ADMIN_PASSWORD", default="")  # of `make run`
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", cast=str.strip, default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", cast=str.strip, default=[])
 STATE_DIR = BASE_DIR / env.str("STATE_DIR", default="var")
 try:  # database, spool and file journal: nobody else's business
     STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "notifications.proxies.TrustedProxies",  # first: nothing may see what somebody else than a proxy forwarded
     "notifications.middleware.RequestStats",
     "proppy.middleware.Trace",
     "django.middleware.security.SecurityMiddleware",
@@ -71,16 +73,13 @@ TEMPLATES = [
 ]
 
 # Database. One connection for each thread, kept open: opening one for each request costs more than the request.
-DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
-_database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{STATE_DIR / 'proppy.sqlite3'}"
-if urlsplit(_database_url).scheme not in DATABASE_SCHEMES:
-    raise ImproperlyConfigured("DATABASE_URL: write sqlite:////path/of/a/file or postgres://user:password@host/name.")
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(_database_url)}
+_database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{quote(str(STATE_DIR / 'proppy.sqlite3'))}"
+DATABASES: dict[str, dict[str, Any]] = {"default": environment.database(_database_url, BASE_DIR)}
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", default="FULL")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"].setdefault("OPTIONS", {}).update(
+    DATABASES["default"]["OPTIONS"].update(
         transaction_mode="IMMEDIATE",
         timeout=5,
         init_command=f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS};",
@@ -88,10 +87,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Mail: the console, unless EMAIL_URL says otherwise.
-_email_url = env.str("EMAIL_URL", default="consolemail://")
-if urlsplit(_email_url).scheme not in env.EMAIL_SCHEMES:
-    raise ImproperlyConfigured("EMAIL_URL: write smtp+tls://user:password@host:587 or consolemail://.")
-vars().update(env.email_url_config(_email_url))
+vars().update(environment.mail(env.str("EMAIL_URL", default="consolemail://")))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="proppy <proppy@localhost>")
 
@@ -100,10 +96,15 @@ S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 MEDIA_ROOT = STATE_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["proppy.uploads.BoundedMemoryUpload"]
-FILE_UPLOAD_PERMISSIONS = 0o600
-FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "allow_overwrite": True,  # a photo that is moved again keeps its name
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -128,7 +129,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
+# Not for subdomains, and no preload: that binds each host of the whole domain, and cannot be taken back for months.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 X_FRAME_OPTIONS = "DENY"

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -10,7 +11,7 @@ from notifications import on_event
 from notifications.events import Event
 from notifications.models import RawPayload
 from notifications.signals import event_delivered, payload_failed, payload_handled
-from proppy.models import Photo, Step
+from proppy.models import ContactMessage, Photo, Step
 
 #: The sources whose handling belongs to a request of a visitor.
 DONE: Final = {
@@ -20,6 +21,7 @@ DONE: Final = {
 }
 #: How the text of an event reads on the page, by channel.
 TOLD: Final = {"SLACK": "Slack told: {}", "REPORT": "Counted: one more {}"}
+UNREAD: Final = "Something went wrong on our side. Your message is kept, and we will read it."
 UNFINISHED: Final = "Something went wrong on our side. Your photo is kept, and we will look at it."
 
 
@@ -49,12 +51,14 @@ def record_failed(*, payload: RawPayload, final: bool, **_: Any) -> None:
     if final and payload.source == "photo":
         waiting = Photo.objects.filter(receipt=payload.receipt, state=Photo.State.WAITING)
         waiting.update(state=Photo.State.REFUSED, reason=UNFINISHED)
+    if final and payload.source == "contact":
+        verdict = {"trace": _trace(payload)[:32], "errors": {NON_FIELD_ERRORS: [UNREAD]}}
+        ContactMessage.objects.get_or_create(receipt=payload.receipt, defaults=verdict)
 
 
 def _record_attempt(payload: RawPayload, outcome: str, what: str, milliseconds: float) -> None:
-    trace = payload.headers.get("x-request-id")
     ref = f"{payload.receipt} {outcome} {payload.attempts}"
-    _record(trace, "process_raw", ref, what, timezone.now(), milliseconds, ok=outcome == "done")
+    _record(_trace(payload), "process_raw", ref, what, timezone.now(), milliseconds, ok=outcome == "done")
 
 
 @receiver(event_delivered, dispatch_uid="proppy.steps")
@@ -72,6 +76,10 @@ def _record(
     at = ended - timedelta(milliseconds=milliseconds)
     what = what.replace("\0", "\ufffd").encode(errors="replace").decode()[:500]
     Step.objects.record(Step(trace=trace, actor=actor, ref=ref, what=what, at=at, milliseconds=milliseconds, ok=ok))
+
+
+def _trace(payload: RawPayload) -> str:
+    return payload.headers.get("x-request-id", "")
 
 
 def _number(value: object) -> float:

@@ -103,7 +103,10 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
         response = redirect(shown.file.url)
         response["Cache-Control"] = "private, max-age=60"
         return response
-    response = FileResponse(shown.file.open(), content_type=shown.content_type)
+    try:
+        response = FileResponse(shown.file.open(), content_type=shown.content_type)
+    except FileNotFoundError as error:
+        raise Http404 from error
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, max-age=3600"
     return response

@@ -14,6 +14,8 @@ from proppy.models import STEPS_KEPT
 COOKIE: Final = "visits"
 SALT: Final = "proppy.visits"
 MOST: Final = 5
+#: What a visit is called that sent the contact form.
+CONTACT: Final = "Contact form"
 
 
 @dataclass(frozen=True, slots=True)

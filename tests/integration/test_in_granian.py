@@ -13,6 +13,7 @@ from tests.support.database import use_database
 from tests.support.processes import Site
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CONTENT_TYPES = [b"text/plain; a*=bogus''%ff", b"text/plain; charset=rot13"]
 
 
 class Wire:
@@ -73,6 +74,13 @@ def test_bodies_that_are_taken(wire: Wire) -> None:
     assert wire.post(length(1) + b"X-Odd: \xff\xfe\r\n", b"x", path=b"/in/posted/?a=%00&b=%FF") == 202
     odd = [b"", b"slowly", b"slowly", b"chunks win", b"one", b"x"]
     assert bodies() == [every_byte, b"", b"onetwo\0\xff" + every_byte, *odd]
+
+
+def test_a_content_type_that_cannot_be_parsed_is_stored_as_it_is(wire: Wire) -> None:
+    for content_type in CONTENT_TYPES:
+        assert wire.post(length(1) + b"Content-Type: %s\r\n" % content_type, b"x") == 202
+    stored = RawPayload.objects.order_by("pk").values_list("content_type", flat=True)
+    assert [text.encode("latin-1") for text in stored] == CONTENT_TYPES
 
 
 def test_what_is_refused_is_not_stored(wire: Wire) -> None:

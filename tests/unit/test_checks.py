@@ -25,7 +25,16 @@ def test_the_sites_own_settings_are_right() -> None:
     [
         ({"NOTIFICATIONS_JOURNAL_URL": "redis://"}, "notifications.E001"),
         ({"NOTIFICATIONS_JOURNAL_URL": "journald"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": "file://var/journal"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": "file:///"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": "file:///a#b"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": "file://[/a"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": "journald://bad name"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": "memory://x"}, "notifications.E001"),
+        ({"NOTIFICATIONS_JOURNAL_URL": None}, "notifications.E001"),
         ({"NOTIFICATIONS_TEXT_JOURNAL_URL": "syslog"}, "notifications.E001"),
+        ({"NOTIFICATIONS_TEXT_JOURNAL_URL": "auto"}, "notifications.E001"),
+        ({"NOTIFICATIONS_TEXT_JOURNAL_URL": "journald://bad name"}, "notifications.E001"),
         ({"NOTIFICATIONS_STATE_DIR": "var"}, "notifications.E002"),
         ({"NOTIFICATIONS_STATE_DIR": __file__}, "notifications.E002"),
         ({"NOTIFICATIONS_SOURCES": {"a": {"htpp": True}}}, "notifications.E003"),
@@ -34,7 +43,17 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"NOTIFICATIONS_SOURCES": {"a": {"signature": "stripe"}}}, "notifications.E005"),
         ({"NOTIFICATIONS_SOURCES": {"a": {"signature": "stripe", "secrets": [""]}}}, "notifications.E005"),
         ({"NOTIFICATIONS_SOURCES": {"a": {"signature": "stripe", "secrets": "whsec"}}}, "notifications.E005"),
+        ({"NOTIFICATIONS_SOURCES": ["a"]}, "notifications.E003"),
         ({"NOTIFICATIONS_SOURCES": {"a/b": {}}}, "notifications.E006"),
+        ({"NOTIFICATIONS_SOURCES": {1: {}}}, "notifications.E006"),
+        ({"NOTIFICATIONS_SOURCES": {"a": {"signature": ["stripe"]}}}, "notifications.E004"),
+        ({"NOTIFICATIONS_SOURCES": {"a": {"signature": "stripe", "secrets": 5}}}, "notifications.E005"),
+        ({"NOTIFICATIONS_SOURCES": {"a": {"secrets": ["x"]}}}, "notifications.E005"),
+        (
+            {"NOTIFICATIONS_SOURCES": {"a": {"signature": "standard-webhooks", "secrets": ["whsec_€"]}}},
+            "notifications.E013",
+        ),
+        ({"NOTIFICATIONS_SOURCES": {"a": {"signature": "stripe", "secrets": ["right", 5]}}}, "notifications.E013"),
         ({"NOTIFICATIONS_CHANNELS": {"slack": {"class": "x"}}}, "notifications.E007"),
         ({"NOTIFICATIONS_CHANNELS": {"SLACK": {}}}, "notifications.E008"),
         ({"NOTIFICATIONS_CHANNELS": {"SLACK": {"class": "notifications.channels.slak.Slack"}}}, "notifications.E008"),
@@ -50,6 +69,50 @@ def test_the_sites_own_settings_are_right() -> None:
 )
 def test_says_what_is_wrong(wrong: dict[str, Any], id_: str) -> None:
     assert ids(**wrong) == [id_]
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        *(("lease", value) for value in (0, -1, "60", None, True, float("nan"), float("inf"))),
+        *(("tolerance", value) for value in (0, -1, "300", None, float("nan"), float("inf"))),
+        *(("max_attempts", value) for value in (0, 1.5, "16", None, True)),
+        *(("max_waiting", value) for value in (-1, 1.5, "5", None, False)),
+        *(("max_body_bytes", value) for value in (0, 1.5, "10M", True)),
+        *(("redirect", value) for value in ("thanks", "//evil.example", "/\\evil", "https://x/", "/a?b", "/a b", None)),
+        *(("http", value) for value in (1, "true", None)),
+        *(("key_header", value) for value in ("", "a b", None)),
+    ],
+)
+def test_names_the_option_of_a_source_that_is_wrong(option: str, wrong: Any) -> None:
+    with override_settings(NOTIFICATIONS_SOURCES={"a": {option: wrong}}):
+        (message,) = run_checks()
+    assert message.id == "notifications.E012"
+    assert option in message.msg
+    assert message.hint
+
+
+def test_takes_each_option_of_a_source_that_is_right() -> None:
+    right = {
+        "http": True,
+        "signature": "standard-webhooks",
+        "secrets": ("whsec_c2VjcmV0", "c2VjcmV0", ""),
+        "tolerance": 0.5,
+        "max_body_bytes": None,
+        "key_header": "X-Request-Key",
+        "redirect": "/thanks/",
+        "max_waiting": 0,
+        "max_attempts": 1,
+        "lease": 1,
+    }
+    assert ids(NOTIFICATIONS_SOURCES={"a": right, "b": {"redirect": "", "max_body_bytes": 1}}) == []
+
+
+def test_an_error_does_not_show_the_secret() -> None:
+    source = {"signature": "standard-webhooks", "secrets": ["whsec_top-secret"]}
+    with override_settings(NOTIFICATIONS_SOURCES={"a": source}):
+        (message,) = run_checks()
+    assert "top-secret" not in f"{message.msg}{message.hint}"
 
 
 def test_warns_of_a_state_dir_that_others_can_look_into(tmp_path: Path) -> None:

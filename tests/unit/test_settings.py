@@ -4,18 +4,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from proppy.environment import POSTGRESQL, database
 from tests.support.child import BASE_DIR, bare_env
 from tests.support.processes import settings_env
 
 
-def check(folder: Path, *arguments: str, **changed: str) -> str:
+def run(folder: Path, *arguments: str, **changed: str) -> str:
     env = bare_env(folder) | settings_env(folder) | changed
-    command = [sys.executable, "manage.py", "check", *arguments]
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, env=env, cwd=BASE_DIR, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
+
+
+def check(folder: Path, *arguments: str, command: str = "check", **changed: str) -> str:
+    return run(folder, "manage.py", command, *arguments, **changed)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +39,94 @@ def check(folder: Path, *arguments: str, **changed: str) -> str:
         ("SLACK_API_URL", "slack.example.org", "https://"),
         ("SLACK_TOKEN", "my-token", "xoxb-"),
         ("EMAIL_URL", "mailto://x", "EMAIL_URL"),
+        ("EMAIL_URL", "smtp://mail.example.org:port", "EMAIL_URL: write smtp+tls://"),
+        ("DATABASE_URL", "postgres://user:password@host:port/name", "DATABASE_URL: write sqlite:////"),
+        ("DATABASE_URL", "postgres://[host/name", "DATABASE_URL: write sqlite:////"),
+        ("DATABASE_URL", "sqlite://var/proppy.sqlite3", "DATABASE_URL: write sqlite:////"),
+        ("SECRET_KEY_FILE", "/nowhere/at/all", "set SECRET_KEY itself"),
+        ("SLACK_TOKEN_FILE", "/", "set SLACK_TOKEN itself"),
+        ("JOURNAL_URL", "file://var/journal", "write file:// and an absolute path"),
+        ("TEXT_JOURNAL_URL", "journald://bad name", "journald://NAMESPACE"),
     ],
 )
 def test_names_it_and_says_what_to_write(tmp_path: Path, name: str, value: str, advice: str) -> None:
     said = check(tmp_path, **{name: value})
     assert name in said
     assert advice in said
+
+
+@pytest.mark.parametrize("command", ["check", "migrate"])
+def test_a_variable_that_cannot_be_read_is_one_line(tmp_path: Path, command: str) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"\xff\n")
+    said = check(tmp_path, command=command, SECRET_KEY_FILE=str(key))
+    assert said.startswith("Wrong setting: SECRET_KEY_FILE cannot be read")
+    assert said.count("\n") == 1
+
+
+def test_without_debug_there_must_be_allowed_hosts(tmp_path: Path) -> None:
+    assert "ALLOWED_HOSTS=www.example.org" in check(tmp_path, DEBUG="", ALLOWED_HOSTS="")
+    assert "no issues" in check(tmp_path, DEBUG="", ALLOWED_HOSTS="example.org, www.example.org")
+    assert "no issues" in check(tmp_path, DEBUG="true", ALLOWED_HOSTS="")
+
+
+def test_the_line_break_at_the_end_of_a_file_is_no_part_of_the_value(tmp_path: Path) -> None:
+    url = tmp_path / "url"
+    url.write_text("consolemail://\n")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("example.org\n")
+    env = {"EMAIL_URL_FILE": str(url), "ALLOWED_HOSTS_FILE": str(hosts)}
+    code = "from django.conf import settings as s; print(repr((s.EMAIL_BACKEND, s.ALLOWED_HOSTS)))"
+    said = run(tmp_path, "-c", code, **env)
+    assert said == "('django.core.mail.backends.console.EmailBackend', ['example.org'])\n"
+
+
+def test_the_default_database_is_in_state_dir_whatever_its_name(tmp_path: Path) -> None:
+    state = tmp_path / "a b#c%20+d?e"
+    code = "from django.conf import settings as s; print(s.DATABASES['default']['NAME'])"
+    assert run(tmp_path, "-c", code, STATE_DIR=str(state), DATABASE_URL="") == f"{state / 'proppy.sqlite3'}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:///var/proppy.sqlite3", "/site/var/proppy.sqlite3"),
+        ("sqlite:////var/proppy.sqlite3", "/var/proppy.sqlite3"),
+        ("sqlite:///a%23b.sqlite3", "/site/a#b.sqlite3"),
+        ("sqlite://:memory:", ":memory:"),
+        ("sqlite:///:memory:", ":memory:"),
+        ("sqlite://", ":memory:"),
+        ("sqlite:///file:x%3Fmode=memory", "file:x?mode=memory"),
+    ],
+)
+def test_a_sqlite_file_is_found_from_any_working_directory(url: str, name: str) -> None:
+    assert database(url, Path("/site"))["NAME"] == name
+
+
+def test_a_postgresql_that_is_gone_is_found_out_soon_unless_the_url_says_otherwise() -> None:
+    config = database("postgres://user:pass%23word@host:5433/name", Path("/site"))
+    assert config["OPTIONS"] == POSTGRESQL
+    assert (config["NAME"], config["PASSWORD"], config["PORT"]) == ("name", "pass#word", 5433)
+    options = database("postgresql://host/name?sslmode=require&connect_timeout=10", Path("/site"))["OPTIONS"]
+    assert options == POSTGRESQL | {"sslmode": "require", "connect_timeout": 10}
+    # libpq knows each of the names, or this raises.
+    assert "tcp_user_timeout=5000" in psycopg.conninfo.make_conninfo(**options)
+
+
+def test_an_error_does_not_show_the_password() -> None:
+    for url in ("postgres://user:top/secret@host/name", "postgres://user:secret@host:top/name"):
+        with pytest.raises(ImproperlyConfigured) as raised:
+            database(url, Path("/site"))
+        assert "secret" not in str(raised.value)
+        assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_hsts_binds_this_host_alone(tmp_path: Path) -> None:
+    code = (
+        "from django.conf import settings as s;"
+        "print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+    )
+    assert run(tmp_path, "-c", code, DEBUG="") == "31536000 False False\n"
 
 
 def test_the_defaults_are_fit_for_the_outside(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -6,8 +7,9 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications import keep
-from notifications.models import State
+from notifications import GiveUp, keep, limits
+from notifications.errors import NowhereToStore
+from notifications.models import RawPayload, State
 from proppy.contact import parse_contact
 from proppy.models import ContactMessage
 from tests.support.in_process import Told, work_again, work_off
@@ -58,7 +60,15 @@ def test_reads_what_it_can(body: bytes, fields: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\xff", "", "\0", "a/b; c"],
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=\xff",
+        "multipart/form-data; boundary=x; a*=bogus''%ff",
+        "",
+        "\0",
+        "a/b; c",
+    ],
 )
 def test_a_strange_content_type_is_no_form(content_type: str) -> None:
     assert parse_contact(b"--x\r\n\r\n", content_type) == {}
@@ -90,7 +100,7 @@ class TestVerdict:
         assert "Thank you, Ada Lovelace." in client.get(page).text
         assert told.lines() == [
             "TRACE: POST /in/contact/ 303",
-            "SLACK: Contact from Ada Lovelace: Hello & good-bye",
+            "SLACK: Contact from Ada Lovelace: read it in the admin under Contact messages",
             "REPORT: contact form",
         ]
 
@@ -141,11 +151,110 @@ class TestVerdict:
         work_again(payload)
         assert ContactMessage.objects.count() == 1
 
-    def test_tells_slack_no_more_than_the_beginning(self, client: Client, told: Told) -> None:
-        self.post(client, urlencode(ADA | {"text": "long " * 900}).encode())
+    @pytest.mark.parametrize("email", [ADA["email"], "secret@nonsense"])
+    def test_tells_the_journal_nothing_of_what_was_written(self, client: Client, told: Told, email: str) -> None:
+        self.post(client, urlencode(ADA | {"text": "my secret", "email": email}).encode())
         work_off()
-        [line] = [line for line in told.lines() if line.startswith("SLACK")]
-        assert len(line) < 260
+        events = told.events()
+        assert [event.name for event in events] == ["TRACE", "SLACK", "REPORT"]
+        assert "secret" not in repr(events)
+
+    def test_of_a_worker_that_failed_for_good_says_so(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        answer = self.post(client, urlencode(ADA).encode())
+        with monkeypatch.context() as patch:
+            patch.setattr("proppy.handlers.parse_contact", give_up)
+            [payload] = work_off()
+        assert payload.state == State.DEAD
+        assert ContactMessage.objects.get().trace == answer["X-Request-ID"]
+
+        page = client.get(answer["Location"])
+        assert "Your message is kept, and we will read it." in page.text
+        assert "something in it is wrong" not in page.text
+        assert "A worker is reading it" not in page.text
+        assert not page.context["contact"].is_bound
+
+        work_again(payload)  # mended and replayed
+        assert "Thank you, Ada Lovelace." in client.get(answer["Location"]).text
+
+    def test_that_does_not_come_is_no_longer_asked_for_each_second(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answer = self.post(client, urlencode(ADA).encode())
+        assert "data-awaiting" in client.get(answer["Location"]).text
+        monkeypatch.setattr("proppy.page.PATIENCE", timedelta(0))
+
+        page = client.get(answer["Location"]).text
+        assert "data-awaiting" not in page
+        assert "you need not send it again" in page
+
+        work_off()
+        assert "Thank you, Ada Lovelace." in client.get(answer["Location"]).text
+
+    def test_is_not_awaited_by_who_sent_another_form(self, client: Client) -> None:
+        client.post("/sign-up/", {"name": "Ada", "email": "ada@example.org"})
+        page = client.get("/?receipt=00000000-0000-0000-0000-000000000000").text
+        assert "A worker is reading it" not in page
+
+
+def give_up(*_: object) -> None:
+    raise GiveUp("a bug")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRefused:
+    """What a browser gets where nothing was stored: a page, not JSON."""
+
+    def post(self, client: Client, accept: str = "text/html,*/*;q=0.8", **environ: Any) -> Any:
+        headers = {"accept": accept}
+        return client.post("/in/contact/", b"0123456789", content_type=URLENCODED, headers=headers, **environ)
+
+    def sources(self, settings: Any, **options: Any) -> None:
+        settings.NOTIFICATIONS_SOURCES = {"contact": {"http": True, "redirect": "/?a=<b>", **options}}
+
+    def test_too_large(self, client: Client, settings: Any) -> None:
+        self.sources(settings, max_body_bytes=9)
+        page = self.post(client)
+        assert (page.status_code, page["Content-Type"]) == (413, "text/html; charset=utf-8")
+        assert "Go back, make it shorter, and try again." in page.text
+        assert 'href="/?a=&lt;b&gt;"' in page.text
+        assert not page.has_header("Retry-After")
+
+    def test_what_makes_no_sense(self, client: Client) -> None:
+        page = self.post(client, CONTENT_LENGTH="ten")
+        assert page.status_code == 400
+        assert "Go back, and try again." in page.text
+
+    def test_full_quota(self, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "INTERVAL", 0.0)
+        self.sources(settings, max_waiting=1)
+        assert self.post(client).status_code == 303
+        page = self.post(client)
+        assert (page.status_code, page["Retry-After"]) == (429, "10")
+        assert "Go back, and try again in 10 seconds." in page.text
+
+    def test_nowhere_to_store(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise NowhereToStore("<script>")
+
+        monkeypatch.setattr("notifications.views.capture", fail)
+        with django_assert_num_queries(0):
+            page = self.post(client)
+        assert (page.status_code, page["Retry-After"]) == (503, "5")
+        assert "<script>" not in page.text
+        assert "&lt;script&gt;" in page.text
+
+    @pytest.mark.parametrize("accept", ["*/*", "application/json"])
+    def test_programs_get_json(self, client: Client, settings: Any, accept: str) -> None:
+        self.sources(settings, max_body_bytes=9)
+        answer = self.post(client, accept)
+        assert (answer.status_code, list(answer.json())) == (413, ["error"])
+
+    def test_so_do_browsers_where_there_is_no_page_to_go_back_to(self, client: Client, settings: Any) -> None:
+        self.sources(settings, max_body_bytes=9, redirect="")
+        assert list(self.post(client).json()) == ["error"]
+        assert not RawPayload.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

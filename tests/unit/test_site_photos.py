@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedFile
 from django.test import Client
 from PIL import Image as PillowImage
 
 from notifications import GiveUp
 from notifications.models import RawPayload, State
 from proppy.models import Photo
+from proppy.uploads import BoundedMemoryUpload
 from tests.support.in_process import Told, work_again, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,6 +97,26 @@ def test_a_repeated_attempt_leaves_one_file_and_one_photo(client: Client, ada: U
         assert stored.read() == png()
 
 
+def test_a_file_that_is_gone_is_not_found(client: Client, ada: User, media: Path) -> None:
+    upload(client, png())
+    work_off()
+    photo = Photo.objects.get()
+    (media / str(photo.file.name)).unlink()
+    assert client.get(f"/photos/{photo.pk}/").status_code == 404
+
+
+def test_a_repeated_attempt_never_takes_the_file_away(
+    client: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("between here and the save nobody could see the photo")
+
+    upload(client, png())
+    [payload] = work_off()
+    monkeypatch.setattr("django.core.files.storage.FileSystemStorage.delete", fail)
+    assert work_again(payload).state == State.DONE
+
+
 def test_what_is_no_photo_is_refused_with_a_reason_and_not_tried_again(
     client: Client, ada: User, media: Path, told: Told
 ) -> None:
@@ -174,16 +195,50 @@ def test_size_is_an_error_beside_the_field(client: Client, ada: User, settings: 
     assert not RawPayload.objects.exists()
 
 
-def test_of_an_endless_upload_only_the_limit_is_held(client: Client, ada: User, settings: Any) -> None:
-    settings.FILE_UPLOAD_HANDLERS = ["proppy.uploads.BoundedMemoryUpload"]
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes in memory, of each uploaded file."""
+    sizes: list[int] = []
+    complete = BoundedMemoryUpload.file_complete
+
+    def note(handler: BoundedMemoryUpload, file_size: int) -> InMemoryUploadedFile:
+        file = complete(handler, file_size)
+        sizes.append(len(file.read()))
+        file.seek(0)
+        return file
+
+    monkeypatch.setattr(BoundedMemoryUpload, "file_complete", note)
+    return sizes
+
+
+def test_of_an_endless_upload_only_the_limit_is_held(client: Client, ada: User, settings: Any, kept: list[int]) -> None:
     settings.NOTIFICATIONS_RAW_MAX_BODY_BYTES = 100
 
     page = upload(client, b"x" * 1_000_000)
     assert "too large" in page.context["photo"].errors["photo"][0]
-    assert page.wsgi_request.FILES["photo"].size == 101
+    assert kept == [100]
 
     assert upload(client, b"x" * 100).status_code == 302
     assert RawPayload.objects.get().size == 100
+
+
+def test_all_files_of_a_request_share_the_limit(client: Client, ada: User, settings: Any, kept: list[int]) -> None:
+    settings.NOTIFICATIONS_RAW_MAX_BODY_BYTES = 100
+    others = [SimpleUploadedFile("o.png", b"o" * 60) for _ in range(50)]
+
+    page = client.post("/photos/", {"other": others, "photo": SimpleUploadedFile("p.png", b"x" * 60)})
+
+    assert kept == [60, 40] + [0] * 49
+    assert "too large" in page.context["photo"].errors["photo"][0]  # and not stored cut off
+    assert not RawPayload.objects.exists()
+
+
+def test_files_within_the_limit_are_whole(client: Client, ada: User, settings: Any) -> None:
+    settings.NOTIFICATIONS_RAW_MAX_BODY_BYTES = 100
+    other, photo = SimpleUploadedFile("o.png", b"o" * 60), SimpleUploadedFile("p.png", b"x" * 40)
+
+    assert client.post("/photos/", {"other": other, "photo": photo}).status_code == 302
+    assert RawPayload.objects.get().body == b"x" * 40
 
 
 def test_without_a_token_a_friendly_page_says_what_to_do(ada: User) -> None:
