@@ -4,9 +4,8 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -14,8 +13,7 @@ TIMES: Final = ("received_at", "next_attempt_at")
 NAMESPACE: Final = uuid.UUID("6f0a5ce1-8f0e-5c3c-9d5f-2d1d6a5c6f0e")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """The columns of a RawPayload that intake knows."""
 
     receipt: uuid.UUID
@@ -53,7 +51,7 @@ def dump_headers(headers: Mapping[str, str]) -> str:
 
 def to_bytes(record: Record) -> bytes:
     """One line of JSON, then the body: the form in the spool."""
-    fields = {name: str(getattr(record, name)) for name in Record.__slots__ if name not in {"body", *TIMES}}
+    fields = {name: str(getattr(record, name)) for name in Record._fields if name not in {"body", *TIMES}}
     times = {name: getattr(record, name).isoformat() for name in TIMES}
     return json.dumps(fields | times).encode() + b"\n" + record.body
 

@@ -40,15 +40,28 @@ def insert(record: Record, db: Any) -> bool:
 
 def insert_soon(record: Record, db: Any) -> bool:
     """`insert()` that gives up on a locked SQLite after a quarter of a second."""
-    if db.vendor != "sqlite":
-        return insert(record, db)
+    if db.vendor == "sqlite":
+        _be_impatient(db)
+    return insert(record, db)
+
+
+def _be_impatient(db: Any) -> None:
+    """Shorten SQLite's busy timeout until the next statement of anybody else's, who may want to wait."""
     db.ensure_connection()
-    patience = db.settings_dict["OPTIONS"].get("timeout", 5.0)
-    db.connection.execute(f"PRAGMA busy_timeout = {LOCKED_MS}")
-    try:
-        return insert(record, db)
-    finally:
-        db.connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+    if getattr(db, "impatient_connection", None) is not db.connection:  # a new one starts out patient
+        db.impatient_connection = db.connection
+        db.connection.execute(f"PRAGMA busy_timeout = {LOCKED_MS}")
+        if _be_patient_again not in db.execute_wrappers:
+            db.execute_wrappers.append(_be_patient_again)
+
+
+def _be_patient_again(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """A wrapper of Django's (see "database instrumentation"): runs once, before the next statement by its cursors."""
+    db = context["connection"]
+    db.execute_wrappers.remove(_be_patient_again)
+    db.impatient_connection = None
+    db.connection.execute(f"PRAGMA busy_timeout = {int(db.settings_dict['OPTIONS'].get('timeout', 5.0) * 1000)}")
+    return execute(sql, params, many, context)
 
 
 def _values(record: Record, db: Any) -> tuple[Any, ...]:

@@ -110,7 +110,11 @@ def test_a_postgresql_that_is_gone_is_found_out_soon_unless_the_url_says_otherwi
     options = database("postgresql://host/name?sslmode=require&connect_timeout=10", Path("/site"))["OPTIONS"]
     assert options == POSTGRESQL | {"sslmode": "require", "connect_timeout": 10}
     # libpq knows each of the names, or this raises.
+    del options["prepare_threshold"]  # psycopg's own
     assert "tcp_user_timeout=5000" in psycopg.conninfo.make_conninfo(**options)
+    assert (
+        database("postgres://host/name?prepare_threshold=null", Path("/site"))["OPTIONS"]["prepare_threshold"] is None
+    )
 
 
 def test_an_error_does_not_show_the_password() -> None:
