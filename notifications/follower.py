@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two attempts at most.
 LONGEST_BACKOFF: Final = 60.0
 #: Attempts at events on which a channel raises what it should not.
-BUGGY_ATTEMPTS: Final = 5
+BUGGY_ATTEMPTS: Final = 8
 #: What a database raises that will be back; other errors of it are the channel's own.
 AWAY: Final = (OperationalError, InterfaceError)
 
@@ -124,13 +124,17 @@ class Follower:
             connections.close_all()
             raise Unavailable(f"the database is away: {error}") from error
         except Exception as error:  # a channel with a bug must neither stop nor lose its events
-            logger.exception("%s failed on %d events", self._channel.name, len(batch.events))
-            self._bugs += 1
-            if self._bugs < BUGGY_ATTEMPTS:
-                raise Unavailable(f"it raised {type(error).__name__}: {error}") from error
-            self._give_up(batch, traceback.format_exc())
+            self._after_bug(batch, error)
         else:
             self._tell(batch.events, (time.monotonic() - started) * 1000)
+
+    def _after_bug(self, batch: Batch, error: Exception) -> None:
+        self._bugs += 1
+        if self._bugs == 1:
+            logger.error("channel %s failed on %d events", self._channel.name, len(batch.events), exc_info=error)
+        if self._bugs < BUGGY_ATTEMPTS:
+            raise Unavailable(f"it raised {type(error).__name__}: {error}") from error
+        self._give_up(batch, "".join(traceback.format_exception(error)))
 
     def _hand_over(self, batch: Batch) -> None:
         if self._channel.transactional:
@@ -145,7 +149,8 @@ class Follower:
             self._checkpoint.delivered(batch.last)
 
     def _give_up(self, batch: Batch, reason: str) -> None:
-        logger.error("%s refused %d events for good: %s", self._channel.name, len(batch.events), reason)
+        last_line = reason.strip().rpartition("\n")[2]
+        logger.error("channel %s gave up %d events for good: %s", self._channel.name, len(batch.events), last_line)
         try:
             with transaction.atomic():
                 losses.record_failed(self._channel.name, batch.events, reason)

@@ -1,6 +1,7 @@
 """Handles one payload: runs its handler and records how that went."""
 
 import logging
+import re
 import time
 import traceback
 from datetime import timedelta
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 #: Characters of a traceback that are kept.
 LONGEST_ERROR: Final = 64 * 1024
 LONGEST_REASON: Final = 500
+FRAME: Final = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.MULTILINE)
 
 
 class NoHandler(Exception):
@@ -68,16 +70,24 @@ def record_failure(payload: RawPayload, error: str, *, final: bool = False) -> N
     final = final or payload.attempts >= conf.source(payload.source).max_attempts
     retry_at = None if final else timezone.now() + timedelta(seconds=backoff(payload.attempts))
     reason = error.strip().rpartition("\n")[2][:LONGEST_REASON]
-    if final:
-        logger.error("%s is dead after %d attempts: %s", payload, payload.attempts, reason)
+    place = _place(error)
+    if retry_at is None:
+        logger.error("%s is dead after attempt %d: %s%s", payload, payload.attempts, reason, place)
     else:
-        logger.warning("%s failed attempt %d, next at %s: %s", payload, payload.attempts, retry_at, reason)
+        delay = (retry_at - timezone.now()).total_seconds()
+        logger.warning("%s failed attempt %d, next in %.1f s: %s%s", payload, payload.attempts, delay, reason, place)
     try:
         RawPayload.objects.fail(payload, error, retry_at=retry_at)
     except LeaseLost as lost:
         logger.warning("%s; this attempt's error is lost with it:\n%s", lost, error)
         return
     payload_failed.send_robust(sender=RawPayload, payload=payload, error=reason, final=final)
+
+
+def _place(traceback_text: str) -> str:
+    """(file, line, function) of the innermost frame, if there is one."""
+    frames = FRAME.findall(traceback_text)
+    return f" ({frames[-1][0]}:{frames[-1][1]}, {frames[-1][2]})" if frames else ""
 
 
 def _shortened(error: str) -> str:

@@ -59,7 +59,12 @@ class ProcessRaw:
         except Error as error:
             self._failures += 1
             delay = backoff(self._failures, base=0.1, cap=LONGEST_WAIT)
-            logger.warning("The database is away (%s: %s); next try in %.1f s", type(error).__name__, error, delay)
+            logger.warning(
+                "The database is away, or has no tables yet (manage.py migrate): %s: %s; next try in %.1f s",
+                type(error).__name__,
+                error,
+                delay,
+            )
             connections.close_all()
             return delay
         self._failures = 0

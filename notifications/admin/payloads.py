@@ -99,7 +99,7 @@ class RawPayloadAdmin(ReadOnly):
             raise Http404
         return bodies.download_of(payload)
 
-    @admin.action(description="Process again", permissions=["process"])
+    @admin.action(description="Process again (what was done already is done again)", permissions=["process"])
     def process_again(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> None:
         done = moves.process_again(queryset, request.user.get_username())
         self.message_user(request, f"To be processed again: {done.moved}.{_left(done, 'they are waiting already')}")

@@ -197,6 +197,8 @@ def test_several_processes_share_the_work(raw: Raw) -> None:
     ]
     raw.start("--threads", "2", "--batch", "2")
     try:
+        # Each thread is there: before that SIGTERM would end its process, as it ends any that starts.
+        wait_for(lambda: (raw.state / "wake").is_dir() and len(list((raw.state / "wake").iterdir())) == 4)
         wait_for(lambda: all_in("done"), timeout=60)
     finally:
         codes = [other.terminate() for other in others]

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("receipts", nargs="*", metavar="RECEIPT", help="only these")
         parser.add_argument("--source", help="only this source")
-        parser.add_argument("--state", choices=[*State], help="only in this state (dead, unless receipts are named)")
+        parser.add_argument("--state", choices=State.values, help="only in this state (without receipts: dead)")
         parser.add_argument("--since", metavar="TIME", help='received since "2 days ago" or "2026-05-01 14:02"')
         parser.add_argument("--until", metavar="TIME", help="received before")
         parser.add_argument("--dry-run", action="store_true", help="list, change nothing")
@@ -25,14 +25,21 @@ class Command(BaseCommand):
     def handle(self, *_: Any, dry_run: bool, **options: Any) -> None:
         rows = self._rows(**options)
         if dry_run:
-            for row in rows.order_by("pk").defer("body", "headers_json", "error").iterator():
-                self.stdout.write(f"{row.receipt} {row.received_at:%Y-%m-%d %H:%M:%S} {row.state:<11} {row.source}")
+            self._list(rows)
             return
         again, last = 0, 0
         while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
             again, last = again + RawPayload.objects.filter(pk__in=ids).process_again(), ids[-1]
             wake()
         self.stdout.write(f"{again} payloads will be processed again.")
+
+    def _list(self, rows: Any) -> None:
+        listed = 0
+        for row in rows.order_by("pk").defer("body", "headers_json", "error").iterator():
+            self.stdout.write(f"{row.receipt} {row.received_at:%Y-%m-%d %H:%M:%S} {row.state:<11} {row.source}")
+            listed += 1
+        if not listed:
+            self.stdout.write(f"None. Without receipts it takes dead ones; else --state {'|'.join(State.values)}.")
 
     def _rows(self, *, receipts: list[str], **options: Any) -> Any:
         rows = RawPayload.objects.all()
