@@ -123,7 +123,7 @@ class Follower:
         except AWAY as error:
             connections.close_all()
             raise Unavailable(f"the database is away: {error}") from error
-        except Exception as error:  # a channel with a bug must neither stop nor lose its events
+        except Exception as error:  # noqa: BLE001  a channel with a bug must neither stop nor lose its events
             self._after_bug(batch, error)
         else:
             self._tell(batch.events, (time.monotonic() - started) * 1000)

@@ -1,10 +1,15 @@
 """The site's addresses, and the view that its intake is held against."""
 
+import uuid
+from datetime import UTC, datetime
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
+
+from notifications import store
+from notifications.record import Record
 
 #: As long as an answer of the intake.
 ANSWER: Final = b'{"id": "6f0a5ce1-8f0e-5c3c-9d5f-2d1d6a5c6f0e"}'
@@ -17,5 +22,19 @@ def read_and_answer(request: HttpRequest) -> HttpResponse:
     return HttpResponse(ANSWER, status=202, content_type="application/json")
 
 
+@csrf_exempt
+def insert_and_answer(request: HttpRequest) -> HttpResponse:
+    """Store the body with one bare INSERT, and nothing around it: what no intake on this database can do without."""
+    db, body, now = store.connection(), request.body, datetime.now(UTC)
+    record = Record(uuid.uuid4(), "demo", body, "", now, now)
+    with db.cursor():
+        db.connection.execute(store.INSERT.replace("%s", "?"), store._values(record, db))
+    return HttpResponse(ANSWER, status=202, content_type="application/json")
+
+
 # Behind the site's own addresses nothing is faster to find: the intake is the last of them.
-urlpatterns = [path("", include("proppy.urls")), path("bench/", read_and_answer)]
+urlpatterns = [
+    path("", include("proppy.urls")),
+    path("bench/", read_and_answer),
+    path("bench/insert/", insert_and_answer),
+]

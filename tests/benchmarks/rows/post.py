@@ -14,6 +14,8 @@ from tests.support.processes import Site
 PATHS: Final = {
     database: f"`POST /in/<source>/`, {database}" for database in ("SQLite NORMAL", "SQLite FULL", "PostgreSQL")
 }
+#: The floor: what one INSERT costs in this web server, whoever does it.
+BARE: Final = "a view that only does the bare INSERT, SQLite NORMAL"
 LIMIT: Final = "a view that reads the body and answers 202, same stack"
 #: As in the Procfile.
 OPTIONS: Final = ("--no-ws", "--log-level", "warning")
@@ -25,6 +27,7 @@ def rows(lab: Lab) -> Iterator[Row]:
         return
     ratio, text = _measure(lab, 5)
     yield at_least(PATHS["SQLite NORMAL"], LIMIT, ratio, 0.8, text)
+    yield reported(BARE, LIMIT, *_measure(lab, 5, path="/bench/insert/"))
     yield reported(PATHS["SQLite FULL"], LIMIT, *_measure(lab, 3, SQLITE_SYNCHRONOUS="FULL"))
     if why := lacks("postgresql"):
         yield unmeasured(PATHS["PostgreSQL"], why)
@@ -32,7 +35,7 @@ def rows(lab: Lab) -> Iterator[Row]:
         yield reported(PATHS["PostgreSQL"], LIMIT, *_measure(lab, 3, DATABASE_URL=lab.database()))
 
 
-def _measure(lab: Lab, rounds: int, **env: str) -> tuple[float, str]:
+def _measure(lab: Lab, rounds: int, *, path: str = "/in/demo/", **env: str) -> tuple[float, str]:
     """The ratio of the medians, and the numbers behind it."""
     site = lab.site(**env)
     with on_core(0):
@@ -40,7 +43,7 @@ def _measure(lab: Lab, rounds: int, **env: str) -> tuple[float, str]:
     seconds = round(lab.seconds(2))
     intake, empty = [], []
     for turn in range(-1, lab.rounds(rounds)):  # the first warms up
-        ours, theirs = _post(site, "/in/demo/", seconds), _post(site, "/bench/", seconds)
+        ours, theirs = _post(site, path, seconds), _post(site, "/bench/", seconds)
         if turn >= 0:
             intake.append(ours)
             empty.append(theirs)
