@@ -82,9 +82,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"].update(
         transaction_mode="IMMEDIATE",
         timeout=5,
-        # A checkpoint after 4,000 pages (16 MB), not 1,000: each one syncs the file while a request waits.
-        init_command=f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS};"
-        "PRAGMA wal_autocheckpoint=4000;",
+        init_command=f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS};",
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -164,6 +162,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Without Django's own console handler, which says everything a second time under DEBUG.
+    "loggers": {"django": {"handlers": [], "propagate": True}},
 }
 
 # The engine: see notifications/conf.py for what each setting does.
