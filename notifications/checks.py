@@ -124,7 +124,10 @@ def _wal_reset(message: type[Error] | type[checks.Warning]) -> list[CheckMessage
     uses_sqlite = settings.DATABASES.get("default", {}).get("ENGINE", "").endswith("sqlite3")
     if not uses_sqlite or not sqlite.has_wal_reset_race():
         return []
-    hint = "Install the package pysqlite3, or use PostgreSQL (DATABASE_URL=postgres://…)."
+    hint = (
+        "Install the package pysqlite3 and call notifications.sqlite.use_fixed_sqlite() in your project's __init__.py, "
+        "or use PostgreSQL."
+    )
     text = "This SQLite can lose committed rows when several processes write (sqlite.org/wal.html#walresetbug)."
     return [message(text, hint=hint, id="notifications.W003" if message is checks.Warning else "notifications.E010")]
 

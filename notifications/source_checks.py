@@ -13,7 +13,7 @@ from notifications.signatures import SCHEMES, BadSignature, key_of
 
 OPTIONS: Final = frozenset(field.name for field in dataclasses.fields(Source)) - {"name"}
 #: A browser takes //host and /\host for another site; ?receipt= is added to it.
-PATH: Final = re.compile(r"(/(?![/\\])[^?#\\\s]*)?")
+PATH: Final = re.compile(r"(/(?![/\\])[^\\\s]*)?")
 HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
 
 

@@ -1,5 +1,7 @@
 """Intake of what others post. The order is fixed: verify, store, answer."""
 
+from uuid import UUID
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.http.response import HttpResponseRedirectBase
 from django.template.loader import render_to_string
@@ -23,7 +25,7 @@ def intake(request: HttpRequest, source: str) -> HttpResponseBase:
     if rules is None or not rules.http:  # an internal source looks like none
         raise UnknownSource("no such source")
     if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
+        return HttpResponseNotAllowed(["POST"], b'{"error": "POST only"}', content_type="application/json")
     if rules.redirect and "text/html" in request.META.get("HTTP_ACCEPT", ""):
         return _answer_browser(request, rules)
     receipt = capture(request, source)
@@ -39,4 +41,10 @@ def _answer_browser(request: HttpRequest, rules: Source) -> HttpResponse:
         page = render_to_string("notifications/refused.html", {"error": error, "back": rules.redirect})
         headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
         return HttpResponse(page, status=error.status, headers=headers)
-    return SeeOther(f"{rules.redirect}?receipt={receipt}")
+    return SeeOther(_with_receipt(rules.redirect, receipt))
+
+
+def _with_receipt(address: str, receipt: UUID) -> str:
+    """The address with receipt= added to its query, in front of its fragment."""
+    page, mark, fragment = address.partition("#")
+    return f"{page}{'&' if '?' in page else '?'}receipt={receipt}{mark}{fragment}"

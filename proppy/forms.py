@@ -22,8 +22,10 @@ class CardForm(forms.Form):
 
     card = ""
 
-    def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None) -> None:
-        super().__init__(data, files, auto_id=f"{self.card}-%s", label_suffix="")
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, files: Any = None, *, initial: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, files, auto_id=f"{self.card}-%s", label_suffix="", initial=initial)
 
 
 class SignUpForm(CardForm):
@@ -65,14 +67,16 @@ class PhotoForm(CardForm):
 
     card = "photo"
 
-    photo = forms.FileField(
-        help_text="JPEG, PNG, WebP or GIF.",
-        widget=forms.FileInput({"accept": "image/jpeg,image/png,image/webp,image/gif"}),
-    )
+    photo = forms.FileField(widget=forms.FileInput({"accept": "image/jpeg,image/png,image/webp,image/gif"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        limit = filesizeformat(conf.source("photo").body_limit)
+        self.fields["photo"].help_text = f"JPEG, PNG, WebP or GIF, at most {limit}."
 
     def clean_photo(self) -> "UploadedFile[bytes]":
         photo: UploadedFile[bytes] = self.cleaned_data["photo"]
-        limit = conf.sources["photo"].body_limit
+        limit = conf.source("photo").body_limit
         if (photo.size or 0) > limit or not is_whole(photo):
             raise ValidationError(f"This file is too large. Choose one of at most {filesizeformat(limit)}.")
         return photo

@@ -1,7 +1,11 @@
 """`make run`: the whole site on a laptop, in one terminal. Never used where it is deployed."""
 
+import errno
+import fcntl
+import ipaddress
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,26 +13,94 @@ from typing import Final
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = BASE_DIR / ".env"
+LAST_PORT: Final = 65535
 
 
 def main() -> None:
     """Write `.env` on first use, prepare the database, say where to look, then become the process runner."""
+    host = os.environ.setdefault("HOST", "127.0.0.1")
+    port = os.environ.setdefault("PORT", "8000")
+    check_address(host, port)
+    lock(BASE_DIR)
+    check_free(host, int(port))
     write_env(ENV_FILE)
     # The tools of the virtual environment come first for what the runner starts.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["PYTHONUNBUFFERED"] = "1"
-    host = os.environ.setdefault("HOST", "127.0.0.1")
-    port = os.environ.setdefault("PORT", "8000")
-    hosts = "*" if host in {"0.0.0.0", "::"} else f"127.0.0.1,localhost,[::1],{host}"  # noqa: S104  compared only
+    hosts = "*" if host in {"0.0.0.0", "::"} else f"127.0.0.1,localhost,[::1],{in_url(host)}"  # noqa: S104  compared only
     os.environ.setdefault("ALLOWED_HOSTS", hosts)
     os.chdir(BASE_DIR)
-    for command in (["migrate", "--verbosity", "0"], ["local_admin"]):
-        subprocess.run([sys.executable, "manage.py", *command], check=True)
-    say(f"Site   http://{host}:{port}/")
-    say(f"Admin  http://{host}:{port}/admin/")
+    prepare()
+    say(f"Site   http://{in_url(host)}:{port}/")
+    say(f"Admin  http://{in_url(host)}:{port}/admin/")
     say("Ctrl-C ends all of it.")
     # Not .env: settings.py reads it, and honcho would read it in another way.
     os.execv(sys.executable, [sys.executable, "-m", "honcho", "start", "-e", os.devnull, "-p", port])
+
+
+def check_address(host: str, port: str) -> None:
+    """Exits with a line that says what to write where HOST or PORT cannot be listened on."""
+    try:
+        ipaddress.ip_address(host)  # Granian takes no names
+    except ValueError:
+        sys.exit(f"HOST is {host!r}: write an IP address, such as HOST=127.0.0.1 make run")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= LAST_PORT):
+        sys.exit(f"PORT is {port!r}: write a number from 1 to {LAST_PORT}, such as PORT=8000 make run")
+
+
+def lock(folder: Path) -> int:
+    """The descriptor of a lock that the process runner inherits, and holds to its end.
+
+    Exits where another one has it, whose workers hold the channels.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        sys.exit("Another make run of this folder is running: stop it first, with Ctrl-C in its terminal")
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def check_free(host: str, port: int) -> None:
+    """Exits where the port is taken: Granian shares it (SO_REUSEPORT), and the two would answer in turn."""
+    error = listen_error(host, port)
+    if error is None:
+        return
+    if error.errno != errno.EADDRINUSE:
+        sys.exit(
+            f"Cannot listen on {host}, port {port} ({error.strerror}): choose others with HOST= and PORT= make run"
+        )
+    others = range(port + 1, LAST_PORT + 1)
+    free = next((other for other in others if listen_error(host, other) is None), 8000)
+    sys.exit(f"Port {port} is in use: stop the other make run, or choose one: PORT={free} make run")
+
+
+def listen_error(host: str, port: int) -> OSError | None:
+    """Why nothing can listen there now, or None."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            # As servers do: connections of the last run in TIME_WAIT do not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error
+    return None
+
+
+def in_url(host: str) -> str:
+    """The address as URLs have it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def prepare() -> None:
+    """Tables and the admin. Exits with the status of what failed, which has said why."""
+    for command in (["migrate", "--verbosity", "0"], ["local_admin"]):
+        done = subprocess.run([sys.executable, "manage.py", *command], check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
 
 
 def write_env(path: Path) -> None:

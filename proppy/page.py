@@ -67,10 +67,15 @@ def live_parts(visits: Sequence[Visit], user: AbstractBaseUser | AnonymousUser, 
         "lives": lives,
         "awaiting": any(life.is_fresh for life in lives),
         "photos": user.photos.order_by("-id")[:PHOTOS_SHOWN] if isinstance(user, User) else [],
-        "contact": ContactForm(),
+        "contact": ContactForm(initial=_name_and_email(user)),
         "receipt": receipt,
         **_verdict(visits, receipt),
     }
+
+
+def _name_and_email(user: AbstractBaseUser | AnonymousUser) -> dict[str, str]:
+    """What the contact form need not ask of somebody who is signed in."""
+    return {"name": user.get_full_name(), "email": user.email} if isinstance(user, User) else {}
 
 
 def _verdict(visits: Sequence[Visit], receipt: UUID | None) -> dict[str, Any]:
@@ -81,13 +86,13 @@ def _verdict(visits: Sequence[Visit], receipt: UUID | None) -> dict[str, Any]:
     message = ContactMessage.objects.filter(receipt=receipt, trace__in=list(sent)).first()
     if message is None:
         return {"unread": True, "reading": timezone.now() - max(sent.values()) < PATIENCE}
+    if message.failure or not message.errors:
+        return {"message": message}
     return {"message": message, "contact": _as_sent(message)}
 
 
 def _as_sent(message: ContactMessage) -> ContactForm:
-    """The form with what was sent and the worker's errors beside the fields; empty if there are none."""
-    if message.failure or not message.errors:
-        return ContactForm()
+    """The form with what was sent, and the worker's errors beside the fields."""
     sent = {"name": message.name, "email": message.email, "text": message.text}
     form = ContactForm(sent)
     form.errors.clear()  # the worker's verdict is what counts

@@ -173,7 +173,7 @@ NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
 NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {
-    "contact": {"http": True, "redirect": "/"},
+    "contact": {"http": True, "redirect": "/#contact"},
     "demo": {"http": DEBUG},
     "welcome": {},
     "sign-in": {},

@@ -8,6 +8,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from notifications import on_event
+from notifications.conf import conf
 from notifications.events import Event
 from notifications.models import RawPayload
 from notifications.signals import event_delivered, payload_failed, payload_handled
@@ -65,7 +66,14 @@ def _record_attempt(payload: RawPayload, outcome: str, what: str, milliseconds: 
 def record_delivered(*, channel: str, event: Event, milliseconds: float, **_: Any) -> None:
     if event.name != "TRACE":
         what = TOLD.get(channel, "{}").format(event.text)
+        if channel == "SLACK" and not _has_slack():
+            what += " (printed in the terminal: no SLACK_TOKEN)"
         _record(event.data.get("trace"), channel, event.id, what, timezone.now(), milliseconds)
+
+
+def _has_slack() -> bool:
+    slack = conf.channels.get("SLACK")
+    return slack is not None and bool(str(slack.options.get("token", "")).strip())
 
 
 def _record(
@@ -75,7 +83,8 @@ def _record(
         return
     at = ended - timedelta(milliseconds=milliseconds)
     what = what.replace("\0", "\ufffd").encode(errors="replace").decode()[:500]
-    Step.objects.record(Step(trace=trace, actor=actor, ref=ref, what=what, at=at, milliseconds=milliseconds, ok=ok))
+    took = round(milliseconds, 1)  # of more digits the admin's list would show them all
+    Step.objects.record(Step(trace=trace, actor=actor, ref=ref, what=what, at=at, milliseconds=took, ok=ok))
 
 
 def _trace(payload: RawPayload) -> str:

@@ -11,15 +11,15 @@ from django.db import IntegrityError, transaction
 from django.forms import Form
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import never_cache
+from django.templatetags.static import static
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from notifications import emit, keep
-from proppy.forms import TAKEN, PhotoForm, SignInForm, SignUpForm
+from proppy.forms import TAKEN, PhotoForm, SignUpForm
 from proppy.middleware import trace_of
 from proppy.models import Photo
 from proppy.page import live_parts
-from proppy.sign_in import user_of
 from proppy.visits import own_visits
 
 
@@ -73,8 +73,10 @@ def _follow_up(request: HttpRequest, user: User) -> None:
 
 
 @never_cache
-@require_http_methods(["POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def upload_photo(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":  # the address that a refused upload leaves in the browser
+        return redirect("home")
     if not isinstance(request.user, User):
         messages.info(request, "Please sign up first, or sign in: then send your photo again.")
         return redirect("sign-up")
@@ -112,31 +114,11 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     return response
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def sign_in(request: HttpRequest) -> HttpResponse:
-    """Keeps the wish for a link; whether there is such an account is for the worker to find out."""
-    form = SignInForm(request.POST if request.method == "POST" else None)
-    if not form.is_valid():
-        return render(request, "proppy/sign_in.html", {"form": form})
-    wish = {"email": form.cleaned_data["email"], "site": request.build_absolute_uri("/")}
-    keep("sign-in", orjson.dumps(wish), content_type="application/json", headers={"x-request-id": trace_of(request)})
-    messages.success(request, "If there is an account with this address, a link to sign in is on its way to it.")
-    return redirect("home")
-
-
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Where the link leads. A button signs in: programs that look at mails only follow links."""
-    user = user_of(token)
-    if user is None:
-        messages.error(request, "This link was used already, or is too old. Ask for a new one.")
-        return redirect("sign-in")
-    if request.method != "POST":
-        return render(request, "proppy/sign_in_link.html", {"name": user.first_name})
-    login(request, user)
-    return redirect("home")
+@cache_control(max_age=86_400)  # browsers keep a permanent redirect for ever; the icon's name changes with its bytes
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For pages that name no icon, such as the admin's."""
+    return redirect(static("proppy/favicon.svg"), permanent=True)
 
 
 def _page(request: HttpRequest, **bound: Form) -> HttpResponse:

@@ -53,3 +53,8 @@ def remember(response: HttpResponseBase, visits: Sequence[Visit]) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def forget(response: HttpResponseBase) -> None:
+    """Take the list away: whoever uses the browser next is somebody else."""
+    response.delete_cookie(COOKIE, samesite="Lax")

@@ -137,4 +137,5 @@ def _retry_after(error: SlackApiError) -> float:
 def _line(event: Event) -> str:
     """For a terminal: one line, no control characters."""
     text = event.text if event.author_known else f"(unknown author) {event.text}"
+    text = " ".join(text.splitlines())
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,5 +1,6 @@
 """The newcomer's tour: real processes, a real browser."""
 
+import re
 from io import BytesIO
 
 import pytest
@@ -46,6 +47,30 @@ def upload(page: Page, name: str, content_type: str, body: bytes) -> None:
 
 def expect_no_sideways_scrolling(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("viewport", [PHONE])
+def test_a_phone_shows_the_card_whose_form_was_sent(site: Site, page: Page) -> None:
+    site.env["RAW_MAX_BODY_BYTES"] = "1000"
+    site.migrate()
+    site.start("web")
+    page.goto(site.url)
+    page.evaluate("document.querySelector('#sign-up form').noValidate = true")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.locator("#sign-up-name_error")).to_be_in_viewport()
+
+    sign_up(page, site)
+    upload(page, "p.png", "image/png", b"x" * 1001)
+    expect(page.locator("#photo-photo_error")).to_be_in_viewport()
+    page.goto(page.url.partition("#")[0])
+    expect(page).to_have_url(f"{site.url}/")
+
+    contact = page.locator("#contact")
+    contact.get_by_label("Your message").fill("Hello")
+    contact.get_by_role("button", name="Send").click()
+    expect(page).to_have_url(re.compile(r"/\?receipt=[0-9a-f-]{36}#contact$"))
+    expect(contact.get_by_role("heading")).to_be_in_viewport()
+    expect(contact.get_by_role("status")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])

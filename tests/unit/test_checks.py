@@ -79,7 +79,7 @@ def test_says_what_is_wrong(wrong: dict[str, Any], id_: str) -> None:
         *(("max_attempts", value) for value in (0, 1.5, "16", None, True)),
         *(("max_waiting", value) for value in (-1, 1.5, "5", None, False)),
         *(("max_body_bytes", value) for value in (0, 1.5, "10M", True)),
-        *(("redirect", value) for value in ("thanks", "//evil.example", "/\\evil", "https://x/", "/a?b", "/a b", None)),
+        *(("redirect", value) for value in ("thanks", "//evil.example", "/\\evil", "https://x/", "/a b", None)),
         *(("http", value) for value in (1, "true", None)),
         *(("key_header", value) for value in ("", "a b", None)),
     ],

@@ -3,7 +3,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -194,6 +196,46 @@ class TestVerdict:
         client.post("/sign-up/", {"name": "Ada", "email": "ada@example.org"})
         page = client.get("/?receipt=00000000-0000-0000-0000-000000000000").text
         assert "A worker is reading it" not in page
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("redirect", "location"),
+    [
+        ("/", "/?receipt={}"),
+        ("/#contact", "/?receipt={}#contact"),
+        ("/a/?b=c", "/a/?b=c&receipt={}"),
+        ("/a/?b=c#d?e", "/a/?b=c&receipt={}#d?e"),
+    ],
+)
+def test_the_receipt_goes_between_query_and_fragment(
+    client: Client, settings: Any, redirect: str, location: str
+) -> None:
+    settings.NOTIFICATIONS_SOURCES = {"contact": {"http": True, "redirect": redirect}}
+    answer = client.post("/in/contact/", b"x", content_type=URLENCODED, headers={"accept": "text/html"})
+    assert answer["Location"] == location.format(RawPayload.objects.get().receipt)
+
+
+@pytest.mark.django_db
+class TestPrefilled:
+    def test_with_the_name_and_address_of_who_is_signed_in(self, client: Client) -> None:
+        client.force_login(User.objects.create_user("ada", "ada@example.org", first_name='Ada "<b>"'))
+        page = client.get("/").text
+        assert 'value="Ada &quot;&lt;b&gt;&quot;"' in page
+        assert 'value="ada@example.org"' in page
+
+    def test_with_nothing_for_a_stranger(self, client: Client) -> None:
+        assert client.get("/").context["contact"].initial == {}
+
+
+@pytest.mark.parametrize("path", ["/in/demo/", "/in/demo", "/in/contact/"])
+def test_who_looks_at_an_intake_is_told_to_post(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer["Allow"], answer.json()) == (405, "POST", {"error": "POST only"})
+
+
+def test_statistics_name_the_intake_readably() -> None:
+    assert {resolve(path).route for path in ("/in/demo/", "/in/demo")} == {"in/<str:source>/", "in/<str:source>"}
 
 
 def give_up(*_: object) -> None:

@@ -1,3 +1,4 @@
+import logging
 import re
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from notifications.channels.slack import Slack
 from notifications.events import Event
 from notifications.handlers import autodiscover, event_handlers
 from notifications.models import RawPayload
@@ -168,7 +170,21 @@ class TestLives:
 
     def test_text_that_no_database_takes_is_kept_all_the_same(self) -> None:
         deliver([Event("SLACK", "\0 and \ud800", timezone.now(), {"trace": "a" * 32}, "1:1")])
-        assert Step.objects.get().what == "Slack told: \ufffd and ?"
+        assert Step.objects.get().what.startswith("Slack told: \ufffd and ? ")
+
+    @pytest.mark.parametrize(
+        ("token", "what"),
+        [("xoxb-1", "Slack told: Hi"), (" ", "Slack told: Hi (printed in the terminal: no SLACK_TOKEN)")],
+    )
+    def test_say_where_slacks_messages_went(self, settings: Any, token: str, what: str) -> None:
+        slack = {"class": "notifications.channels.slack.Slack", "token": token}
+        settings.NOTIFICATIONS_CHANNELS = {"SLACK": slack}
+        deliver([Event("SLACK", "Hi", timezone.now(), {"trace": "a" * 32}, "1:1")])
+        assert Step.objects.get().what == what
+
+    def test_have_milliseconds_that_can_be_read(self) -> None:
+        deliver([Event("TRACE", "x", timezone.now(), {"trace": "a" * 32, "ms": 2.338094999686291}, "1:1")])
+        assert Step.objects.get().milliseconds == 2.3
 
     @pytest.mark.parametrize(
         ("seconds", "is_late", "is_awaiting"), [(1, False, True), (10, True, True), (90, True, False)]
@@ -205,6 +221,23 @@ def test_a_page_that_is_not_there_is_friendly(client: Client) -> None:
     page = client.get("/nothing/")
     assert page.status_code == 404
     assert "There is nothing here" in page.text
+
+
+def test_browsers_that_guess_the_icons_address_get_it(client: Client) -> None:
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer["Location"]) == (301, "/static/proppy/favicon.svg")
+
+
+def test_each_line_is_logged_once() -> None:
+    """dictConfig takes the handlers of Django's own defaults away: root's is the only one."""
+    django = logging.getLogger("django")
+    assert (django.handlers, django.propagate) == ([], True)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\rb", "a\u2028b"])
+def test_line_ends_in_a_name_are_spaces_on_the_console(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    Slack("SLACK").deliver([Event("SLACK", text, timezone.now(), {}, "1:1")])
+    assert capsys.readouterr().out.endswith(": a b\n")
 
 
 def test_the_admin_lists_what_the_product_stores(admin_client: Client) -> None:

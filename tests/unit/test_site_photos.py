@@ -195,6 +195,15 @@ def test_size_is_an_error_beside_the_field(client: Client, ada: User, settings: 
     assert not RawPayload.objects.exists()
 
 
+def test_the_form_says_how_large_a_photo_may_be(client: Client, ada: User) -> None:
+    assert "at most 10.0\xa0MB." in client.get("/").text
+
+
+def test_the_address_that_a_refused_upload_leaves_leads_home(client: Client) -> None:
+    answer = client.get("/photos/")
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+
+
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Bytes in memory, of each uploaded file."""

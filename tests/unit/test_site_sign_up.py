@@ -11,6 +11,7 @@ from django.test import Client
 from notifications.models import RawPayload, State
 from proppy import views
 from proppy.forms import TAKEN
+from proppy.visits import COOKIE
 from tests.support.in_process import Told, work_again, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,7 +163,21 @@ def test_nobody_learns_who_has_an_account_and_staff_gets_no_link(client: Client)
     assert link_sent_to(client, "root@example.org") == ""
 
 
-def test_whoever_is_signed_in_has_no_need_to_sign_up(client: Client) -> None:
+def test_who_signs_out_leaves_nothing_for_the_next_to_see(client: Client) -> None:
     client.post("/sign-up/", ADA)
-    assert client.get("/sign-up/")["Location"] == "/"
+    assert client.get("/").context["lives"] != []
+
+    assert client.get("/sign-out/").status_code == 405
+    assert client.get("/").context["lives"] != []
+    answer = client.post("/sign-out/")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert answer.cookies[COOKIE]["max-age"] == 0
+    assert client.get("/").context["lives"] == []
+
+
+@pytest.mark.parametrize("path", ["/sign-up/", "/sign-in/"])
+def test_whoever_is_signed_in_has_no_need_to_sign_up_or_in(client: Client, path: str) -> None:
+    client.post("/sign-up/", ADA)
+    assert client.get(path)["Location"] == "/"
     assert "Welcome, Ada" in client.get("/").text

@@ -1,0 +1,54 @@
+"""Signing in, by a link that a worker mails, and out."""
+
+import orjson
+from django.contrib import messages
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from notifications import keep
+from proppy.forms import SignInForm
+from proppy.middleware import trace_of
+from proppy.sign_in import user_of
+from proppy.visits import forget
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Keeps the wish for a link; whether there is such an account is for the worker to find out."""
+    if request.user.is_authenticated:
+        return redirect("home")
+    form = SignInForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return render(request, "proppy/sign_in.html", {"form": form})
+    wish = {"email": form.cleaned_data["email"], "site": request.build_absolute_uri("/")}
+    keep("sign-in", orjson.dumps(wish), content_type="application/json", headers={"x-request-id": trace_of(request)})
+    messages.success(request, "If there is an account with this address, a link to sign in is on its way to it.")
+    return redirect("home")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Where the link leads. A button signs in: programs that look at mails only follow links."""
+    user = user_of(token)
+    if user is None:
+        messages.error(request, "This link was used already, or is too old. Ask for a new one.")
+        return redirect("sign-in")
+    if request.method != "POST":
+        return render(request, "proppy/sign_in_link.html", {"name": user.first_name})
+    login(request, user)
+    return redirect("home")
+
+
+@never_cache
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Whoever uses the browser next sees nothing of what happened before."""
+    logout(request)
+    response = redirect("home")
+    forget(response)
+    return response
