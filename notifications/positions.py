@@ -11,6 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from notifications.conf import conf
+from notifications.folders import make_private
 from notifications.models import Position
 from notifications.times import moment_of
 
@@ -42,7 +43,7 @@ class Lock:
 
     def __init__(self, key: Key) -> None:
         folder = conf.state_dir / "locks"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
         path = folder / f"{key.channel}-{digest[:12]}"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

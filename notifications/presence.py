@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
+from notifications.folders import make_private
 
 TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -26,7 +27,7 @@ class Presence:
 
     def __init__(self) -> None:
         self.token = uuid.uuid4()
-        _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(_folder())
         unlocked = _folder() / f"{self.token.hex}.new"  # nobody may find it before it is locked
         self._descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)

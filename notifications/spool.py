@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
+from notifications.folders import make_private
 from notifications.record import Record, from_bytes, to_bytes
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Spool:
         Raises FileExistsError when the receipt is there with another body, SpoolFull, and OSError.
         """
         path, data = self.folder / record.receipt.hex, to_bytes(record)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.folder)
         self._reserve(len(data))
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
         try:

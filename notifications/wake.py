@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from notifications.conf import conf
+from notifications.folders import make_private
 
 #: sockaddr_un has room for 107 bytes of path (man 7 unix); our names take 20.
 LONGEST_FOLDER: Final = 86
@@ -28,7 +29,7 @@ class Sleeper:
 
     def __init__(self) -> None:
         folder = conf.state_dir / "wake"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._socket = _datagram_socket()
         self._socket.bind(f"{_reachable(str(folder))}/{self._path.name}")

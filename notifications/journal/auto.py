@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from notifications.folders import make_private
 from notifications.journal.base import Reader
 from notifications.journal.journald import JournaldJournal
 
@@ -56,7 +57,7 @@ def _read(path: Path) -> str | None:
 
 def _keep_first(path: Path, answer: str) -> str:
     """Keep the answer, unless another process was faster; what is kept. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

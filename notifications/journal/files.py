@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from notifications.folders import make_private
+
 _SUFFIX = ".journal"
 _WRITE = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 _ATTEMPTS = 10
@@ -67,7 +69,7 @@ def _open_or_create(folder: Path) -> OpenFile | None:
     with suppress(FileNotFoundError):
         if newest and not is_sealed(path_of(folder, newest).stat()):
             return _open(folder, newest, _WRITE)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     file = _open(folder, newest + 1, _WRITE | os.O_CREAT)
     return file and _unless_stale(folder, file)
 

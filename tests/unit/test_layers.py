@@ -63,7 +63,7 @@ def test_channels_know_no_worker(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notifications" / "journal").glob("*.py")), ids=name_of)
 def test_journals_know_no_events(path: Path) -> None:
-    assert matching(path, r"notifications\.(?!journal|forks)|django") == set()
+    assert matching(path, r"notifications\.(?!journal|forks|folders)|django") == set()
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=name_of)
