@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import wraps
 from hmac import compare_digest
+from typing import ClassVar
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
@@ -17,6 +18,8 @@ from notifications.spool import spool
 from notifications.status import DatabaseStatus, Status, status
 
 View = Callable[[HttpRequest], HttpResponse]
+
+FORWARDED = {"HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"}
 
 
 def private(view: View) -> View:
@@ -75,10 +78,11 @@ def _database_exposition(now: DatabaseStatus) -> Iterator[str]:
 
 
 def _is_local(request: HttpRequest) -> bool:
-    if "HTTP_X_FORWARDED_FOR" in request.META and not conf.trusted_proxies:
-        return False  # a proxy on this machine speaks for somebody else
+    address = client_address(request.META)
+    if FORWARDED & request.META.keys() and address == request.META.get("REMOTE_ADDR"):
+        return False  # a proxy that nobody trusts speaks for somebody else
     try:
-        return ipaddress.ip_address(client_address(request.META)).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
@@ -103,3 +107,17 @@ def _spool_works() -> bool:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK | os.X_OK)
+
+
+class StatusPages:
+    """Middleware that answers /healthz, /readyz and /metrics before anything looks at the host: balancers ask by
+    address, which no ALLOWED_HOSTS lists.
+    """
+
+    pages: ClassVar[dict[str, View]] = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+
+    def __init__(self, get_response: View) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.pages.get(request.path_info, self._get_response)(request)

@@ -12,9 +12,10 @@ from notifications.conf import conf
 
 
 class TrustedProxies:
-    """Middleware, the first: removes X-Forwarded-For and X-Forwarded-Proto of peers that are no trusted proxy.
+    """Middleware, the first: removes X-Forwarded-Proto of peers that are no trusted proxy.
 
-    Without TRUSTED_PROXIES nothing believes these headers, and Django leaves the middleware out.
+    Without TRUSTED_PROXIES nothing believes that header, and Django leaves the middleware out. X-Forwarded-For may
+    stay: `client_address()` looks at the peer itself.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -24,7 +25,6 @@ class TrustedProxies:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not _is_trusted(request.META.get("REMOTE_ADDR", ""), conf.trusted_proxies):
-            request.META.pop("HTTP_X_FORWARDED_FOR", None)
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         return self._get_response(request)
 

@@ -18,7 +18,7 @@ LAST_PORT: Final = 65535
 
 def main() -> None:
     """Write `.env` on first use, prepare the database, say where to look, then become the process runner."""
-    host = os.environ.setdefault("HOST", "127.0.0.1")
+    host = os.environ["HOST"] = os.environ.get("HOST", "localhost").replace("localhost", "127.0.0.1")
     port = os.environ.setdefault("PORT", "8000")
     check_address(host, port)
     lock(BASE_DIR)

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "notifications.proxies.TrustedProxies",  # first: nothing may see what somebody else than a proxy forwarded
+    "notifications.health.StatusPages",
     "notifications.middleware.RequestStats",
     "proppy.middleware.Trace",
     "django.middleware.security.SecurityMiddleware",

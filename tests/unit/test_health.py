@@ -35,6 +35,16 @@ def test_only_this_machine_or_who_has_the_token_is_told_more(client: Client, pat
         assert client.get(path, REMOTE_ADDR="203.0.113.9").status_code == 404
 
 
+def test_a_balancer_may_ask_by_address(client: Client) -> None:
+    assert client.get("/healthz", headers={"host": "10.0.0.5"}).status_code == 200
+    assert client.get("/", headers={"host": "10.0.0.5"}).status_code == 400
+
+
+def test_a_proxy_of_this_machine_that_is_not_listed_is_not_this_machine(client: Client) -> None:
+    with override_settings(NOTIFICATIONS_TRUSTED_PROXIES=["10.0.0.1"]):
+        assert client.get("/metrics", headers={"x-forwarded-for": "203.0.113.9"}).status_code == 404
+
+
 def test_ready_as_long_as_one_of_database_and_spool_stores(client: Client, tmp_path: Any) -> None:
     assert client.get("/readyz").content == b"database ok\nspool ok\n"
     with patch("notifications.health._database_works", return_value=False):

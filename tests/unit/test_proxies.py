@@ -47,7 +47,9 @@ def test_a_trusted_proxy_is_believed(peer: str | None) -> None:
 @pytest.mark.parametrize("peer", ["203.0.113.1", "11.0.0.1", "::2", "::ffff:11.0.0.1", "unix:", "10.1.2.3:80"])
 def test_nobody_else_is_believed(peer: str) -> None:
     request = seen_by_the_site(peer, *PROXIES)
-    assert not request.META.keys() & HTTPS.keys()
+    assert "HTTP_X_FORWARDED_PROTO" not in request.META
+    with override_settings(NOTIFICATIONS_TRUSTED_PROXIES=PROXIES):
+        assert client_address(request.META) == peer
     assert not request.is_secure_there  # type: ignore[attr-defined]
 
 
