@@ -20,8 +20,11 @@ os.environ.update(
 )
 
 from proppy.settings import *  # noqa: E402, F403
-from proppy.settings import NOTIFICATIONS_SOURCES, STORAGES  # noqa: E402
+from proppy.settings import DATABASES, NOTIFICATIONS_SOURCES, STORAGES  # noqa: E402
 
+# A file, as in production: SQLite in memory locks tables without waiting, and threads would fail on each other.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": str(_STATE_DIR / "test.sqlite3")}
 SECURE_SSL_REDIRECT = False
 STATIC_ROOT = _STATE_DIR / "static"
 STATIC_ROOT.mkdir()

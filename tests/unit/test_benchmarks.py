@@ -28,7 +28,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 @pytest.mark.services
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("emit", 2), ("keep", 3), ("post", 3), ("process_raw", 2), ("idle", 1), ("follow_journal", 1)],
+    [("emit", 2), ("keep", 3), ("post", 4), ("process_raw", 2), ("idle", 1), ("follow_journal", 1)],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:
     measured = list(rows.BENCHMARKS[name](lab))

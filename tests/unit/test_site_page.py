@@ -40,7 +40,7 @@ def deliver(events: list[Event]) -> None:
 
 class TestTrace:
     def test_each_request_has_an_id_of_its_own_whatever_the_client_sent(self, client: Client) -> None:
-        answers = [client.get("/healthz", headers={"X-Request-ID": "forged"}) for _ in range(2)]
+        answers = [client.get("/sign-in/", headers={"X-Request-ID": "forged"}) for _ in range(2)]
 
         ids = [answer["X-Request-ID"] for answer in answers]
         assert all(re.fullmatch(r"[0-9a-f]{32}", request_id) for request_id in ids)
