@@ -1,6 +1,11 @@
 """The whole path with the real thing at each step: web server, workers, journald, SMTP, S3; and Slack over HTTP."""
 
+import json
+import uuid
+from contextlib import suppress
+from http.client import HTTPException
 from io import BytesIO
+from threading import Thread
 
 import pytest
 from PIL import Image
@@ -102,12 +107,12 @@ def test_everything_arrives_once(whole: Whole) -> None:
     assert [whole.site.terminate(name) for name in WORKERS] == [0, 0]
 
 
-def test_slack_limits_fails_and_hangs_up_and_gets_each_message_once(whole: Whole) -> None:
-    whole.slack.answers(RateLimited(1), 500, "reset", {"ok": False, "error": "fatal_error"})
+def test_slack_limits_fails_hangs_up_and_is_silent_and_gets_the_message_once(whole: Whole) -> None:
+    whole.slack.answers(RateLimited(1), 500, "reset", "timeout", {"ok": False, "error": "fatal_error"})
     whole.site.start("follow_journal")
     whole.sign_up()
-    wait_for(lambda: whole.texts() == [SIGNED_UP], timeout=30)
-    assert len(whole.slack.requests) == 5
+    wait_for(lambda: whole.texts() == [SIGNED_UP], timeout=60)
+    assert len(whole.slack.requests) == 6
 
 
 def test_follower_killed_while_slack_takes_a_message(whole: Whole) -> None:
@@ -148,3 +153,35 @@ def test_web_server_killed_after_its_answers(whole: Whole) -> None:
         whole.site.start(name)
     whole.assert_effects_once()
     assert sorted(whole.texts()) == sorted([SIGNED_UP, UPLOADED, WROTE])
+
+
+def test_web_server_killed_while_it_answers(whole: Whole) -> None:
+    """Whoever got a receipt is served once; whoever got none is told so by the broken connection, and asks again."""
+    for name in WORKERS:
+        whole.site.start(name)
+    receipts: list[str] = []
+    for life in range(3):
+        poster = Thread(target=post_until_refused, args=[whole.site, receipts])
+        poster.start()
+        wait_for(lambda reach=(life + 1) * 20: len(receipts) >= reach, message="posts on their way")  # type: ignore[misc]  # mypy types no defaults of lambdas
+        whole.site.kill("web")
+        poster.join()
+        whole.site.start("web")
+    wait_for(lambda: whole.reading.unfinished() == 0, message="all payloads done", timeout=60)
+    served = [uuid.UUID(receipt) for (receipt,) in whole.reading.rows("SELECT receipt FROM proppy_contactmessage")]
+    assert len(served) == len(set(served))
+    assert {uuid.UUID(receipt) for receipt in receipts} <= set(served)
+    # At most the post in hand at each kill was stored without its answer getting out.
+    assert len(served) <= len(receipts) + 3
+
+
+def post_until_refused(site: Site, receipts: list[str]) -> None:
+    """Post contact forms one after the other, and note each receipt, until the server has gone."""
+    form = b"name=Ada&email=ada%40example.org&text=Hello"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    visitor = site.browse()
+    with suppress(OSError, HTTPException):
+        while True:
+            answer = visitor.post("/in/contact/", form, headers)
+            assert answer.status == 202
+            receipts.append(json.loads(answer.body)["id"])
