@@ -2,9 +2,11 @@
 
 import logging
 import time
+from datetime import timedelta
 from typing import Final
 
 from django.db import Error, connections, transaction
+from django.utils import timezone
 
 from notifications import losses, positions
 from notifications.journal import Entry, Gap
@@ -23,6 +25,7 @@ class Checkpoint:
         self._keep = keep
         self._last: Entry | None = None
         self._delivered = False
+        self._stuck: positions.Stuck | None = None
         self._gaps: list[Gap] = []
         self._tried_at = 0.0
         self._failing = False
@@ -37,11 +40,15 @@ class Checkpoint:
 
     def delivered(self, entry: Entry) -> None:
         """Everything up to this entry was delivered. A database that is away is tried again later."""
-        self._last, self._delivered = entry, True
+        self._last, self._delivered, self._stuck = entry, True, None
         if self._failing:  # each attempt may take as long as a connection takes to fail
             self.save_if_due()
         else:
             self._try_to_save()
+
+    def stuck(self, waiting: int, seconds: float, problem: str) -> None:
+        """So many events wait for the next attempt; shown in status and admin from the next save on."""
+        self._stuck = positions.Stuck(waiting, timezone.now() + timedelta(seconds=seconds), problem)
 
     def note_gap(self, gap: Gap) -> None:
         """Entries were lost; recorded with the next position."""
@@ -50,7 +57,7 @@ class Checkpoint:
 
     def save_if_due(self) -> None:
         """Save, unless that was tried just now."""
-        if (self._last or self._gaps) and time.monotonic() - self._tried_at >= INTERVAL:
+        if (self._last or self._gaps or self._stuck) and time.monotonic() - self._tried_at >= INTERVAL:
             self._try_to_save()
 
     def save(self, entry: Entry | None, *, delivered: bool) -> None:
@@ -61,6 +68,8 @@ class Checkpoint:
             losses.record_gap(self.key, gap)
         if entry is not None:
             positions.save(self.key, entry.position, entry.time_us, delivered=delivered)
+        elif self._stuck is not None:
+            positions.save_stuck(self.key, self._stuck)
 
     def is_saved(self, entry: Entry) -> bool:
         """Whether the position is already there. Raises what the database raises."""
@@ -69,6 +78,7 @@ class Checkpoint:
     def saved(self) -> None:
         """The caller's transaction was committed: nothing waits to be saved."""
         self._last, self._delivered, self._failing = None, False, False
+        self._stuck = None
         self._gaps.clear()
 
     def close(self) -> None:

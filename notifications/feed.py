@@ -1,5 +1,6 @@
-"""The events of one journal in batches, over readers that come and go."""
+"""The events of one journal, over readers that come and go."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -11,10 +12,10 @@ from notifications.journal import Entry, Gap, Journal, Reader
 READ: Final = 1000
 
 
-class Batch(NamedTuple):
-    """Events to deliver, and the last entry that was read on the way to them."""
+class Found(NamedTuple):
+    """Events with their entries, and the last entry that was read on the way to them."""
 
-    events: list[Event]
+    events: list[tuple[Event, Entry]]
     last: Entry
 
 
@@ -32,10 +33,15 @@ class Feed:
     ) -> None:
         self._journal, self._parse = journal, parse
         self._after, self._since, self._follow = after, since, follow
+        self._start = since
         self._reader: Reader | None = None
         self._entries: deque[Entry] = deque()
         #: Set when entries were removed before they were read. The caller clears it.
         self.gap: Gap | None = None
+        #: Entries that were too large to be anybody's events. The caller clears it.
+        self.oversized = 0
+        #: When the last entry came, or the reader was opened; time.monotonic().
+        self.heard_at = time.monotonic()
 
     @property
     def exhausted(self) -> bool:
@@ -50,19 +56,30 @@ class Feed:
     def fileno(self) -> int | None:
         return self._reader.fileno() if self._reader else None
 
-    def next(self, size: int) -> Batch | None:
-        """Up to `size` events, fewer where no more are there; None where nothing is. Raises OSError."""
+    def next(self, size: int, *, until: str | None = None) -> Found | None:
+        """Up to `size` events, fewer where no more are there; None where nothing is. Raises OSError.
+
+        `until`: a position behind which nothing is taken.
+        """
         if not self._entries:
             self._entries.extend(self._read())
         if not self._entries:
             return None
-        events: list[Event] = []
+        events: list[tuple[Event, Entry]] = []
         while self._entries and len(events) < size:
             last = self._entries.popleft()
             event = self._parse(last)
             if event is not None:
-                events.append(event)
-        return Batch(events, last)
+                events.append((event, last))
+            if last.position == until:
+                break
+        return Found(events, last)
+
+    def rewind(self, after: str | None) -> None:
+        """Read again from a position on; None is where it all began."""
+        self.close()
+        self._entries.clear()
+        self._after, self._since = after, None if after else self._start
 
     def close(self) -> None:
         if self._reader is not None:
@@ -76,16 +93,23 @@ class Feed:
         except OSError:
             self.close()
             raise
+        self._note_losses(reader)
+        if entries:
+            self._after, self._since = entries[-1].position, None
+            self.heard_at = time.monotonic()
+        return entries
+
+    def _note_losses(self, reader: Reader) -> None:
         if reader.gap is not None:
             self.gap, reader.gap = reader.gap, None
         elif reader.skipped:
             self.gap = Gap(self._after or "", f"{reader.skipped} entries were damaged")
             reader.skipped = 0
-        if entries:
-            self._after, self._since = entries[-1].position, None
-        return entries
+        self.oversized += reader.oversized
+        reader.oversized = 0
 
     def _open(self) -> Reader:
+        self.heard_at = time.monotonic()
         try:
             return self._journal.open(after=self._after, since=self._since, follow=self._follow)
         except ValueError as error:  # a position of another journal, or none at all

@@ -1,17 +1,20 @@
-"""Which followers there are: one for each channel and journal."""
+"""Which workers `follow_journal` turns: a follower for each channel and journal, and what looks after them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 from notifications import positions
 from notifications.channels import Channel, channel_names, make_channel
 from notifications.conf import conf
-from notifications.events import Event, event_of, text_event_of
+from notifications.digest import FEW
+from notifications.events import Event
 from notifications.follower import Follower
-from notifications.journal import Entry, Journal, journal_from_url
-from notifications.worker import Stop
+from notifications.journal import Journal, journal_from_url
+from notifications.pace import Pace
+from notifications.parsing import journal_key, parser
+from notifications.worker import Stop, Worker
 
 
 class Printed(Channel):
@@ -19,23 +22,38 @@ class Printed(Channel):
 
     batch = 100
 
+    def __init__(self, name: str, *, digests: bool) -> None:
+        super().__init__(name)
+        self._digests = digests
+        self._count = 0
+
     def deliver(self, events: Sequence[Event]) -> None:
+        self._count += len(events)
         for event in events:
             line = f"{event.time:%Y-%m-%d %H:%M:%S} {self.name}: {event.text!r}"
             print(line, flush=True)  # noqa: T201  the console is the destination
 
+    def close(self) -> None:
+        if self._digests and self._count > FEW:
+            print(f"{self._count} events, which {self.name} would get as one digest", flush=True)  # noqa: T201
 
-def follower_makers(
+
+Maker = Callable[[Stop], Worker]
+
+
+def worker_makers(
     names: Sequence[str] = (), *, since: datetime | None = None, dry_run: bool = False, drain: bool = False
-) -> Iterator[Callable[[Stop], Follower]]:
-    """For `worker.run()`: a maker for each channel in `names` (all, if empty) and each journal it takes events from.
+) -> Iterator[Maker]:
+    """For `worker.run()`: a follower for each channel in `names` (all, if empty) and each journal it takes events from.
 
     With `since` or `dry_run` the followers are detached: they neither read nor move a position, and stop at the end.
     """
+    pace_of = cache(_pace)
     for name in names or channel_names():
-        yield partial(_make, name, journal(), since=since, dry_run=dry_run, drain=drain)
+        make = partial(_follower, name, since=since, dry_run=dry_run, drain=drain, pace=pace_of(name))
+        yield partial(make, journal())
         if make_channel(name).harmless and (lines := text_journal()) is not None:
-            yield partial(_make, name, lines, text=True, since=since, dry_run=dry_run, drain=drain)
+            yield partial(make, lines, text=True)
 
 
 def journal() -> Journal:
@@ -49,7 +67,13 @@ def text_journal() -> Journal | None:
     return journal_from_url(url, conf.state_dir) if url else None
 
 
-def _make(
+def _pace(name: str) -> Pace:
+    """Shared by all that deliver to a channel."""
+    channel = make_channel(name)
+    return Pace(channel.interval, channel.burst)
+
+
+def _follower(
     name: str,
     source: Journal,
     stop: Stop,
@@ -58,23 +82,17 @@ def _make(
     since: datetime | None,
     dry_run: bool,
     drain: bool,
+    pace: Pace,
 ) -> Follower:
     detached = dry_run or since is not None
+    channel = make_channel(name)
     return Follower(
-        Printed(name) if dry_run else make_channel(name),
+        Printed(name, digests=channel.digests) if dry_run else channel,
         source,
-        partial(_parse, name, text, conf.trusted_uids),
-        positions.Key(positions.machine_id(), source.url + ("#text" if text else ""), name),
+        parser(name, text=text),
+        positions.Key(positions.machine_id(), journal_key(source, text=text), name),
+        pace=Pace(0) if dry_run else pace,
         since=since,
         detached=detached,
         drain=drain or detached,
     )
-
-
-def _parse(name: str, text: bool, trusted_uids: frozenset[int], entry: Entry) -> Event | None:
-    if text:
-        event = text_event_of(entry)
-        return event if event is not None and event.name == name else None
-    if entry.fields.get("PROPPY_EVENT") != name:
-        return None
-    return event_of(entry, trusted_uids)

@@ -6,31 +6,41 @@ becomes a failed delivery. A database that is away stops no delivery, except of 
 
 import logging
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
-from django.db import Error, InterfaceError, OperationalError, connections, transaction
+from django.db import Error, connections, transaction
 
 from notifications import losses, positions
-from notifications.backoff import backoff
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.checkpoint import Checkpoint
+from notifications.delivery import AWAY, Delivery
 from notifications.events import Event
-from notifications.feed import Batch, Feed
+from notifications.feed import Feed
+from notifications.hand import Batches, Digests, Hand, Message
 from notifications.journal import Entry, Journal
-from notifications.signals import event_delivered
+from notifications.outage import Outage
+from notifications.pace import Pace
+from notifications.silence import Silence
 from notifications.worker import LONGEST_WAIT
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two attempts at most.
-LONGEST_BACKOFF: Final = 60.0
-#: Attempts at events on which a channel raises what it should not.
-BUGGY_ATTEMPTS: Final = 8
-#: What a database raises that will be back; other errors of it are the channel's own.
-AWAY: Final = (OperationalError, InterfaceError)
+#: Seconds between two calls of `Channel.idle()`.
+IDLE_INTERVAL: Final = 1.0
+#: Failed deliveries that are recorded together.
+RECORDED: Final = 500
+
+
+class Witness(Protocol):
+    """Hears of what no channel is given."""
+
+    def gap_seen(self) -> None:
+        """Entries were removed before they were read; a Loss is on its way."""
+
+    def oversized(self, count: int) -> None:
+        """So many entries were larger than any event."""
 
 
 class Follower:
@@ -43,11 +53,13 @@ class Follower:
         parse: Callable[[Entry], Event | None],
         key: positions.Key,
         *,
+        pace: Pace | None = None,
+        witness: Witness | None = None,
         since: datetime | None = None,
         detached: bool = False,
         drain: bool = False,
     ) -> None:
-        self._channel, self._drain = channel, drain
+        self._channel, self._witness = channel, witness
         self._lock = None if detached else positions.Lock(key)
         self._checkpoint = Checkpoint(key, keep=not detached)
         try:
@@ -55,14 +67,20 @@ class Follower:
         except Error:
             self._unlock()
             raise
+        self._settled = after  # up to here all is delivered, or on record as failed
         self._feed = Feed(journal, parse, after=after, since=since, follow=not drain)
-        self._batch: Batch | None = None
-        self._failures = self._bugs = 0
-        self._resume_at = 0.0
-        self._reason = ""
+        self._hand = self._new_hand()
+        self._silence = Silence(journal, self._feed)
+        self._reading = Outage(f"journal {journal.url} of channel {channel.name}")
+        self._delivery = Delivery(channel, pace or Pace(channel.interval, channel.burst))
+        self._refused: tuple[str, Entry] | None = None  # why, and up to where
+        self._idle_at = 0.0
+
+    def _new_hand(self) -> Hand:
+        return Digests(self._channel.name) if self._channel.digests else Batches(self._channel.batch)
 
     def fileno(self) -> int | None:
-        return None if self._failures else self._feed.fileno()
+        return self._feed.fileno() if self._hand.room else None
 
     def close(self) -> None:
         self._checkpoint.close()
@@ -76,107 +94,143 @@ class Follower:
             self._lock.close()
 
     def poll(self) -> float | None:
-        """One batch, or one more attempt at it."""
-        pause = self._resume_at - time.monotonic()
-        if pause > 0:
-            self._checkpoint.save_if_due()
-            return pause
+        """Read some entries, or make one delivery."""
         try:
-            self._batch = self._batch or self._next_batch()
-            if self._batch is None:
+            if self._hand.room and self._read():
+                return 0.0
+            message = self._hand.message()
+            if message is None:
                 return self._idle()
-            self._deliver(self._batch)
+            return self._wait() or self._hand_over(message)
         except Unavailable as error:
-            return self._pause(error)
-        self._batch, self._failures, self._bugs, self._reason = None, 0, 0, ""
-        return 0.0
+            delay = self._delivery.failed(error)
+            self._show_stuck(delay, str(error))
+            return delay
 
-    def _next_batch(self) -> Batch | None:
+    def _read(self) -> bool:
+        """Whether anything was there."""
+        if self._reading.resting():
+            return False
         try:
-            return self._feed.next(self._channel.batch)
+            found = self._feed.next(self._hand.room, until=self._refused[1].position if self._refused else None)
         except OSError as error:
-            raise Unavailable(f"the journal cannot be read: {error}") from error
+            delay = self._reading.failed(f"it cannot be read: {error}")
+            self._show_stuck(delay, self._reading.reason)
+            return False
         finally:
-            if self._feed.gap is not None:
-                self._checkpoint.note_gap(self._feed.gap)
-                self._feed.gap = None
+            self._note_losses()
+        self._reading.over()
+        if found is not None:
+            self._hand.add(found)
+            if not len(self._hand):
+                self._pass(found.last)
+        return found is not None
+
+    def _note_losses(self) -> None:
+        if self._feed.gap is not None:
+            self._checkpoint.note_gap(self._feed.gap)
+            self._feed.gap = None
+            if self._witness:
+                self._witness.gap_seen()
+        if self._feed.oversized and self._witness:
+            self._witness.oversized(self._feed.oversized)
+        self._feed.oversized = 0
+
+    def _pass(self, entry: Entry) -> None:
+        """Nothing up to here wants to be delivered."""
+        self._settled = entry.position
+        self._end_of_record(entry)
+        self._checkpoint.passed(entry)
+        self._checkpoint.save_if_due()
 
     def _idle(self) -> float | None:
-        self._failures = 0
         self._checkpoint.save_if_due()
+        if delay := self._reading.resting():
+            return delay
         if self._feed.exhausted:
             return None
-        return LONGEST_WAIT if self._feed.fileno() is not None else self._feed.interval
+        now = time.monotonic()
+        if now - self._idle_at >= IDLE_INTERVAL:
+            self._idle_at = now
+            self._let_idle()
+        if self._feed.fileno() is None:
+            return self._feed.interval
+        self._silence.check()
+        return LONGEST_WAIT
 
-    def _deliver(self, batch: Batch) -> None:
-        if not batch.events:
-            self._checkpoint.passed(batch.last)
-            self._checkpoint.save_if_due()
-            return
-        started = time.monotonic()
+    def _let_idle(self) -> None:
         try:
-            self._hand_over(batch)
-        except Unavailable:
-            raise
-        except Undeliverable as error:
-            self._give_up(batch, str(error))
+            self._channel.idle()
         except AWAY as error:
+            logger.warning("channel %s: the database is away: %s", self._channel.name, error)
             connections.close_all()
-            raise Unavailable(f"the database is away: {error}") from error
-        except Exception as error:  # noqa: BLE001  a channel with a bug must neither stop nor lose its events
-            self._after_bug(batch, error)
+
+    def _wait(self) -> float:
+        """Seconds until the next message may be delivered. What is to be recorded need not wait for its turn."""
+        paced = not self._refused and (self._hand.room > 0 or self._hand.paced_when_full)
+        delay = self._delivery.wait(paced=paced)
+        if delay and self._delivery.outage.reason:
+            self._show_stuck(delay, self._delivery.outage.reason)
+        return delay
+
+    def _show_stuck(self, seconds: float, problem: str) -> None:
+        self._checkpoint.stuck(len(self._hand), seconds, problem)
+        self._checkpoint.save_if_due()
+
+    def _hand_over(self, message: Message) -> float:
+        try:
+            if self._refused:
+                self._record(message, self._refused[0])
+            else:
+                self._deliver(message)
+        except Undeliverable as error:
+            self._give_up(message, str(error))
         else:
-            self._tell(batch.events, (time.monotonic() - started) * 1000)
+            self._done(message)
+        return 0.0
 
-    def _after_bug(self, batch: Batch, error: Exception) -> None:
-        self._bugs += 1
-        if self._bugs == 1:
-            logger.error("channel %s failed on %d events", self._channel.name, len(batch.events), exc_info=error)
-        if self._bugs < BUGGY_ATTEMPTS:
-            raise Unavailable(f"it raised {type(error).__name__}: {error}") from error
-        self._give_up(batch, "".join(traceback.format_exception(error)))
+    def _done(self, message: Message) -> None:
+        self._hand.done()
+        self._delivery.succeeded()
+        self._settled = message.last.position
+        self._end_of_record(message.last)
 
-    def _hand_over(self, batch: Batch) -> None:
+    def _deliver(self, message: Message) -> None:
         if self._channel.transactional:
-            with transaction.atomic():
+            with self._delivery.attempt(message), transaction.atomic():
                 # A commit whose answer was lost may have come through all the same.
-                if not (self._failures and self._checkpoint.is_saved(batch.last)):
-                    self._channel.deliver(batch.events)
-                    self._checkpoint.save(batch.last, delivered=True)
+                if not (self._delivery.outage.failures and self._checkpoint.is_saved(message.last)):
+                    self._channel.deliver(message.events)
+                    self._checkpoint.save(message.last, delivered=True)
             self._checkpoint.saved()
         else:
-            self._channel.deliver(batch.events)
-            self._checkpoint.delivered(batch.last)
+            with self._delivery.attempt(message):
+                self._channel.deliver(message.events)
+            self._checkpoint.delivered(message.last)
 
-    def _give_up(self, batch: Batch, reason: str) -> None:
+    def _give_up(self, message: Message, reason: str) -> None:
         last_line = reason.strip().rpartition("\n")[2]
-        logger.error("channel %s gave up %d events for good: %s", self._channel.name, len(batch.events), last_line)
+        logger.error("channel %s gave up %d events for good: %s", self._channel.name, len(self._hand), last_line)
+        if message.whole:
+            self._record(message, reason)
+            self._done(message)
+        else:  # most of them are known to the journal alone
+            self._refused = reason, message.last
+            self._hand = Batches(RECORDED)
+            self._feed.rewind(self._settled)
+
+    def _record(self, message: Message, reason: str) -> None:
         try:
             with transaction.atomic():
-                losses.record_failed(self._channel.name, batch.events, reason)
-                self._checkpoint.save(batch.last, delivered=False)
+                losses.record_failed(self._channel.name, message.known, reason)
+                self._checkpoint.save(message.last, delivered=False)
         except Error as error:  # what is on no record must not be passed over
             connections.close_all()
             raise Unavailable(f"a failed delivery could not be recorded: {error}") from error
         self._checkpoint.saved()
 
-    def _tell(self, events: Sequence[Event], milliseconds: float) -> None:
-        for event in events:
-            results = event_delivered.send_robust(
-                sender=Follower, channel=self._channel.name, event=event, milliseconds=milliseconds
-            )
-            for receiver, result in results:
-                if isinstance(result, Exception):
-                    logger.warning("%r failed on a delivered event: %s", receiver, result)
-
-    def _pause(self, error: Unavailable) -> float:
-        self._failures += 1
-        delay = error.retry_after
-        if delay is None:
-            delay = backoff(self._failures, base=0.5, cap=LONGEST_BACKOFF)
-        self._resume_at = time.monotonic() + delay
-        # Never "SLACK: …" at the start of a line: where stderr goes to the journal, that is a text event.
-        level = logging.DEBUG if str(error) == self._reason else logging.WARNING  # an outage is told once
-        logger.log(level, "channel %s: %s; next try in %.1f s", self._channel.name, error, delay)
-        self._reason = str(error)
-        return delay
+    def _end_of_record(self, entry: Entry) -> None:
+        """No longer record unseen: all that was refused is on record, or its last entry was removed meanwhile."""
+        if self._refused and (entry.position == self._refused[1].position or entry.time_us > self._refused[1].time_us):
+            self._refused = None
+            self._hand = self._new_hand()

@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import os
 import socket
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from django.db.models import F
 from django.utils import timezone
 
+from notifications.clean import clean
 from notifications.conf import conf
 from notifications.folders import make_private
 from notifications.models import Position
@@ -20,6 +22,14 @@ MACHINE_ID: Final = Path("/etc/machine-id")
 
 class AlreadyFollowed(Exception):
     """Another process follows this channel on this machine."""
+
+
+class Stuck(NamedTuple):
+    """What a channel could not deliver yet."""
+
+    waiting: int
+    next_attempt_at: datetime
+    problem: str
 
 
 class Key(NamedTuple):
@@ -81,8 +91,15 @@ def find(key: Key) -> str | None:
 
 
 def save(key: Key, cursor: str, time_us: int, *, delivered: bool) -> None:
-    """Remember where to go on. Raises what the database raises."""
+    """Remember where to go on; nothing waits there. Raises what the database raises."""
     values: dict[str, Any] = {"cursor": cursor, "entry_time": moment_of(time_us)}
+    values |= {"waiting": 0, "next_attempt_at": None, "problem": ""}
     if delivered:
         values["delivered_at"] = timezone.now()
     Position.objects.update_or_create(**key._asdict(), defaults=values)
+
+
+def save_stuck(key: Key, stuck: Stuck) -> None:
+    """Show what waits, and for what. Raises what the database raises."""
+    ours = Position.objects.filter(**key._asdict())
+    ours.update(**stuck._asdict() | {"problem": clean(stuck.problem)}, updated_at=timezone.now())

@@ -31,6 +31,13 @@ class Channel(ABC):
     transactional: ClassVar[bool] = False
     #: Takes plain text lines too, which any local user may have written.
     harmless: ClassVar[bool] = False
+    #: Speaks to people: gets one event at a time, and where more than a few wait one that stands for them all, with
+    #: `data["digest"]` (notifications.digest).
+    digests: ClassVar[bool] = False
+    #: Seconds between two calls of `deliver()` in the long run.
+    interval: ClassVar[float] = 0.0
+    #: Calls that may follow each other at once after a rest.
+    burst: ClassVar[int] = 1
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -38,6 +45,9 @@ class Channel(ABC):
     @abstractmethod
     def deliver(self, events: Sequence[Event]) -> None:
         """Deliver all of them or none. Raises Unavailable or Undeliverable."""
+
+    def idle(self) -> None:  # noqa: B027  most have nothing to do
+        """Called about once a second while nothing waits. May raise what the database raises."""
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Free what is held, at the end of the follower."""

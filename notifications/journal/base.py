@@ -106,6 +106,8 @@ class Reader(ABC):
     gap: Gap | None = None
     #: Lines that were no entries (torn, foreign, over MAX_LINE) and were passed over.
     skipped: int = 0
+    #: Lines over MAX_LINE, which no event of ours can be, and were passed over.
+    oversized: int = 0
     #: Seconds after which to read again even if `fileno()` is None or did not become readable.
     interval: float = 1.0
 

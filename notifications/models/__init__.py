@@ -1,5 +1,5 @@
 from notifications.models.claims import State
 from notifications.models.payload import RawPayload
-from notifications.models.tell import FailedDelivery, Loss, Position, ReportRow
+from notifications.models.tell import FailedDelivery, Loss, Position, Refusal, ReportRow, Writer
 
-__all__ = ["FailedDelivery", "Loss", "Position", "RawPayload", "ReportRow", "State"]
+__all__ = ["FailedDelivery", "Loss", "Position", "RawPayload", "Refusal", "ReportRow", "State", "Writer"]

@@ -12,7 +12,7 @@ import pytest
 
 from notifications import events, positions
 from notifications.events import Event
-from notifications.follow_journal import _parse
+from notifications.parsing import parser
 from notifications.follower import Follower
 from notifications.journal import JournaldJournal
 from notifications.journal.journald_reader import JournaldReader
@@ -88,7 +88,7 @@ def follow(journal: JournaldJournal) -> Iterator[Follow]:
 
     def run(name: str = "SLACK", *, text: bool = False, **options: Any) -> Running:
         channel = Seen(name)
-        parse = partial(_parse, name, text, frozenset({os.getuid()}))
+        parse = parser(name, text=text)
         key = Key("machine", journal.url + "#text" * text, name)
         made.append(Running(ClosedOnce(channel, journal, parse, key, **options), channel))
         return made[-1]

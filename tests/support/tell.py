@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from notifications import checkpoint, follower
+from notifications import checkpoint, delivery, follower, outage, pace
 from notifications.channels import Channel
 from notifications.events import Event
 from notifications.follower import Follower
@@ -82,8 +82,8 @@ class Clock:
 def clock_fixture(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of followers and checkpoints."""
     clock = Clock()
-    monkeypatch.setattr(follower, "time", clock)
-    monkeypatch.setattr(checkpoint, "time", clock)
+    for module in (checkpoint, delivery, follower, outage, pace):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

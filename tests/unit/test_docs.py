@@ -9,7 +9,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
 
-from notifications import follower
+from notifications import delivery
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -74,7 +74,7 @@ def test_classes_that_the_documents_name_exist() -> None:
 
 
 def test_the_readme_knows_the_attempts_and_the_size_limit() -> None:
-    assert f"is tried {follower.BUGGY_ATTEMPTS} times" in README
+    assert f"is tried {delivery.BUGGY_ATTEMPTS} times" in README
     assert "RAW_MAX_BODY_BYTES=10485760\n" in (ROOT / ".env.example").read_text()
     assert "10 MiB (`RAW_MAX_BODY_BYTES`" in README
 

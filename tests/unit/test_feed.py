@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from notifications.events import Event
-from notifications.feed import READ, Batch, Feed
+from notifications.feed import READ, Feed, Found
 from notifications.journal import Entry, MemoryJournal, Reader, as_text
 
 
@@ -28,12 +28,12 @@ def feed(journal: MemoryJournal, **options: Any) -> Feed:
     return Feed(journal, parse, **{"after": None, "since": None, "follow": True, **options})
 
 
-def texts(batch: Batch | None) -> list[str]:
+def texts(batch: Found | None) -> list[str]:
     assert batch is not None
-    return [event.text for event in batch.events]
+    return [event.text for event, _ in batch.events]
 
 
-def batches(read: Feed, size: int) -> Iterator[Batch]:
+def batches(read: Feed, size: int) -> Iterator[Found]:
     while batch := read.next(size):
         yield batch
 
@@ -179,3 +179,40 @@ def test_what_was_read_already_survives_a_failure() -> None:
     with pytest.raises(OSError, match="read"):
         read.next(1)
     assert read.next(1) is None
+
+
+def test_nothing_is_taken_from_behind_until(journal: MemoryJournal) -> None:
+    write(journal, "a", "-", "b", "c")
+    read = feed(journal)
+    found = read.next(10, until="2")
+    assert (texts(found), found and found.last.position) == (["a"], "2")
+    assert texts(read.next(10, until="3")) == ["b"]
+    assert texts(read.next(10)) == ["c"]
+
+
+def test_rewinds_to_a_position(journal: MemoryJournal) -> None:
+    write(journal, "a", "b", "c")
+    read = feed(journal)
+    assert texts(read.next(10)) == ["a", "b", "c"]
+    read.rewind("1")
+    assert texts(read.next(10)) == ["b", "c"]
+    read.rewind(None)
+    assert texts(read.next(1)) == ["a"]
+
+
+def test_rewinds_to_where_it_began(journal: MemoryJournal) -> None:
+    write(journal, "old")
+    since = datetime.now(UTC) + timedelta(microseconds=1)
+    write(journal, "new")
+    read = feed(journal, since=since)
+    first = texts(read.next(10))
+    read.rewind(None)
+    assert texts(read.next(10)) == first == ["new"]
+
+
+def test_entries_that_are_too_large_are_counted_apart(journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(journal, "a")
+    read = feed(journal)
+    monkeypatch.setattr(Reader, "oversized", 2)
+    assert texts(read.next(10)) == ["a"]
+    assert (read.oversized, read.gap) == (2, None)

@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from notifications import emit
 from notifications.events import process_outbox
-from notifications.follow_journal import follower_makers
+from notifications.follow_journal import worker_makers
 from notifications.journal import MemoryJournal
 from notifications.models import Position, ReportRow
 from notifications.positions import Key, Lock, machine_id
@@ -91,7 +91,7 @@ def test_a_second_one_is_refused_and_leaves_no_lock_behind() -> None:
 @pytest.mark.parametrize(("url", "followers"), [("", 2), ("memory://", 4)])
 def test_plain_lines_are_followed_where_there_is_a_journal_for_them(url: str, followers: int) -> None:
     with override_settings(NOTIFICATIONS_TEXT_JOURNAL_URL=url):
-        assert len(list(follower_makers(["SLACK", "REPORT"]))) == followers
+        assert len(list(worker_makers(["SLACK", "REPORT"]))) == followers
 
 
 @override_settings(

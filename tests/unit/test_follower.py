@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -15,10 +14,12 @@ from notifications import losses, positions
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.channels.report import Report
 from notifications.events import Event
-from notifications.follow_journal import _parse
-from notifications.follower import BUGGY_ATTEMPTS, LONGEST_BACKOFF, Follower
+from notifications.delivery import BUGGY_ATTEMPTS
+from notifications.follower import Follower
 from notifications.journal import Entry
 from notifications.models import FailedDelivery, Loss, Position, ReportRow
+from notifications.outage import LONGEST_BACKOFF
+from notifications.parsing import parser
 from notifications.positions import AlreadyFollowed, Key
 from notifications.signals import event_delivered
 from notifications.times import OLDEST
@@ -63,8 +64,8 @@ def follow(journal: FlakyJournal, clock: Clock) -> Iterator[Follow]:
     made: list[Follower] = []
 
     def make(channel: Channel, *, text: bool = False, **options: Any) -> Follower:
-        parse = partial(_parse, channel.name, text, frozenset({UID}))
-        follower = ClosedOnce(channel, journal, parse, key(channel.name), **{"drain": True, **options})
+        options = {"drain": True, **options}
+        follower = ClosedOnce(channel, journal, parser(channel.name, text=text), key(channel.name), **options)
         made.append(follower)
         return follower
 
@@ -191,7 +192,7 @@ def test_retry_after_is_obeyed_in_full(journal: FlakyJournal, follow: Follow, cl
     tell(journal, "a")
     channel = ScriptedChannel(script=[Unavailable("limited", retry_after=300)])
     follower = follow(channel)
-    assert follower.poll() == 300
+    assert (follower.poll(), follower.poll()) == (0, 300)
     for _ in range(299):
         clock.now += 1
         assert follower.poll() == pytest.approx(1300 - clock.now)
@@ -456,7 +457,7 @@ def test_detached_needs_no_database_to_go_on(
 def test_a_gap_becomes_a_loss(follow: Follow, clock: Clock) -> None:
     small = FlakyJournal(max_entries=2)
     channel = ScriptedChannel()
-    parse = partial(_parse, "SLACK", False, frozenset({UID}))
+    parse = parser("SLACK", text=False)
     follower = Follower(channel, small, parse, key("GAP"), drain=False)
     tell(small, "a")
     turn(follower, clock, until=lambda: channel.delivered)
@@ -587,7 +588,7 @@ def test_any_entries(clock: Clock, entries: list[dict[str, object]], refuses: bo
     Position.objects.all().delete()
     FailedDelivery.objects.all().delete()
     channel = ScriptedChannel(script=[Undeliverable("never")] * len(entries) if refuses else [])
-    parse = partial(_parse, "SLACK", False, frozenset({UID}))
+    parse = parser("SLACK", text=False)
     follower = Follower(channel, Foreign(entries), parse, key("ANY"), drain=True)
     try:
         turn(follower, clock)

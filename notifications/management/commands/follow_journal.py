@@ -5,7 +5,7 @@ from django.db import Error
 
 from notifications import handlers, worker
 from notifications.channels import channel_names
-from notifications.follow_journal import follower_makers
+from notifications.follow_journal import worker_makers
 from notifications.positions import AlreadyFollowed
 from notifications.times import parse_time
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"--since: {error}") from error
         try:
-            worker.run(list(follower_makers(channel, since=start, dry_run=dry_run, drain=drain)))
+            worker.run(list(worker_makers(channel, since=start, dry_run=dry_run, drain=drain)))
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:

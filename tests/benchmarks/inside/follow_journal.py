@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from notifications import worker
-from notifications.follow_journal import follower_makers
+from notifications.follow_journal import worker_makers
 from notifications.journal import FIELDS, JournaldJournal
 from notifications.models import Position
 from tests.benchmarks.channels import Empty
@@ -57,7 +57,7 @@ def _follow(count: int) -> float:
     Position.objects.all().delete()
     Empty.delivered = 0
     started = time.perf_counter()
-    worker.run(list(follower_makers(["BENCH"], drain=True)))
+    worker.run(list(worker_makers(["BENCH"], drain=True)))
     seconds = time.perf_counter() - started
     if Empty.delivered != count:
         raise RuntimeError(f"the channel was given {Empty.delivered} of {count} events")

@@ -1,0 +1,111 @@
+"""One event that stands for many: how many of which kind and when, the first and the last few in full."""
+
+from collections import Counter, deque
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from django.utils import timezone
+
+from notifications.events import Event
+
+#: As many go singly; and as many are shown in full at either end of a digest.
+FEW: Final = 3
+#: Kinds that are counted by name. What is beyond is counted together, so that memory is bounded.
+MOST_KINDS: Final = 50
+#: Kinds that are named in the text.
+NAMED: Final = 10
+LONGEST_KIND: Final = 60
+#: Characters of an event that are shown: six of them fit into every message of Slack, escaped too.
+LONGEST_LINE: Final = 1000
+OTHER: Final = "other"
+
+
+class Digest:
+    """Takes events in order and forgets most of them. A kind is what `emit(…, kind="sign-up")` said."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kinds: Counter[str] = Counter()
+        self._first: list[Event] = []
+        self._last: deque[Event] = deque(maxlen=FEW)
+        self._since = self._until = timezone.now()
+
+    def add(self, event: Event) -> None:
+        """Count one more event."""
+        self._since, self._until = (
+            (min(self._since, event.time), max(self._until, event.time)) if self.count else (event.time, event.time)
+        )
+        self.count += 1
+        self._kinds[self._kind(event)] += 1
+        (self._first if len(self._first) < FEW else self._last).append(event)
+
+    def event(self, name: str) -> Event:
+        """The event that a channel is given in their place. What strangers wrote is marked line by line."""
+        first, last = self.shown[0], self.shown[-1]
+        data = {
+            "count": self.count,
+            "kinds": dict(self._kinds),
+            "since": self._since.isoformat(),
+            "until": self._until.isoformat(),
+        }
+        identity = f"{first.id}..{last.id}" if first.id and last.id else ""
+        return Event(name, "\n".join(self._lines()), self._until, {"digest": data}, identity)
+
+    @property
+    def shown(self) -> list[Event]:
+        """Those that are shown in full."""
+        return [*self._first, *self._last]
+
+    def _lines(self) -> list[str]:
+        middle = self._kinds - Counter(self._kind(event) for event in self.shown)
+        more = middle.total()
+        return [
+            f"{_tally(self._kinds)}, {self._span()}",
+            *(self._line(event) for event in self._first),
+            *([f"… {more} more" + (f": {_tally(middle)}" if list(middle) != [OTHER] else "")] if more else []),
+            *(self._line(event) for event in self._last),
+        ]
+
+    def _kind(self, event: Event) -> str:
+        kind = event.data.get("kind")
+        name = _one_line(kind)[:LONGEST_KIND] if isinstance(kind, str) and kind.strip() else OTHER
+        return name if name in self._kinds or len(self._kinds) < MOST_KINDS else OTHER
+
+    def _line(self, event: Event) -> str:
+        text = _one_line(event.text)
+        text = text if len(text) <= LONGEST_LINE else text[:LONGEST_LINE] + " […]"
+        mark = "" if event.author_known else "(unknown author) "
+        return f"{self._clock(event.time, '%H:%M:%S')} {mark}{text}"
+
+    def _span(self) -> str:
+        since, until = self._clock(self._since, "%H:%M"), self._clock(self._until, "%H:%M")
+        return since if since == until else f"{since} to {until}"
+
+    def _clock(self, moment: datetime, pattern: str) -> str:
+        """Local time, with the day where they are not all of one day."""
+        days = {timezone.localtime(end).date() for end in (self._since, self._until)}
+        return timezone.localtime(moment).strftime(pattern if len(days) == 1 else f"%Y-%m-%d {pattern}")
+
+
+def _tally(kinds: "Counter[str]") -> str:
+    """Such as "214 sign-ups, 3 errors": the most frequent first, what has no kind last."""
+    named: list[tuple[str, int]] = [item for item in kinds.most_common() if item[0] != OTHER]
+    others = kinds.total() - sum(count for _, count in named[:NAMED])
+    parts = [f"{count} {kind if count == 1 else _plural(kind)}" for kind, count in islice(named, NAMED)]
+    if others:
+        parts.append(f"{others} other{'s' * (others > 1)}" if parts else f"{others} event{'s' * (others > 1)}")
+    return ", ".join(parts)
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+def _one_line(text: Any) -> str:
+    """Nobody's text may begin a line of ours."""
+    return " ".join(text.split())
