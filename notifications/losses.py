@@ -1,18 +1,16 @@
 """What could not be told, on record: events that a channel refused for good, entries that were gone."""
 
-import math
+import socket
 from collections.abc import Sequence
-from typing import Any, Final
 
 from django.utils import timezone
 
-from notifications.clean import clean
+from notifications.clean import clean, clean_values
 from notifications.events import Event
 from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
 from notifications.positions import Key
-
-DEEPEST: Final = 100
+from notifications.times import moment_of
 
 
 def record_failed(channel: str, events: Sequence[Event], reason: str) -> None:
@@ -23,7 +21,8 @@ def record_failed(channel: str, events: Sequence[Event], reason: str) -> None:
             event_id=clean(event.id),
             event_time=event.time,
             text=clean(event.text),
-            data=_clean_values(event.data),
+            data=clean_values(event.data),
+            author_known=event.author_known,
             reason=clean(reason),
         )
         for event in events
@@ -31,27 +30,15 @@ def record_failed(channel: str, events: Sequence[Event], reason: str) -> None:
 
 
 def record_gap(key: Key, gap: Gap) -> None:
-    """Record that entries after a position were removed unread; nobody knows how many."""
+    """Record that entries after a position were removed unread: at most how many, and when, where that is known."""
     Loss.objects.get_or_create(
         key=f"gap {'/'.join(key)} {gap.position}",
         defaults={
-            "origin": f"{key.channel} in {key.journal}",
+            "origin": f"{socket.gethostname()}: {key.journal}",
+            "channel": key.channel,
             "reason": clean(gap.reason),
-            "until": timezone.now(),
+            "count": gap.count,
+            "since": None if gap.since_us is None else moment_of(gap.since_us),
+            "until": timezone.now() if gap.until_us is None else moment_of(gap.until_us),
         },
     )
-
-
-def _clean_values(value: Any, depth: int = 0) -> Any:
-    """JSON data without what databases refuse: NULs, lone surrogates, NaN, infinity, thousands of levels."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, (dict, list)) and depth == DEEPEST:
-        return "…"
-    if isinstance(value, dict):
-        return {clean(str(name)): _clean_values(item, depth + 1) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_clean_values(item, depth + 1) for item in value]
-    return value

@@ -1,35 +1,45 @@
-"""A server that speaks Slack's chat.postMessage over HTTP, and misbehaves on demand."""
+"""A server that speaks Slack's chat.postMessage and incoming webhooks over HTTP, and misbehaves on demand."""
 
+import math
+import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from tests.support.slack_http import Answer, RateLimited, Reply, Request, Server
+from tests.support.slack_http import Answer, Plain, RateLimited, Reply, Request, Server
 
-__all__ = ["Answer", "FakeSlack", "RateLimited", "Request", "slack"]
+__all__ = ["Answer", "FakeSlack", "Plain", "RateLimited", "Request", "slack"]
+
+#: Clocks differ, and Slack lets a little pass too.
+TOLERANCE: Final = 0.05
 
 
 class FakeSlack:
-    """Slack's Web API on 127.0.0.1, as slack_sdk calls it; `with FakeSlack() as slack:`.
+    """Slack's Web API and one incoming webhook on 127.0.0.1, as slack_sdk calls them; `with FakeSlack() as slack:`.
 
     `requests` has every request, `messages` the accepted ones: `text`, `channel`, `username`, `icon_emoji`,
-    `ts`, and `received` (time.monotonic()). `latency` delays each answer, in seconds.
+    `ts`, and `received` (time.monotonic()). `latency` delays each answer, in seconds. With `limit_per_second` a channel
+    takes so many messages a second, evenly spaced; the others are answered with 429 and "Retry-After: 1".
     """
 
     token = "xoxb-for-tests"
+    webhook_path = "/services/T000/B000/XXXX"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.messages: list[dict[str, Any]] = []
         self.latency = 0.0
+        self.limit_per_second = 0.0
+        self._taken: dict[str, float] = {}
+        self._scheme = "https" if tls else "http"
         self._answers: deque[Answer] = deque()
         self._lock = threading.Lock()
         self._released = threading.Event()
-        self._server = Server(self._decide)
+        self._server = Server(self._decide, tls)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fake-slack")
 
     def __enter__(self) -> "FakeSlack":
@@ -47,12 +57,22 @@ class FakeSlack:
     @property
     def url(self) -> str:
         """For slack_sdk's WebClient(base_url=...)."""
-        return f"http://127.0.0.1:{self._server.server_port}/api/"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/api/"
+
+    @property
+    def webhook_url(self) -> str:
+        """For slack_sdk's WebhookClient(...)."""
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}{self.webhook_path}"
 
     @property
     def env(self) -> dict[str, str]:
-        """The site's environment variables."""
+        """The site's environment variables, for a bot's token."""
         return {"SLACK_API_URL": self.url, "SLACK_TOKEN": self.token}
+
+    @property
+    def webhook_env(self) -> dict[str, str]:
+        """The site's environment variables, for the incoming webhook."""
+        return {"SLACK_WEBHOOK_URL": self.webhook_url}
 
     def answers(self, *answers: Answer) -> None:
         """Answer the next requests so, one each; after them, take every message."""
@@ -68,12 +88,22 @@ class FakeSlack:
         with self._lock:
             self.requests.append(request)
             answer = self._answers.popleft() if self._answers else self._judge(request)
-            if answer == "lost" or (isinstance(answer, dict) and answer.get("ok")):
+            if answer == "lost" or _is_yes(answer):
                 self._accept(request)
             return Reply(answer, self.latency, self._released)
 
-    def _judge(self, request: Request) -> dict[str, Any]:
+    def _judge(self, request: Request) -> Answer:
         """What Slack itself would say."""
+        is_webhook = request.path.startswith("/services/")
+        answer = self._judge_webhook(request) if is_webhook else self._judge_api(request)
+        return RateLimited(1) if _is_yes(answer) and self._too_soon(request) else answer
+
+    def _judge_webhook(self, request: Request) -> Plain:
+        if request.path != self.webhook_path:
+            return Plain(403, "invalid_token")
+        return Plain(200, "ok") if request.fields.get("text") else Plain(400, "no_text")
+
+    def _judge_api(self, request: Request) -> dict[str, Any]:
         if not request.path.endswith("/chat.postMessage"):
             return {"ok": False, "error": "unknown_method"}
         if request.headers.get("authorization") != f"Bearer {self.token}":
@@ -84,13 +114,29 @@ class FakeSlack:
             return {"ok": False, "error": "no_text"}
         return {"ok": True, "channel": "C0123456789", "ts": self._next_ts()}
 
+    def _too_soon(self, request: Request) -> bool:
+        if not self.limit_per_second:
+            return False
+        since = request.at - self._taken.get(_channel(request), -math.inf)
+        return since < (1 - TOLERANCE) / self.limit_per_second
+
     def _accept(self, request: Request) -> None:
+        self._taken[_channel(request)] = request.at
         message = {name: request.fields.get(name) for name in ("text", "channel", "username", "icon_emoji")}
         self.messages.append(message | {"ts": self._next_ts(), "received": request.at})
 
     def _next_ts(self) -> str:
         """Slack's name of a message: the time and a number that makes it unique."""
         return f"{time.time():.0f}.{len(self.messages):06}"
+
+
+def _is_yes(answer: Answer) -> bool:
+    return answer == Plain(200, "ok") or (isinstance(answer, dict) and bool(answer.get("ok")))
+
+
+def _channel(request: Request) -> str:
+    """What is limited: a channel, or the webhook that posts to it."""
+    return str(request.fields.get("channel", request.path))
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 import json
 import socket
+import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,10 +22,19 @@ class RateLimited:
     retry_after: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """How an incoming webhook answers: Plain(404, "no_service")."""
+
+    status: int
+    text: str
+
+
 #: A status (500, 503 …), what Slack says as JSON ({"ok": False, "error": "channel_not_found"}), or a word:
 #: "timeout" holds the connection until `release()`, "reset" breaks it before the message is taken, "lost"
-#: after it was taken, "html" is the page of some proxy, with status 200.
-Answer = int | dict[str, Any] | RateLimited | Literal["timeout", "reset", "lost", "html"]
+#: after it was taken, "html" is the page of some proxy, with status 200; "drip" sends a header letter by letter and
+#: "endless" a body as fast as it can, until `release()`.
+Answer = int | dict[str, Any] | RateLimited | Plain | Literal["timeout", "reset", "lost", "html", "drip", "endless"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +62,17 @@ class Server(ThreadingHTTPServer):
     # Not daemons: server_close() waits for them, so that no test leaves a thread behind.
     daemon_threads = False
 
-    def __init__(self, decide: Callable[[Request], Reply]) -> None:
+    def __init__(self, decide: Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.decide = decide
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls:
+            # Shaking hands is the connection's thread's to do.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that does not trust the certificate hangs up: no news."""
+        if not isinstance(sys.exception(), (ssl.SSLError, ConnectionError)):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,24 +87,39 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.server.decide(Request(self.path, headers, fields))
         reply.released.wait(reply.latency)
         # The client may have given up in the meantime.
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ssl.SSLError):
             self._reply(reply)
 
     def _reply(self, reply: Reply) -> None:
         match reply.answer:
+            case str() as word:
+                self._misbehave(word, reply.released)
+            case dict() as answer:
+                self._send(200, json.dumps(answer).encode())
+            case Plain(status, text):
+                self._send(status, text.encode(), "text/html")
+            case RateLimited(seconds):
+                self._send(429, b'{"ok": false, "error": "ratelimited"}', **{"Retry-After": str(seconds)})
+            case int() as status:
+                self._send(status, b"")
+
+    def _misbehave(self, word: str, released: threading.Event) -> None:
+        match word:
             case "timeout":
-                reply.released.wait()
+                released.wait()
             case "reset" | "lost":
                 # Linger 0: close() sends RST instead of FIN.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             case "html":
                 self._send(200, b"<!doctype html><title>Sign in to the network</title>", "text/html")
-            case dict() as answer:
-                self._send(200, json.dumps(answer).encode())
-            case RateLimited(seconds):
-                self._send(429, b'{"ok": false, "error": "ratelimited"}', **{"Retry-After": str(seconds)})
-            case int() as status:
-                self._send(status, b"")
+            case "drip":
+                self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Drip: ")
+                while not released.wait(0.02):
+                    self.wfile.write(b"x")
+            case "endless":
+                self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+                while not released.is_set():
+                    self.wfile.write(b"x" * 65536)
 
     def _send(self, status: int, body: bytes, content_type: str = "application/json", **headers: str) -> None:
         self.send_response(status)

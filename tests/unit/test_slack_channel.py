@@ -2,197 +2,154 @@
 
 import http.server
 import logging
+import ssl
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import trustme
+from django.test import override_settings
 
-from notifications.channels import Unavailable, Undeliverable
-from notifications.channels import slack as module
-from notifications.channels.slack import LONGEST, WHAT_TO_DO, Slack, message
+from notifications.channels import Unavailable, Undeliverable, slack_ways
+from notifications.channels.slack import Slack
+from notifications.channels.slack_tls import LARGEST_ANSWER, limited_context
+from notifications.checks import check_channels
 from notifications.events import Event
-from tests.support.slack import FakeSlack, RateLimited
-from tests.support.tell import patient
+from tests.support.slack import FakeSlack, Plain, RateLimited
 
-#: FACTS.md
-PERMANENT: Final = [
-    "channel_not_found",
-    "not_in_channel",
-    "is_archived",
-    "no_text",
-    "msg_too_long",
-    "invalid_blocks",
-    "token_revoked",
-    "invalid_auth",
-    "missing_scope",
-    "restricted_action",
-]
-PASSING: Final = ["ratelimited", "fatal_error", "internal_error"]
+CUSTOMIZE: Final = {"ok": False, "error": "missing_scope", "needed": "chat:write.customize", "provided": "chat:write"}
 
 
 def event(text: str = "Ada signed up", **changes: Any) -> Event:
     return Event("SLACK", text, datetime(2026, 5, 1, tzinfo=UTC), **changes)
 
 
-def channel(server: FakeSlack, **options: Any) -> Slack:
+def bot(server: FakeSlack, **options: Any) -> Slack:
     return Slack("SLACK", **{"token": server.token, "api_url": server.url, **options})
 
 
-def refusal(server: FakeSlack, *answers: Any) -> Unavailable | Undeliverable:
-    server.answers(*answers)
-    with pytest.raises((Unavailable, Undeliverable)) as caught:
-        channel(server).deliver([event()])
-    assert isinstance(caught.value, (Unavailable, Undeliverable))
-    return caught.value
+def webhook(server: FakeSlack) -> Slack:
+    return Slack("SLACK", webhook_url=server.webhook_url)
 
 
-def test_a_message(slack: FakeSlack) -> None:
-    channel(slack, channel="#ops", username="ada", icon=":tada:").deliver([event()])
+@pytest.fixture(params=[bot, webhook])
+def channel(request: pytest.FixtureRequest, slack: FakeSlack) -> Slack:
+    made: Slack = request.param(slack)
+    return made
+
+
+def texts(server: FakeSlack) -> list[str]:
+    return [message["text"] for message in server.messages]
+
+
+def test_a_message_of_a_bot(slack: FakeSlack) -> None:
+    bot(slack, channel="#ops", username="ada", icon=":tada:").deliver([event()])
     (told,) = slack.messages
     assert (told["channel"], told["username"], told["icon_emoji"]) == ("#ops", "ada", ":tada:")
     assert told["text"] == "Ada signed up"
     (request,) = slack.requests
     assert request.headers["authorization"] == f"Bearer {slack.token}"
-    assert {request.fields["unfurl_links"], request.fields["unfurl_media"]} <= {False, "0", "false"}
+    assert {request.fields[name] for name in ("link_names", "unfurl_links", "unfurl_media")} <= {False, "0", "false"}
+
+
+def test_a_message_of_a_webhook(slack: FakeSlack) -> None:
+    webhook(slack).deliver([event()])
+    (request,) = slack.requests
+    assert request.path == slack.webhook_path
+    assert request.fields == {"text": "Ada signed up", "unfurl_links": False, "unfurl_media": False}
+    assert "authorization" not in request.headers
+
+
+def test_text_is_made_harmless(channel: Slack, slack: FakeSlack) -> None:
+    channel.deliver([event("<!channel>\n\ud800\u202e", author_known=False)])
+    assert texts(slack) == ["(unknown author) &lt;!channel&gt;"]
 
 
 @pytest.mark.parametrize("ending", ["/", ""])
 def test_the_address_may_end_with_a_slash(slack: FakeSlack, ending: str) -> None:
-    channel(slack, api_url=slack.url.rstrip("/") + ending).deliver([event()])
+    bot(slack, api_url=slack.url.rstrip("/") + ending).deliver([event()])
     assert [request.path for request in slack.requests] == ["/api/chat.postMessage"]
 
 
-@pytest.mark.parametrize("token", ["{}\n", "  {}\r\n"])
-def test_a_token_from_a_file_ends_with_a_newline(slack: FakeSlack, token: str) -> None:
-    channel(slack, token=token.format(slack.token)).deliver([event()])
-    assert len(slack.messages) == 1
+@pytest.mark.parametrize("secret", ["{}\n", "  {}\r\n"])
+def test_a_secret_from_a_file_ends_with_a_newline(slack: FakeSlack, secret: str) -> None:
+    bot(slack, token=secret.format(slack.token)).deliver([event()])
+    Slack("SLACK", webhook_url=secret.format(slack.webhook_url)).deliver([event()])
+    assert len(slack.messages) == 2
 
 
-# The text
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("<!channel> <@U1>", "&lt;!channel&gt; &lt;@U1&gt;"),
-        ("<https://evil.example|your bank>", "&lt;https://evil.example|your bank&gt;"),
-        ("&lt;!here&gt;", "&amp;lt;!here&amp;gt;"),
-        ("a & b", "a &amp; b"),
-        ("a\nb\0é😀", "a\nb\0é😀"),
-        ("\ud800", "?"),
-    ],
-)
-def test_text_is_escaped(slack: FakeSlack, text: str, told: str) -> None:
-    channel(slack).deliver([event(text)])
-    assert [each["text"] for each in slack.messages] == [told]
-
-
-def test_unknown_authors_are_marked(slack: FakeSlack) -> None:
-    channel(slack).deliver([event("<!channel>", author_known=False)])
-    assert [each["text"] for each in slack.messages] == ["(unknown author) &lt;!channel&gt;"]
-
-
-@pytest.mark.parametrize("offset", range(6))
-@pytest.mark.parametrize("character", ["x", "é", "&", "<"])
-def test_long_text_is_cut_where_no_escape_is(character: str, offset: int) -> None:
-    text = message(event("." * offset + character * 60_000))
-    escaped = {"&": "&amp;", "<": "&lt;"}.get(character, character)
-    kept = text.removesuffix(" […]").lstrip(".")
-    assert kept == escaped * (len(kept) // len(escaped))
-    assert LONGEST - 10 < len(text) <= LONGEST + 4
-
-
-@patient
-@given(st.text(st.sampled_from("&<>;amp!x\n\ud800")))
-def test_no_text_has_markup(text: str) -> None:
-    told = message(event(text))
-    assert "<" not in told
-    assert ">" not in told
-    unescaped = told.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    assert unescaped == text.replace("\ud800", "?")
-
-
-# What Slack answers
-
-
-@pytest.mark.parametrize("code", PERMANENT)
-def test_permanent_errors_say_what_to_do(slack: FakeSlack, code: str) -> None:
-    error = refusal(slack, {"ok": False, "error": code})
-    assert isinstance(error, Undeliverable)
-    name, _, advice = str(error).partition(": ")
-    assert name == code
-    assert len(advice) > 10
-    assert "{" not in advice
-
-
-def test_advice_names_the_channel_and_the_bot(slack: FakeSlack) -> None:
-    assert "type /invite @proppybot in #proppy" in str(refusal(slack, {"ok": False, "error": "not_in_channel"}))
-
-
-@pytest.mark.parametrize("code", WHAT_TO_DO)
-def test_advice_is_complete(code: str) -> None:
-    assert WHAT_TO_DO[code].format(channel="#proppy", username="proppybot")
+@pytest.mark.parametrize("text", ["", " \n", "\0\u202e"])
+def test_an_empty_text(slack: FakeSlack, channel: Slack, text: str) -> None:
+    with pytest.raises(Undeliverable, match="no_text: the event has no text"):
+        channel.deliver([event(text)])
+    assert slack.requests == []
 
 
 def test_a_wrong_token(slack: FakeSlack) -> None:
     with pytest.raises(Undeliverable, match="invalid_auth: the token is wrong"):
-        channel(slack, token="xoxb-other").deliver([event()])
+        bot(slack, token="xoxb-other").deliver([event()])
 
 
-def test_an_empty_text(slack: FakeSlack) -> None:
-    with pytest.raises(Undeliverable, match="no_text"):
-        channel(slack).deliver([event("")])
+def test_a_wrong_webhook(slack: FakeSlack) -> None:
+    with pytest.raises(Undeliverable, match="invalid_token: the address is wrong"):
+        Slack("SLACK", webhook_url=slack.webhook_url + "Z").deliver([event()])
 
 
-def test_an_unknown_error_says_where_to_look(slack: FakeSlack) -> None:
-    error = refusal(slack, {"ok": False, "error": "something_new"})
-    assert isinstance(error, Undeliverable)
-    assert "api.slack.com" in str(error)
+# A name and an icon are worth less than a message
 
 
-@pytest.mark.parametrize("seconds", [0, 1, 3600])
-def test_retry_after(slack: FakeSlack, seconds: int) -> None:
-    error = refusal(slack, RateLimited(seconds))
-    assert isinstance(error, Unavailable)
-    assert error.retry_after == seconds
+def test_without_the_scope_for_name_and_icon_it_posts_without_them(
+    slack: FakeSlack, caplog: pytest.LogCaptureFixture
+) -> None:
+    slack.answers(CUSTOMIZE)
+    sender = bot(slack)
+    sender.deliver([event("one")])
+    sender.deliver([event("two")])
+    assert texts(slack) == ["one", "two"]
+    assert [(message["username"], message["icon_emoji"]) for message in slack.messages] == [(None, None)] * 2
+    assert len(slack.requests) == 3
+    (record,) = caplog.records
+    assert "chat:write.customize" in record.getMessage()
 
 
-@pytest.mark.parametrize(
-    "answer", [500, 502, 503, 404, 403, "html", "reset", "lost", {}, {"ok": False}, {"ok": False, "error": None}]
-)
-def test_what_passes(slack: FakeSlack, answer: Any) -> None:
-    error = refusal(slack, answer)
-    assert isinstance(error, Unavailable)
-    assert error.retry_after is None
-    assert len(slack.requests) == 1, "slack_sdk must not try again by itself"
+def test_without_it_for_good_it_gives_up(slack: FakeSlack) -> None:
+    slack.answers(CUSTOMIZE, CUSTOMIZE)
+    with pytest.raises(Undeliverable, match=r"add chat:write\.customize"):
+        bot(slack).deliver([event()])
 
 
-@pytest.mark.parametrize("code", PASSING)
-def test_errors_that_pass(slack: FakeSlack, code: str) -> None:
-    assert isinstance(refusal(slack, {"ok": False, "error": code}), Unavailable)
+def test_the_second_try_may_fail_for_a_while(slack: FakeSlack) -> None:
+    slack.answers(CUSTOMIZE, RateLimited(30))
+    sender = bot(slack)
+    with pytest.raises(Unavailable) as caught:
+        sender.deliver([event()])
+    assert caught.value.retry_after == 30
+    sender.deliver([event()])
+    assert len(slack.messages) == 1
+
+
+# Slack that cannot be reached
 
 
 def test_a_timeout(slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 0.2)
-    assert isinstance(refusal(slack, "timeout"), Unavailable)
+    monkeypatch.setattr(slack_ways, "TIMEOUT", 0.2)
+    for sender in (bot(slack), webhook(slack)):
+        slack.answers("timeout")
+        with pytest.raises(Unavailable, match="cannot be reached: timed out"):
+            sender.deliver([event()])
 
 
 def test_nobody_listens() -> None:
     with FakeSlack() as gone:
-        address = gone.url
-    with pytest.raises(Unavailable, match="cannot be reached"):
-        Slack("SLACK", token="xoxb-1", api_url=address).deliver([event()])
-
-
-@pytest.mark.parametrize("address", ["nonsense", "file:///etc/passwd", "http://", "http://[", "http://a b/"])
-def test_an_address_that_is_none(address: str) -> None:
-    with pytest.raises(Unavailable):
-        Slack("SLACK", token="xoxb-1", api_url=address).deliver([event()])
+        senders = [bot(gone), webhook(gone)]
+    for sender in senders:
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            sender.deliver([event()])
 
 
 @contextmanager
@@ -221,17 +178,36 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Iterator[str]:
             thread.join()
 
 
+def answered(body: bytes, status: int = 200, **headers: str) -> list[Unavailable]:
+    """What bot and webhook make of it."""
+    raised = []
+    with answering(body, status, **headers) as address:
+        for sender in (Slack("S", token="xoxb-1", api_url=address), Slack("S", webhook_url=address + "T0/B0/x")):
+            with pytest.raises(Unavailable) as caught:
+                sender.deliver([event()])
+            assert "\n" not in str(caught.value)
+            assert len(str(caught.value)) < 300
+            raised.append(caught.value)
+    return raised
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"[1]", b'"ok"', b"7", b"null", b"true", b"\xff\xfe", b"{", b'{"ok": []}']
+    "body",
+    [b"", b"[]", b"[1]", b'"ok"', b"7", b"null", b"true", b"\xff\xfe", b"{", b'{"ok": []}', b"[" * 100_000],
+    ids=repr,
 )
 def test_answers_that_make_no_sense(body: bytes) -> None:
-    with answering(body) as address, pytest.raises(Unavailable):
-        Slack("SLACK", token="xoxb-1", api_url=address).deliver([event()])
+    answered(body)
 
 
-def test_an_answer_in_no_known_character_set() -> None:
-    with answering(b"{}", Content_Type="text/html; charset=klingon") as address, pytest.raises(Unavailable):
-        Slack("SLACK", token="xoxb-1", api_url=address).deliver([event()])
+@pytest.mark.parametrize("type_", ["text/html; charset=klingon", "text/html; charset=" + "x" * 1000])
+def test_an_answer_in_no_known_character_set(type_: str) -> None:
+    answered(b"{}", Content_Type=type_)
+
+
+@pytest.mark.parametrize("length", [10, 10**18, 10**30])
+def test_an_answer_that_is_shorter_than_it_says(length: int) -> None:
+    answered(b"{}", Content_Length=str(length))
 
 
 @pytest.mark.parametrize(
@@ -248,22 +224,162 @@ def test_an_answer_in_no_known_character_set() -> None:
     ],
 )
 def test_any_retry_after(header: str, seconds: float) -> None:
-    body = b'{"ok": false, "error": "ratelimited"}'
-    with answering(body, 429, Retry_After=header) as address, pytest.raises(Unavailable) as caught:
-        Slack("SLACK", token="xoxb-1", api_url=address).deliver([event()])
-    assert caught.value.retry_after == seconds
+    raised = answered(b'{"ok": false, "error": "ratelimited"}', 429, Retry_After=header)
+    assert [error.retry_after for error in raised] == [seconds, seconds]
 
 
-# The token
+# The time limit, over TLS as Slack itself
 
 
-@pytest.mark.parametrize("answer", ["html", "reset", 500, {"ok": False, "error": "invalid_auth"}, RateLimited(1)])
-def test_the_token_is_in_no_log_and_no_error(slack: FakeSlack, caplog: pytest.LogCaptureFixture, answer: Any) -> None:
-    with caplog.at_level(logging.DEBUG):
-        logging.getLogger("slack_sdk.web.base_client").setLevel(logging.DEBUG)
-        error = refusal(slack, answer)
-        logging.getLogger("slack_sdk.web.base_client").setLevel(logging.NOTSET)
-    assert slack.token not in caplog.text + str(error)
+@pytest.fixture
+def tls_slack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeSlack]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    monkeypatch.setattr(slack_ways, "TIMEOUT", 1)
+    limited_context.cache_clear()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with FakeSlack(context) as server:
+        yield server
+    limited_context.cache_clear()
+
+
+def test_messages_over_tls(tls_slack: FakeSlack) -> None:
+    for sender in (bot(tls_slack), webhook(tls_slack)):
+        sender.deliver([event()])
+        sender.deliver([event()])
+    assert len(tls_slack.messages) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"), [("drip", "takes too long|timed out"), ("endless", "too large"), ("timeout", "timed out")]
+)
+@pytest.mark.parametrize("way", [bot, webhook])
+def test_an_answer_has_an_end(tls_slack: FakeSlack, way: Any, answer: Any, why: str) -> None:
+    sender = way(tls_slack)
+    tls_slack.answers(answer)
+    with pytest.raises(Unavailable, match=why):
+        sender.deliver([event()])
+    sender.deliver([event("next")])
+    assert texts(tls_slack) == ["next"]
+
+
+def test_an_answer_may_repeat_the_longest_message(tls_slack: FakeSlack) -> None:
+    tls_slack.answers({"ok": True, "message": {"text": "x" * (LARGEST_ANSWER // 2)}})
+    bot(tls_slack).deliver([event()])
+    assert len(tls_slack.messages) == 1
+
+
+def test_a_stranger_is_not_believed(tls_slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    limited_context.cache_clear()
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        webhook(tls_slack).deliver([event()])
+    assert tls_slack.requests == []
+
+
+# The options
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SLACK", ["SLACK_TOKEN", "SLACK_WEBHOOK_URL"]),
+        ("OPS", ['"token" of OPS', '"webhook_url" of OPS']),
+    ],
+)
+def test_a_token_and_a_webhook_are_one_too_many(name: str, told: list[str]) -> None:
+    options = {"token": "xoxb-secret", "webhook_url": "https://hooks.slack.com/services/T/B/secret"}
+    entry = {"class": "notifications.channels.slack.Slack", **options}
+    with override_settings(NOTIFICATIONS_CHANNELS={name: entry}):
+        (problem,) = check_channels()
+    assert problem.id == "notifications.E008"
+    assert all(setting in problem.msg for setting in told)
+    assert "secret" not in problem.msg
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "secret",
+        "hooks.slack.com/services/T/B/secret",
+        "http://hooks.slack.com/services/T/B/secret",
+        "ftp://hooks.slack.com/services/T/B/secret",
+        "https:///services/T/B/secret",
+        "https://hooks.slack.com:secret/services",
+        "https://[hooks.slack.com/secret",
+        "https://user:secret@hooks.slack.com/services",
+        "https://hooks.slack.com/services/T/B/secret x",
+        "https://hooks.slack.com/services/T/B/secret\nx",
+        "https://hooks.slack.com/services/T/B/secret\0",
+        "https://hooks.slack.com/services/T/B/secret€",
+        "xoxb-secret",
+    ],
+)
+def test_a_webhook_address_that_is_none(address: str) -> None:
+    entry = {"class": "notifications.channels.slack.Slack", "webhook_url": address}
+    with override_settings(NOTIFICATIONS_CHANNELS={"SLACK": entry}):
+        (problem,) = check_channels()
+    assert "SLACK_WEBHOOK_URL is no https:// address" in problem.msg
+    with pytest.raises(ValueError, match="no https:// address") as caught:
+        Slack("SLACK", webhook_url=address)
+    assert "secret" not in problem.msg + "".join(traceback.format_exception(caught.value)).replace("test_", "")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://hooks.slack.com/services/T0/B0/x",
+        "https://chat.example.org:8443/hooks/x",
+        "http://[::1]:8000/services/x",
+    ],
+)
+def test_a_webhook_address(address: str) -> None:
+    entry = {"class": "notifications.channels.slack.Slack", "webhook_url": address}
+    with override_settings(NOTIFICATIONS_CHANNELS={"SLACK": entry}):
+        assert check_channels() == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["slack.example.org", "file:///etc/passwd", "http://", "http://[", "https://a b/", "http://slack.example.org/api/"],
+)
+def test_an_api_address_that_is_none(address: str) -> None:
+    entry = {"class": "notifications.channels.slack.Slack", "token": "xoxb-1", "api_url": address}
+    with override_settings(NOTIFICATIONS_CHANNELS={"SLACK": entry}):
+        (problem,) = check_channels()
+    assert "SLACK_API_URL is no https:// address" in problem.msg
+
+
+# The secrets
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "html",
+        "reset",
+        500,
+        {"ok": False, "error": "invalid_auth"},
+        RateLimited(1),
+        Plain(404, "no_service"),
+        302,
+    ],
+)
+def test_secrets_are_in_no_log_and_no_error(
+    slack: FakeSlack, channel: Slack, caplog: pytest.LogCaptureFixture, answer: Any
+) -> None:
+    slack.answers(answer)
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "slack_sdk"):
+        for logger in ("slack_sdk.web.base_client", "slack_sdk.webhook.client"):
+            caplog.set_level(logging.DEBUG, logger)
+        with pytest.raises((Unavailable, Undeliverable)) as caught:
+            channel.deliver([event()])
+    said = caplog.text + "".join(traceback.format_exception(caught.value))
+    assert slack.token not in said
+    assert slack.webhook_path not in said
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("token", ["xoxb-sec ret", "xoxb-sec\nret", "xoxb-sec€ret", "xoxb-sec\0ret"])
@@ -273,7 +389,7 @@ def test_a_malformed_token_is_in_no_log_and_no_error(
     token: str,
 ) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(Undeliverable, match="mend SLACK_TOKEN") as caught:
-        channel(slack, token=token).deliver([event()])
+        bot(slack, token=token).deliver([event()])
     assert "xoxb" not in caplog.text + str(caught.value)
     assert slack.requests == []
 
@@ -283,17 +399,8 @@ def test_a_malformed_token_is_in_no_log_and_no_error(
 
 @pytest.mark.parametrize("token", ["", " \n"])
 def test_without_a_token_the_console_says_so(capsys: pytest.CaptureFixture[str], token: str) -> None:
-    Slack("SLACK", token=token).deliver([event("Ada <3"), event("Eve", author_known=False)])
+    Slack("SLACK", token=token, webhook_url=token).deliver([event("Ada <3"), event("Eve", author_known=False)])
     assert capsys.readouterr().out.splitlines() == [
         "SLACK (console: no SLACK_TOKEN) → #proppy: Ada <3",
         "SLACK (console: no SLACK_TOKEN) → #proppy: (unknown author) Eve",
     ]
-
-
-@pytest.mark.parametrize("text", ["\x1b]0;owned\x07", "\x9b31m", "\u202egnp", "\0", "\ud800"])
-def test_control_characters_do_nothing_on_the_console(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    Slack("SLACK").deliver([event(text)])
-    printed = capsys.readouterr().out
-    assert len(printed.splitlines()) == 1
-    assert printed.removesuffix("\n").isprintable()
-    assert "\N{REPLACEMENT CHARACTER}" in printed
