@@ -164,7 +164,7 @@ def verify(
 
 
 def sign(scheme: str, body: bytes, secret: str, now: float, id: str = "msg_test") -> dict[str, str]:  # noqa: A002
-    """The headers (lower-case names) of a request that verifies, for tests. `id`: standard-webhooks only."""
+    """The headers (lower-case names) of a request that verifies. `id`, without a dot: standard-webhooks only."""
     return _verifier(scheme).write(body, key_of(scheme, secret), str(int(now)), id)
 
 

@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.support.slack",
     "tests.support.smtp",
     "tests.support.tell",
+    "tests.support.webhook",
 ]
 
 
