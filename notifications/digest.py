@@ -15,9 +15,9 @@ FEW: Final = 3
 MOST_KINDS: Final = 50
 #: Kinds that are named in the text.
 NAMED: Final = 10
-LONGEST_KIND: Final = 60
-#: Characters of an event that are shown: six of them fit into every message of Slack, escaped too.
-LONGEST_LINE: Final = 1000
+LONGEST_KIND: Final = 40
+#: Characters of an event that are shown: six of them, and the kinds twice, fit into a message of Slack (4,000).
+LONGEST_LINE: Final = 400
 OTHER: Final = "other"
 
 

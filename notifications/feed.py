@@ -56,10 +56,10 @@ class Feed:
     def fileno(self) -> int | None:
         return self._reader.fileno() if self._reader else None
 
-    def next(self, size: int, *, until: str | None = None) -> Found | None:
+    def next(self, size: int, *, until: Entry | None = None) -> Found | None:
         """Up to `size` events, fewer where no more are there; None where nothing is. Raises OSError.
 
-        `until`: a position behind which nothing is taken.
+        `until`: an entry behind which nothing is taken.
         """
         if not self._entries:
             self._entries.extend(self._read())
@@ -71,7 +71,7 @@ class Feed:
             event = self._parse(last)
             if event is not None:
                 events.append((event, last))
-            if last.position == until:
+            if until is not None and last.position == until.position:
                 break
         return Found(events, last)
 

@@ -18,7 +18,7 @@ from notifications.checkpoint import Checkpoint
 from notifications.delivery import AWAY, Delivery
 from notifications.events import Event
 from notifications.feed import Feed
-from notifications.hand import Batches, Digests, Hand, Message
+from notifications.hand import Batches, Digests, Hand, Message, Refused
 from notifications.journal import Entry, Journal
 from notifications.outage import Outage
 from notifications.pace import Pace
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two calls of `Channel.idle()`.
 IDLE_INTERVAL: Final = 1.0
-#: Failed deliveries that are recorded together.
-RECORDED: Final = 500
 
 
 class Witness(Protocol):
@@ -73,7 +71,6 @@ class Follower:
         self._silence = Silence(journal, self._feed)
         self._reading = Outage(f"journal {journal.url} of channel {channel.name}")
         self._delivery = Delivery(channel, pace or Pace(channel.interval, channel.burst))
-        self._refused: tuple[str, Entry] | None = None  # why, and up to where
         self._idle_at = 0.0
 
     def _new_hand(self) -> Hand:
@@ -112,7 +109,7 @@ class Follower:
         if self._reading.resting():
             return False
         try:
-            found = self._feed.next(self._hand.room, until=self._refused[1].position if self._refused else None)
+            found = self._feed.next(self._hand.room, until=self._hand.until)
         except OSError as error:
             delay = self._reading.failed(f"it cannot be read: {error}")
             self._show_stuck(delay, self._reading.reason)
@@ -138,8 +135,7 @@ class Follower:
 
     def _pass(self, entry: Entry) -> None:
         """Nothing up to here wants to be delivered."""
-        self._settled = entry.position
-        self._end_of_record(entry)
+        self._settle(entry)
         self._checkpoint.passed(entry)
         self._checkpoint.save_if_due()
 
@@ -166,9 +162,8 @@ class Follower:
             connections.close_all()
 
     def _wait(self) -> float:
-        """Seconds until the next message may be delivered. What is to be recorded need not wait for its turn."""
-        paced = not self._refused and (self._hand.room > 0 or self._hand.paced_when_full)
-        delay = self._delivery.wait(paced=paced)
+        """Seconds until the next message may be delivered."""
+        delay = self._delivery.wait(paced=self._hand.paced)
         if delay and self._delivery.outage.reason:
             self._show_stuck(delay, self._delivery.outage.reason)
         return delay
@@ -179,8 +174,8 @@ class Follower:
 
     def _hand_over(self, message: Message) -> float:
         try:
-            if self._refused:
-                self._record(message, self._refused[0])
+            if isinstance(self._hand, Refused):
+                self._record(message, self._hand.reason)
             else:
                 self._deliver(message)
         except Undeliverable as error:
@@ -192,8 +187,12 @@ class Follower:
     def _done(self, message: Message) -> None:
         self._hand.done()
         self._delivery.succeeded()
-        self._settled = message.last.position
-        self._end_of_record(message.last)
+        self._settle(message.last)
+
+    def _settle(self, entry: Entry) -> None:
+        self._settled = entry.position
+        if isinstance(self._hand, Refused) and self._hand.is_over(entry):
+            self._hand = self._new_hand()
 
     def _deliver(self, message: Message) -> None:
         if self._channel.transactional:
@@ -215,8 +214,7 @@ class Follower:
             self._record(message, reason)
             self._done(message)
         else:  # most of them are known to the journal alone
-            self._refused = reason, message.last
-            self._hand = Batches(RECORDED)
+            self._hand = Refused(reason, message.last)
             self._feed.rewind(self._settled)
 
     def _record(self, message: Message, reason: str) -> None:
@@ -228,9 +226,3 @@ class Follower:
             connections.close_all()
             raise Unavailable(f"a failed delivery could not be recorded: {error}") from error
         self._checkpoint.saved()
-
-    def _end_of_record(self, entry: Entry) -> None:
-        """No longer record unseen: all that was refused is on record, or its last entry was removed meanwhile."""
-        if self._refused and (entry.position == self._refused[1].position or entry.time_us > self._refused[1].time_us):
-            self._refused = None
-            self._hand = self._new_hand()

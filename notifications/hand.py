@@ -12,6 +12,8 @@ from notifications.journal import Entry
 
 #: Events read at a time.
 CHUNK: Final = 1000
+#: Failed deliveries that are recorded together.
+RECORDED: Final = 500
 #: Events that one digest may stand for: reading them takes seconds, and every one more would delay the message.
 MOST: Final = 100_000
 
@@ -32,13 +34,18 @@ class Hand(ABC):
 
     #: Up to here everything was read.
     last: Entry | None = None
-    #: Whether a full hand waits for the channel's pace like any other.
-    paced_when_full: bool = True
+    #: What comes behind this entry is not for this hand.
+    until: Entry | None = None
 
     @property
     @abstractmethod
     def room(self) -> int:
         """How many events to read next; 0 says deliver first."""
+
+    @property
+    def paced(self) -> bool:
+        """Whether what is in hand waits for the channel's pace."""
+        return True
 
     @abstractmethod
     def __len__(self) -> int:
@@ -59,11 +66,13 @@ class Hand(ABC):
 class Batches(Hand):
     """Up to `size` events, delivered together."""
 
-    paced_when_full = False
-
     def __init__(self, size: int) -> None:
         self._size = size
         self._events: list[Event] = []
+
+    @property
+    def paced(self) -> bool:
+        return self.room > 0  # where there is more than enough, a pause would only delay it
 
     @property
     def room(self) -> int:
@@ -83,6 +92,22 @@ class Batches(Hand):
 
     def done(self) -> None:
         self._events = []
+
+
+class Refused(Batches):
+    """What a digest stood for that was refused for good: read again from the journal, to be put on record."""
+
+    def __init__(self, reason: str, until: Entry) -> None:
+        super().__init__(RECORDED)
+        self.reason, self.until = reason, until
+
+    @property
+    def paced(self) -> bool:
+        return False
+
+    def is_over(self, entry: Entry) -> bool:
+        """Whether all is on record up to here; or its last entry was removed from the journal meanwhile."""
+        return self.until is not None and (entry.position == self.until.position or entry.time_us > self.until.time_us)
 
 
 class Digests(Hand):

@@ -88,7 +88,7 @@ def _show(payload: RawPayload, image: Image, name: str, trace: str) -> None:
         photo.content_type, photo.width, photo.height = image.content_type, image.width, image.height
         photo.save()
         size = f"{image.width} x {image.height}"
-        emit("SLACK", f"{photo.owner.first_name} uploaded a photo ({size})", trace=trace)
+        emit("SLACK", f"{photo.owner.first_name} uploaded a photo ({size})", kind="photo", trace=trace)
 
 
 def _refuse(payload: RawPayload, reason: str, trace: str) -> None:
@@ -96,7 +96,7 @@ def _refuse(payload: RawPayload, reason: str, trace: str) -> None:
     if photo is not None:
         photo.state, photo.reason = Photo.State.REFUSED, reason
         photo.save()
-        emit("SLACK", f"A photo by {photo.owner.first_name} was refused: {reason}", trace=trace)
+        emit("SLACK", f"A photo by {photo.owner.first_name} was refused: {reason}", kind="refused photo", trace=trace)
 
 
 def _photo(payload: RawPayload) -> Photo | None:
@@ -113,10 +113,10 @@ def read_contact(payload: RawPayload) -> None:
     if form.is_valid():
         # Operators read the journal: what was written stays in the database.
         name = form.cleaned_data["name"]
-        emit("SLACK", f"Contact from {name}: read it in the admin under Contact messages", trace=trace)
+        emit("SLACK", f"Contact from {name}: read it in the admin under Contact messages", kind="contact", trace=trace)
         emit("REPORT", "contact form", trace=trace)
     else:
-        emit("SLACK", f"A contact form was wrong in: {', '.join(form.errors)}", trace=trace)
+        emit("SLACK", f"A contact form was wrong in: {', '.join(form.errors)}", kind="wrong contact form", trace=trace)
         emit("REPORT", "contact form with mistakes", trace=trace)
     verdict = {"trace": trace, "errors": {field: list(errors) for field, errors in form.errors.items()}}
     values = {field: form.cleaned_data.get(field, _storable(sent.get(field, ""))) for field in form.fields}

@@ -73,7 +73,7 @@ def record_delivered(*, channel: str, event: Event, milliseconds: float, **_: An
 
 def _has_slack() -> bool:
     slack = conf.channels.get("SLACK")
-    return slack is not None and bool(str(slack.options.get("token", "")).strip())
+    return slack is not None and any(str(slack.options.get(name, "")).strip() for name in ("token", "webhook_url"))
 
 
 def _record(

@@ -68,7 +68,7 @@ def _follow_up(request: HttpRequest, user: User) -> None:
     trace = trace_of(request)
     task = orjson.dumps({"user_id": user.pk})
     keep("welcome", task, content_type="application/json", headers={"x-request-id": trace})
-    emit("SLACK", f"{user.first_name} signed up", trace=trace)
+    emit("SLACK", f"{user.first_name} signed up", kind="sign-up", trace=trace)
     emit("REPORT", "sign-up", trace=trace)
 
 

@@ -106,9 +106,9 @@ def test_gaps_are_recorded_with_the_position_and_once(checkpoint: Checkpoint, aw
     checkpoint.save_if_due()
     checkpoint.note_gap(Gap("1", "vacuum"))
     checkpoint.delivered(entry(10))
-    assert sorted(Loss.objects.values_list("origin", "reason", "count")) == [
-        ("SLACK in memory://", "rotation", None),
-        ("SLACK in memory://", "vacuum", None),
+    assert sorted(Loss.objects.values_list("channel", "reason", "count")) == [
+        ("SLACK", "rotation", None),
+        ("SLACK", "vacuum", None),
     ]
 
 

@@ -184,9 +184,9 @@ def test_what_was_read_already_survives_a_failure() -> None:
 def test_nothing_is_taken_from_behind_until(journal: MemoryJournal) -> None:
     write(journal, "a", "-", "b", "c")
     read = feed(journal)
-    found = read.next(10, until="2")
+    found = read.next(10, until=Entry("2", 0, {}))
     assert (texts(found), found and found.last.position) == (["a"], "2")
-    assert texts(read.next(10, until="3")) == ["b"]
+    assert texts(read.next(10, until=Entry("3", 0, {}))) == ["b"]
     assert texts(read.next(10)) == ["c"]
 
 

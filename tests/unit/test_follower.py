@@ -466,7 +466,7 @@ def test_a_gap_becomes_a_loss(follow: Follow, clock: Clock) -> None:
     follower.close()
     assert channel.delivered == ["a", "e", "f"]
     loss = Loss.objects.get()
-    assert (loss.origin, loss.count) == ("GAP in memory://", None)
+    assert (loss.channel, loss.count) == ("GAP", 3)
     assert "removed before they were read" in loss.reason
 
 
