@@ -15,7 +15,9 @@ from django.utils.module_loading import import_string
 
 from notifications import sqlite
 from notifications.channels.base import Channel
+from notifications.conf import conf
 from notifications.events import NAME
+from notifications.handlers import event_handlers
 from notifications.journal import parse_url
 from notifications.source_checks import check_source
 
@@ -83,6 +85,16 @@ def check_channels(**_: Any) -> list[CheckMessage]:
             hint = 'Write {"class": "path.to.Channel", …its options}; CONTRIBUTING.md has the steps.'
             messages.append(Error(f"Channel {name!r}: {problem}", hint=hint, id="notifications.E008"))
     return messages
+
+
+@register()
+def check_alert_channel(**_: Any) -> list[CheckMessage]:
+    """NOTIFICATIONS_ALERT_CHANNEL."""
+    name, channels = conf.alert_channel, getattr(settings, "NOTIFICATIONS_CHANNELS", {})
+    if not channels or name in channels or name in event_handlers:
+        return []
+    hint = "Name a channel that people read, or nobody is told of losses and failed units: " + ", ".join(channels)
+    return [checks.Warning(f"NOTIFICATIONS_ALERT_CHANNEL is {name!r}, no channel.", hint=hint, id="notifications.W004")]
 
 
 def _channel_problem(name: str, options: Any) -> str:

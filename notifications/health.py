@@ -1,6 +1,7 @@
 """For balancers and monitors: does this process answer, can it store, how are the lanes doing."""
 
 import ipaddress
+import json
 import os
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -70,11 +71,22 @@ def _exposition(now: Status) -> Iterator[str]:
 def _database_exposition(now: DatabaseStatus) -> Iterator[str]:
     yield from (f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items())
     yield f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"
-    yield f"proppy_failed_deliveries {now.failed_deliveries}"
+    failed = dict.fromkeys((channel.channel for channel in now.channels), 0) | now.failed
+    yield from (f"proppy_failed_deliveries{{channel={_quoted(name)}}} {count}" for name, count in failed.items())
+    yield f"proppy_failed_deliveries_to_send_again {now.failed_again}"
     yield f"proppy_losses {now.losses}"
+    yield f"proppy_lost_events_total {now.lost_events}"
+    yield f"proppy_refused_entries_total {sum(now.refused.values())}"
     for channel in now.channels:
-        labels = f'channel="{channel.channel}",journal="{channel.journal}",machine="{channel.machine}"'
+        names = {"channel": channel.channel, "journal": channel.journal, "machine": channel.machine}
+        labels = ",".join(f"{label}={_quoted(value)}" for label, value in names.items())
         yield f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}"
+        yield f"proppy_channel_waiting{{{labels}}} {channel.waiting}"
+
+
+def _quoted(value: str) -> str:
+    """Prometheus escapes as JSON does: quotation marks, backslashes and the ends of lines."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _is_local(request: HttpRequest) -> bool:

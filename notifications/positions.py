@@ -1,7 +1,6 @@
 """How far a channel has read a journal: one follower for each, by a lock, and its place in the database."""
 
 import fcntl
-import hashlib
 import os
 import socket
 from datetime import datetime
@@ -11,8 +10,8 @@ from typing import Any, Final, NamedTuple
 from django.db.models import F
 from django.utils import timezone
 
+from notifications import locks
 from notifications.clean import clean
-from notifications.conf import conf
 from notifications.folders import make_private
 from notifications.models import Position
 from notifications.times import moment_of
@@ -52,10 +51,8 @@ class Lock:
     """Held while a channel is followed; gone with the process, however it ends. Raises AlreadyFollowed."""
 
     def __init__(self, key: Key) -> None:
-        folder = conf.state_dir / "locks"
-        make_private(folder)
-        digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
-        path = folder / f"{key.channel}-{digest[:12]}"
+        path = locks.path_of(key)
+        make_private(path.parent)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

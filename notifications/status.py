@@ -1,4 +1,4 @@
-"""How both lanes are doing: for `proppy_status`, /metrics and the admin."""
+"""How both lanes are doing: for `proppy_status` and /metrics."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import Error
+from django.db.models import Sum
 from django.utils import timezone
 
-from notifications.models import FailedDelivery, Loss, Position, RawPayload, State
+from notifications.channel_status import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
+from notifications.lag import lags
+from notifications.models import Loss, Position, RawPayload, Refusal, State
 from notifications.spool import spool
 
 #: Counting stops here: a long queue must not make its status slow.
@@ -19,25 +22,24 @@ STUCK: Final = (State.DEAD, State.QUARANTINED)
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelStatus:
-    """A channel's position. `lag`: seconds since the last entry it passed was written."""
-
-    channel: str
-    journal: str
-    machine: str
-    lag: float | None
-    delivered_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """`payloads` by state, without those that are done. Counts stop at COUNTED; times are seconds."""
+    """`payloads` by state, without those that are done; these counts stop at COUNTED. Times are seconds.
+
+    `failed`: failed deliveries by channel; `failed_again` of them all wait to be sent again. `losses` are records, of
+    `lost_events` events and, if `lost_more`, an unknown number besides. `refused`: entries that looked like events, by
+    reason.
+    """
 
     payloads: dict[str, int]
     oldest_waiting: float | None
     channels: list[ChannelStatus]
     failed_deliveries: int
+    failed: dict[str, int]
+    failed_again: int
     losses: int
+    lost_events: int
+    lost_more: bool
+    refused: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +62,41 @@ class Status:
         return asdict(self)
 
 
-def status() -> Status:
-    """The state of this machine's spool and of the database. Raises OSError for a spool that cannot be read."""
-    return Status(_database(), _spool())
+def status(*, lag_seconds: float = 0.0) -> Status:
+    """The state of this machine's spool and of the database. Raises OSError for a spool that cannot be read.
+
+    `lag_seconds`: how long the journal may be read to count what channels are behind; 0 does not look.
+    """
+    return Status(_database(lag_seconds), _spool())
 
 
-def _database() -> DatabaseStatus | None:
+def _database(lag_seconds: float) -> DatabaseStatus | None:
     try:
-        return _database_now(timezone.now())
+        return _database_now(timezone.now(), lag_seconds)
     except Error:
         return None
 
 
-def _database_now(now: datetime) -> DatabaseStatus:
+def _database_now(now: datetime, lag_seconds: float) -> DatabaseStatus:
     due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
     oldest = due.values_list("next_attempt_at", flat=True).first()
     waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
     payloads = {state.value: _count(waiting.filter(state=state)) for state in WAITING}
     payloads |= {state.value: _count(RawPayload.objects.filter(state=state)) for state in STUCK}
+    positions = list(Position.objects.order_by("channel", "journal", "machine"))
+    channels = channel_statuses(positions, now, lags(positions, seconds=lag_seconds) if lag_seconds else {})
+    failed, lost = failed_by_channel(), lost_by_channel()
     return DatabaseStatus(
         payloads=payloads,
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
-        channels=[_channel(position, now) for position in Position.objects.order_by("channel", "journal")],
-        failed_deliveries=_count(FailedDelivery.objects.all()),
+        channels=list(channels.values()),
+        failed_deliveries=sum(each.rows for each in failed.values()),
+        failed={channel: each.rows for channel, each in failed.items()},
+        failed_again=sum(each.again for each in failed.values()),
         losses=_count(Loss.objects.all()),
+        lost_events=sum(each.events for each in lost.values()),
+        lost_more=any(each.more for each in lost.values()),
+        refused=dict(Refusal.objects.values_list("reason").annotate(Sum("count")).order_by("reason")),
     )
 
 
@@ -95,8 +108,3 @@ def _spool() -> SpoolStatus:
 
 def _count(rows: Any) -> int:
     return int(rows.order_by()[:COUNTED].count())
-
-
-def _channel(position: Position, now: datetime) -> ChannelStatus:
-    lag = (now - position.entry_time).total_seconds() if position.entry_time else None
-    return ChannelStatus(position.channel, position.journal, position.machine, lag, position.delivered_at)

@@ -1,6 +1,15 @@
-"""The admin: what came in and how far it got; how far each channel is. People look, two actions move payloads on."""
+"""The admin: what came in and how far it got; how far each channel is. People look, some actions move things on."""
 
+from notifications.admin.channels import PositionAdmin
+from notifications.admin.failed import FailedDeliveryAdmin
 from notifications.admin.payloads import RawPayloadAdmin
-from notifications.admin.tell import FailedDeliveryAdmin, LossAdmin, PositionAdmin, ReportRowAdmin
+from notifications.admin.tell import LossAdmin, RefusalAdmin, ReportRowAdmin
 
-__all__ = ["FailedDeliveryAdmin", "LossAdmin", "PositionAdmin", "RawPayloadAdmin", "ReportRowAdmin"]
+__all__ = [
+    "FailedDeliveryAdmin",
+    "LossAdmin",
+    "PositionAdmin",
+    "RawPayloadAdmin",
+    "RefusalAdmin",
+    "ReportRowAdmin",
+]

@@ -11,9 +11,9 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from notifications import durations
 from notifications.body_view import visible
 
-UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 EMPTY: Final = "–"
 #: Characters of a text that a list loads from the database, and shows.
 LOADED: Final = 500
@@ -48,7 +48,7 @@ def moment(name: str) -> Callable[[Any], str]:
     @admin.display(description=name.replace("_", " "))
     def show(obj: Any) -> str:
         then = getattr(obj, name)
-        return EMPTY if then is None else _when(then)
+        return EMPTY if then is None else when(then)
 
     show.__name__ = name
     return show
@@ -83,11 +83,14 @@ def _cut(line: str) -> str:
     return visible(line if len(line) <= SHOWN else line[: SHOWN - 1] + "…")
 
 
+def unbroken(text: str) -> str:
+    """That stays on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def duration(seconds: float) -> str:
-    """Seconds in the largest unit that fits: 42 s, 3 min, 5 h, 12 d."""
-    seconds = max(0, int(seconds))
-    size, unit = next((entry for entry in UNITS if seconds >= entry[0]), UNITS[-1])
-    return f"{seconds // size}\N{NO-BREAK SPACE}{unit}"
+    """In the largest unit that fits."""
+    return unbroken(durations.duration(seconds))
 
 
 def since(then: datetime | None) -> SafeString | str:
@@ -98,7 +101,8 @@ def since(then: datetime | None) -> SafeString | str:
     return format_html('<time datetime="{}" title="{}">{}</time>', then.isoformat(), _exact(then), ago)
 
 
-def _when(then: datetime) -> str:
+def when(then: datetime) -> str:
+    """To the second, and how far it is from now."""
     distance = (timezone.now() - then).total_seconds()
     ago = f"{duration(distance)} ago" if distance >= 0 else f"in {duration(-distance)}"
     return f"{_exact(then)} ({ago})"

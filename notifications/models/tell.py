@@ -18,6 +18,7 @@ class Position(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "channel"
         constraints = [
             models.UniqueConstraint(fields=["machine", "journal", "channel"], name="position_key"),
         ]
@@ -44,6 +45,7 @@ class FailedDelivery(models.Model):
         indexes = [
             models.Index(fields=["channel", "-id"], name="failed_channel"),
             models.Index(fields=["again_at"], name="failed_again", condition=models.Q(again_at__isnull=False)),
+            models.Index(fields=["channel", "id"], name="failed_turn", condition=models.Q(again_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -78,7 +80,9 @@ class Writer(models.Model):
     token = models.TextField(help_text="What is before the colon in its PROPPY_ID")
     origin = models.TextField(help_text="Its unit or program, and process id")
     pid = models.BigIntegerField(null=True)
-    highest = models.BigIntegerField(default=0, help_text="The highest number that has come")
+    highest = models.BigIntegerField(
+        default=0, help_text="The highest number that has come; -1 where unknown"
+    )
     missing = models.JSONField(default=list, help_text="Runs of numbers below it that have not come")
     explained = models.BigIntegerField(default=0, help_text="Missing numbers that the process itself has told as lost")
     ended = models.BooleanField(default=False, help_text="Its last event said that it was the last")
@@ -89,6 +93,26 @@ class Writer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.highest} events"
+
+
+class Account(models.Model):
+    """What the accountant of a journal remembers besides its writers."""
+
+    machine = models.TextField()
+    journal = models.TextField()
+    known_since = models.TextField(
+        blank=True, help_text="Boot and ticks since then: the first numbers of older writers may have gone unseen"
+    )
+    suppressed = models.JSONField(
+        default=list, help_text="What journald dropped, as it said: when, of whom, how many"
+    )
+    units = models.JSONField(default=list, help_text="Units that write plain lines with our identifier")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["machine", "journal"], name="account_key")]
+
+    def __str__(self) -> str:
+        return f"Account of {self.journal}"
 
 
 class Refusal(models.Model):
@@ -105,6 +129,8 @@ class Refusal(models.Model):
     example = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "refused entry"
+        verbose_name_plural = "refused entries"
         constraints = [
             models.UniqueConstraint(fields=["machine", "journal", "reason", "name", "author"], name="refusal_key")
         ]

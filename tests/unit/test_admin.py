@@ -1,10 +1,15 @@
+import logging
+import os
+import re
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -15,7 +20,9 @@ from notifications.admin import bodies, moves
 from notifications.admin.cells import duration, last_line
 from notifications.admin.filters import StateFilter, search
 from notifications.body_view import LIMIT
-from notifications.models import FailedDelivery, Loss, Position, RawPayload, ReportRow, State
+from notifications.events import process_outbox
+from notifications.models import FailedDelivery, Loss, Position, RawPayload, Refusal, ReportRow, State
+from notifications.positions import Key, Lock, machine_id
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +30,8 @@ LIST = "/admin/notifications/rawpayload/"
 EVIL = "<script>alert(1)</script>\u202e"
 SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e"
 TRACEBACK = 'Traceback (most recent call last):\n  File "handlers.py", line 1\nValueError: <b>nope</b>\n'
-MODELS = ["rawpayload", "position", "faileddelivery", "loss", "reportrow"]
+MODELS = ["rawpayload", "position", "faileddelivery", "loss", "refusal", "reportrow"]
+FAILED = "/admin/notifications/faileddelivery/"
 
 
 @pytest.fixture
@@ -53,9 +61,9 @@ def page(client: Client, stored: RawPayload) -> str:
     return answer.content.decode()
 
 
-def act(client: Client, action: str, *stored: RawPayload, **more: str) -> str:
+def act(client: Client, action: str, *stored: Model, address: str = LIST, **more: str) -> str:
     data = {"action": action, "index": "0", "_selected_action": [str(one.pk) for one in stored], **more}
-    return client.post(LIST, data, follow=True).content.decode()
+    return client.post(address, data, follow=True).content.decode()
 
 
 def everything() -> dict[str, int]:
@@ -68,11 +76,14 @@ def everything() -> dict[str, int]:
         **dict.fromkeys(["source", "method", "path", "query", "remote_addr", "idempotency_key", "error"], EVIL),
     )
     tell = {"channel": EVIL, "reason": EVIL, "text": EVIL, "event_id": EVIL}
+    where = {"machine": EVIL, "journal": EVIL}
+    entry = {"reason": EVIL, "name": EVIL, "author": EVIL, "example": EVIL, "since": now, "until": now}
     return {
         "rawpayload": stored.pk,
-        "position": Position.objects.create(machine=EVIL, journal=EVIL, channel=EVIL, cursor=EVIL, entry_time=now).pk,
+        "position": Position.objects.create(channel=EVIL, cursor=EVIL, entry_time=now, problem=EVIL, **where).pk,
         "faileddelivery": FailedDelivery.objects.create(event_time=now, data={EVIL: [EVIL]}, **tell).pk,
-        "loss": Loss.objects.create(origin=EVIL, reason=EVIL, key=EVIL, until=now).pk,
+        "loss": Loss.objects.create(origin=EVIL, channel=EVIL, reason=EVIL, key=EVIL, until=now).pk,
+        "refusal": Refusal.objects.create(count=7, **entry, **where).pk,
         "reportrow": ReportRow.objects.create(name=EVIL, day=now.date(), count=3).pk,
     }
 
@@ -403,30 +414,187 @@ def test_actions_take_the_permission_to_change_payloads() -> None:
 # The tell lane
 
 
-def test_positions_show_their_lag(admin: Client) -> None:
+def test_channels_show_how_they_are_doing(admin: Client, state_dir: Path, django_assert_num_queries: Any) -> None:
+    now, journal = timezone.now(), process_outbox().journal
+    journal.clear()  # type: ignore[attr-defined]  # of a MemoryJournal
+    for text in ("a", "b"):
+        journal.write(journal.encode({"MESSAGE": f"SLACK: {text}", "PROPPY_EVENT": "SLACK"}))
+    times = {"entry_time": now - timedelta(minutes=5, seconds=9), "delivered_at": now - timedelta(hours=2, seconds=9)}
+    stuck = {"waiting": 3, "next_attempt_at": now + timedelta(seconds=90), "problem": "Slack answered 503\nand so on"}
+    ours = {"machine": machine_id(), "journal": "memory://"}
+    slack = Position.objects.create(channel="SLACK", **times, **stuck, **ours)
+    Position.objects.create(channel="REPORT", machine="another", journal="memory://")
+    FailedDelivery.objects.create(channel="SLACK", event_time=now, text="x", reason="y", again_at=now)
+    Loss.objects.create(origin="o", channel="SLACK", reason="r", count=312, key="1", until=now)
+    Loss.objects.create(origin="o", channel="SLACK", reason="r", count=None, key="2", until=now)
+    lock = Lock(Key(ours["machine"], "memory://", "SLACK"))
+
+    with django_assert_num_queries(7):  # session, user, count, positions, twice failed, lost
+        answer = admin.get("/admin/notifications/position/")
+    pages = [answer.content.decode(), admin.get(f"/admin/notifications/position/{slack.pk}/change/").content.decode()]
+    lock.close()
+
+    assert "<h1>Channels</h1>" in pages[0]
+    assert pages[0].index("REPORT") < pages[0].index("SLACK")
+    assert ">5\N{NO-BREAK SPACE}min</time>" in pages[0]
+    assert ">2\N{NO-BREAK SPACE}h</time>" in pages[0]
+    assert ">3, next try in 1\N{NO-BREAK SPACE}min: Slack answered 503<" in pages[0]
+    assert "and so on" not in pages[0]
+    assert "and so on" in pages[1]
+    for text in (page.replace("\N{NO-BREAK SPACE}", " ") for page in pages):
+        assert re.search(r">2, \d+ s<", text)
+        assert ">312+<" in text
+        assert ">1 (1 again)<" in text
+        assert f">process {os.getpid()}<" in text
+    assert pages[0].count(">?<") == 2  # the other machine's lag and follower
+
+
+def test_losses_and_refused_entries(admin: Client) -> None:
     now = timezone.now()
-    times = {"entry_time": now - timedelta(minutes=5, seconds=9), "delivered_at": now - timedelta(hours=2)}
-    Position.objects.create(machine="m", journal="file:///j", channel="SLACK", **times)
-    Position.objects.create(machine="m", journal="file:///j", channel="REPORT")
+    hour_ago = now - timedelta(hours=1, seconds=9)
+    Loss.objects.create(origin="o", channel="OPS", reason="r", count=3, key="1", until=now, told_at=hour_ago)
+    Loss.objects.create(origin="o", reason="r", key="2", until=now)
+    where = {"machine": "m", "journal": "j", "since": now, "until": hour_ago}
+    long = "SLAK: one\n" + "x" * 10_000
+    row = Refusal.objects.create(reason="no channel", name="SLAK", author="uid 0", count=7, example=long, **where)
 
-    text = admin.get("/admin/notifications/position/").content.decode()
+    text = admin.get("/admin/notifications/loss/").content.decode()
+    assert ">OPS<" in text
+    assert ">all<" in text
+    assert ">1\N{NO-BREAK SPACE}h</time>" in text
 
-    assert text.index("REPORT") < text.index("SLACK")
-    assert ">5\N{NO-BREAK SPACE}min</time>" in text
-    assert ">2\N{NO-BREAK SPACE}h</time>" in text
+    text = admin.get("/admin/notifications/refusal/").content.decode()
+    assert ">SLAK: one<" in text
+    assert "xxx" not in text
+    assert "xxx" in admin.get(f"/admin/notifications/refusal/{row.pk}/change/").content.decode()
+
+
+# Failed deliveries
+
+
+def failed(text: str = "x", *, reason: str = "is_archived", **columns: Any) -> FailedDelivery:
+    values = {"channel": "SLACK", "event_time": timezone.now(), **columns}
+    return FailedDelivery.objects.create(text=text, reason=reason, **values)
+
+
+def asked() -> list[str]:
+    """Those that are to be sent again."""
+    now = timezone.now()
+    return list(FailedDelivery.objects.filter(again_at__lte=now).order_by("pk").values_list("text", flat=True))
 
 
 def test_failed_deliveries_are_listed_without_their_data(admin: Client) -> None:
     for _ in range(3):
-        FailedDelivery.objects.create(channel="SLACK", event_time=timezone.now(), text="one\ntwo", reason=TRACEBACK)
+        failed("one\ntwo", reason=TRACEBACK)
 
     with CaptureQueriesContext(connection) as queries:
-        text = admin.get("/admin/notifications/faileddelivery/").content.decode()
+        text = admin.get(FAILED).content.decode()
 
     assert "ValueError: &lt;b&gt;nope&lt;/b&gt;" in text
     sqls = [query["sql"] for query in queries if "notifications_faileddelivery" in query["sql"]]
     assert len(sqls) == 2
     assert not any('"data"' in sql or "COUNT(" in sql for sql in sqls)
+
+
+def test_failed_deliveries_by_channel_and_by_whether_they_are_sent_again(admin: Client) -> None:
+    for channel in ("SLACK", "OPS"):
+        Position.objects.create(machine="m", journal="j", channel=channel)
+    first, second = failed(), failed(channel="OPS", again_at=timezone.now())
+
+    def found(query: str) -> list[int]:
+        return [row.pk for row in admin.get(f"{FAILED}?{query}").context["cl"].result_list]
+
+    assert found("channel=SLACK") == found("again=no") == [first.pk]
+    assert found("channel=OPS") == found("again=yes") == [second.pk]
+    assert found("again=x") == [second.pk, first.pk]
+    assert "?channel=OPS" in admin.get(FAILED).content.decode()
+    assert admin.get(f"{FAILED}?data__has_key=x").status_code == 400
+
+
+def test_send_again(admin: Client, caplog: pytest.LogCaptureFixture) -> None:
+    chosen, other = failed("a"), failed("b")
+    later = timezone.now() + timedelta(minutes=1)
+    waiting = failed("c", again_at=later)
+
+    with caplog.at_level(logging.INFO):
+        answer = act(admin, "send_again", chosen, waiting, address=FAILED)
+
+    assert "To be sent again: 1. Left alone: 1, because they wait for it already." in answer
+    assert asked() == ["a"]
+    waiting.refresh_from_db()
+    assert waiting.again_at == later
+    assert "root had 1 failed deliveries sent again" in caplog.text
+    assert FailedDelivery.objects.get(pk=other.pk).again_at is None
+
+
+def test_send_all_with_the_same_reason_again(admin: Client) -> None:
+    chosen = failed("a")
+    FailedDelivery.objects.bulk_create(
+        FailedDelivery(channel="SLACK", event_time=chosen.event_time, text="same", reason=chosen.reason)
+        for _ in range(300)
+    )
+    also = failed("b", reason=TRACEBACK)
+    failed("other reason", reason="no_text")
+    failed("other channel", channel="OPS")
+
+    answer = act(admin, "send_same_again", chosen, also, address=FAILED)
+
+    assert "To be sent again: 302." in answer
+    assert asked() == ["a", *["same"] * 300, "b"]
+
+
+def test_all_on_every_page_are_sent_again(admin: Client) -> None:
+    FailedDelivery.objects.bulk_create(
+        FailedDelivery(channel="SLACK", event_time=timezone.now(), text="x", reason="y") for _ in range(150)
+    )
+    first = failed()
+    page_text = admin.get(FAILED).content.decode()
+    assert "Select all that match, on every page" in page_text
+
+    answer = act(admin, "send_again", first, address=FAILED, select_across="1")
+
+    assert "To be sent again: 151." in answer
+
+
+def test_the_page_of_one_says_when_it_is_sent_again(admin: Client) -> None:
+    one = failed("<b>", author_known=False)
+    text = admin.get(f"{FAILED}{one.pk}/change/").content.decode()
+    assert 'value="send_again"' in text
+    assert 'value="send_same_again"' in text
+    assert "unknown: a plain line" in text
+
+    act(admin, "send_again", one, address=FAILED)
+    assert "waiting for 0\N{NO-BREAK SPACE}s" in admin.get(FAILED).content.decode()
+    FailedDelivery.objects.update(again_at=timezone.now() + timedelta(seconds=95))
+    text = admin.get(f"{FAILED}{one.pk}/change/").content.decode()
+    assert 'value="send_again"' not in text
+    assert "(in 1\N{NO-BREAK SPACE}min)" in text
+    assert "(in 1\N{NO-BREAK SPACE}min)" in admin.get(FAILED).content.decode()
+
+
+@pytest.mark.parametrize("action", ["send_again", "send_same_again"])
+def test_sending_again_takes_the_permission_to_change_failed_deliveries(action: str) -> None:
+    one = failed("a")
+    looker = staff("view_faileddelivery", "delete_faileddelivery")
+    assert "send_again" not in looker.get(f"{FAILED}{one.pk}/change/").content.decode()
+    act(looker, action, one, address=FAILED)
+    assert asked() == []
+
+    User.objects.all().delete()
+    operator = staff("change_faileddelivery")
+    assert operator.get(f"{FAILED}?action={action}&_selected_action={one.pk}").status_code == 400
+    assert asked() == []  # a GET asks for nothing
+    act(operator, action, one, address=FAILED)
+    assert asked() == ["a"]
+
+
+def test_sending_again_wants_a_token(admin: Client) -> None:
+    one = failed("a")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get())
+    data = {"action": "send_again", "index": "0", "_selected_action": str(one.pk)}
+    assert strict.post(FAILED, data).status_code == 403
+    assert asked() == []
 
 
 def test_report_rows_come_newest_day_first(admin: Client) -> None:

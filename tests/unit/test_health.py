@@ -4,9 +4,11 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError
 from django.test import Client, override_settings
+from django.utils import timezone
 
 from notifications import keep
-from notifications.models import Position
+from notifications.journal import MemoryJournal
+from notifications.models import FailedDelivery, Loss, Position, Refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +62,34 @@ def test_metrics_count_what_waits(client: Client) -> None:
     assert 'proppy_payloads{state="received"} 1\n' in text
     assert "proppy_database_up 1\n" in text
     assert 'proppy_channel_lag_seconds{channel="SLACK",journal="memory://",machine="m"} 0.000\n' in text
+
+
+def test_metrics_of_the_tell_lane(client: Client) -> None:
+    now = timezone.now()
+    where = {"machine": "m", "journal": "memory://"}
+    Position.objects.create(channel="SLACK", waiting=3, **where)
+    Position.objects.create(channel="REPORT", **where)
+    for channel, again_at in (("SLACK", None), ("SLACK", now), ('OLD"\\\n', None)):
+        FailedDelivery.objects.create(channel=channel, event_time=now, text="x", reason="y", again_at=again_at)
+    for key, count in (("1", 300), ("2", 12), ("3", None)):
+        Loss.objects.create(origin="o", reason="r", count=count, key=key, until=now)
+    for name, count in (("SLAK", 4), ("SLAC", 5)):
+        Refusal.objects.create(reason="r", name=name, author="uid 0", count=count, since=now, until=now, **where)
+
+    with patch.object(MemoryJournal, "open", side_effect=AssertionError("/metrics reads no journal")):
+        lines = client.get("/metrics").text.splitlines()
+
+    assert 'proppy_channel_waiting{channel="SLACK",journal="memory://",machine="m"} 3' in lines
+    assert 'proppy_channel_waiting{channel="REPORT",journal="memory://",machine="m"} 0' in lines
+    assert {line for line in lines if line.startswith("proppy_failed_deliveries")} == {
+        'proppy_failed_deliveries{channel="SLACK"} 2',
+        'proppy_failed_deliveries{channel="REPORT"} 0',
+        'proppy_failed_deliveries{channel="OLD\\"\\\\\\n"} 1',
+        "proppy_failed_deliveries_to_send_again 1",
+    }
+    assert "proppy_losses 3" in lines
+    assert "proppy_lost_events_total 312" in lines
+    assert "proppy_refused_entries_total 9" in lines
 
 
 def test_metrics_without_a_database(client: Client) -> None:

@@ -1,0 +1,120 @@
+"""Channels: how far each one is, what waits in it and why, what failed and what was lost."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from notifications.admin.cells import block, duration, first_line, moment, since, text, unbroken
+from notifications.admin.read_only import LeanChangeList, ReadOnly
+from notifications.channel_status import ChannelStatus, channel_statuses
+from notifications.lag import lags
+from notifications.models import Position
+from notifications.status_text import behind, follower
+
+#: That a page may take to count what channels are behind.
+SECONDS: Final = 1.0
+
+
+def statuses(positions: list[Position]) -> dict[int, ChannelStatus]:
+    """Of the positions of one page, counted once."""
+    return channel_statuses(positions, timezone.now(), lags(positions, seconds=SECONDS))
+
+
+class ChannelList(LeanChangeList):
+    """Each position with its channel's status."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        positions: Any = list(self.result_list)
+        found = statuses(positions)
+        for position in positions:
+            position.status = found[position.pk]
+        self.result_list = positions
+
+
+@admin.register(Position)
+class PositionAdmin(ReadOnly):
+    list_display = (
+        text("channel"),
+        "behind",
+        "passed",
+        "delivered",
+        "stuck",
+        "failed",
+        "lost",
+        "follower",
+        text("journal"),
+        "short_machine",
+    )
+    fields = (
+        text("channel"),
+        "follower",
+        "behind",
+        *map(moment, ("entry_time", "delivered_at")),
+        "waiting",
+        moment("next_attempt_at"),
+        block("problem"),
+        "failed",
+        "lost",
+        *map(text, ("journal", "machine", "cursor")),
+        moment("updated_at"),
+    )
+    ordering = ("channel", "journal", "machine")
+    sortable_by = ("channel",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ChannelList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Channels"} | (extra_context or {}))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        position: Any = super().get_object(request, object_id, from_field)
+        if position is not None:
+            position.status = statuses([position])[position.pk]
+        return position
+
+    @admin.display(description="behind")
+    def behind(self, position: Any) -> str:
+        return unbroken(behind(position.status.behind))
+
+    @admin.display(description="machine")
+    def short_machine(self, position: Position) -> str:
+        return first_line(f"{position.machine[:8]}…")
+
+    @admin.display(description="last entry")
+    def passed(self, position: Position) -> SafeString | str:
+        return since(position.entry_time)
+
+    @admin.display(description="last delivery")
+    def delivered(self, position: Position) -> SafeString | str:
+        return since(position.delivered_at)
+
+    @admin.display(description="waiting")
+    def stuck(self, position: Position) -> str:
+        if not position.problem:
+            return str(position.waiting)
+        return f"{position.waiting}{self._next_attempt(position)}: {first_line(position.problem)}"
+
+    def _next_attempt(self, position: Position) -> str:
+        if position.next_attempt_at is None:
+            return ""
+        seconds = (position.next_attempt_at - timezone.now()).total_seconds()
+        return f", next try in {duration(seconds)}" if seconds > 0 else ""
+
+    @admin.display(description="failed")
+    def failed(self, position: Any) -> str:
+        status: ChannelStatus = position.status
+        return unbroken(f"{status.failed} ({status.again} again)") if status.again else str(status.failed)
+
+    @admin.display(description="lost")
+    def lost(self, position: Any) -> str:
+        return f"{position.status.lost}{'+' * position.status.lost_more}"
+
+    @admin.display(description="follower")
+    def follower(self, position: Any) -> str:
+        return unbroken(follower(position.status))

@@ -1,0 +1,132 @@
+"""Failed deliveries: why they failed, and their way back to the channel."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Left, Right
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from notifications.admin import again
+from notifications.admin.cells import (
+    EMPTY,
+    LOADED,
+    block,
+    duration,
+    first_line,
+    last_line,
+    moment,
+    pretty,
+    since,
+    text,
+    when,
+)
+from notifications.admin.moves import Moved
+from notifications.admin.read_only import ReadOnly
+from notifications.body_view import visible
+from notifications.models import FailedDelivery, Position
+
+
+class ChannelFilter(admin.SimpleListFilter):
+    """By channel: those that have a position, as asking this table for them would read all of it."""
+
+    title = "channel"
+    parameter_name = "channel"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, visible(name)) for name in sorted(set(Position.objects.values_list("channel", flat=True)))]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        return queryset.filter(channel=self.value()) if self.value() else queryset
+
+
+class AgainFilter(admin.SimpleListFilter):
+    """By whether somebody has asked for it to be sent again."""
+
+    title = "waits to be sent again"
+    parameter_name = "again"
+    choice: ClassVar[dict[str, tuple[str, bool]]] = {"yes": ("Yes", False), "no": ("No", True)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, label) for value, (label, _) in self.choice.items()]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        value = self.value()
+        return queryset.filter(again_at__isnull=self.choice[value][1]) if value in self.choice else queryset
+
+
+@admin.register(FailedDelivery)
+class FailedDeliveryAdmin(ReadOnly):
+    """The permission change_faileddelivery is for the actions. Deleting one says that it has been dealt with."""
+
+    list_display = ("age", text("channel"), "reason_end", "text_start", "sent_again")
+    list_filter = (ChannelFilter, AgainFilter)
+    fields = (
+        text("channel"),
+        "sent_again",
+        moment("event_time"),
+        moment("created_at"),
+        block("reason"),
+        block("text"),
+        "author",
+        pretty("data"),
+        text("event_id"),
+    )
+    ordering = ("-id",)
+    actions = ("send_again", "send_same_again")
+
+    def list_queryset(self, queryset: "QuerySet[FailedDelivery]") -> "QuerySet[FailedDelivery]":
+        shown = queryset.only("channel", "created_at", "again_at")
+        return shown.annotate(ends=Right("reason", LOADED), starts=Left("text", LOADED))
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup in {"channel", "again"}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"may_send": self.has_send_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_faileddelivery")
+
+    @admin.action(description="Send again", permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: "QuerySet[FailedDelivery]") -> None:
+        self._say(request, again.send_again(queryset, request.user.get_username()))
+
+    @admin.action(description="Send again, with all others that failed for the same reason", permissions=["send"])
+    def send_same_again(self, request: HttpRequest, queryset: "QuerySet[FailedDelivery]") -> None:
+        self._say(request, again.send_same_again(queryset, request.user.get_username()))
+
+    def _say(self, request: HttpRequest, done: Moved) -> None:
+        left = f" Left alone: {done.left}, because they wait for it already." if done.left else ""
+        self.message_user(request, f"To be sent again: {done.moved}.{left}")
+
+    @admin.display(description="age")
+    def age(self, failed: FailedDelivery) -> SafeString | str:
+        return since(failed.created_at)
+
+    @admin.display(description="reason")
+    def reason_end(self, failed: Any) -> str:
+        return last_line(failed.ends)
+
+    @admin.display(description="text")
+    def text_start(self, failed: Any) -> str:
+        return first_line(failed.starts)
+
+    @admin.display(description="author")
+    def author(self, failed: FailedDelivery) -> str:
+        return "known" if failed.author_known else "unknown: a plain line, from any user of the machine"
+
+    @admin.display(description="to be sent again")
+    def sent_again(self, failed: FailedDelivery) -> str:
+        if failed.again_at is None:
+            return EMPTY
+        seconds = (timezone.now() - failed.again_at).total_seconds()
+        return f"waiting for {duration(seconds)}" if seconds > 0 else when(failed.again_at)
