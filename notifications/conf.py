@@ -124,6 +124,21 @@ class Conf:
         return tuple(getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
 
     @property
+    def alert_channel(self) -> str:
+        """The channel that is told of units that failed."""
+        return getattr(settings, "NOTIFICATIONS_ALERT_CHANNEL", "SLACK")
+
+    @property
+    def alert_log_units(self) -> frozenset[str]:
+        """Units whose last log lines are told with their failure: there may be secrets in others."""
+        return frozenset(getattr(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
+
+    @property
+    def follower_unit(self) -> str:
+        """The unit that runs follow_journal: its failure cannot wait for it."""
+        return getattr(settings, "NOTIFICATIONS_FOLLOWER_UNIT", "proppy-follow-journal.service")
+
+    @property
     def sources(self) -> dict[str, Source]:
         """NOTIFICATIONS_SOURCES by name."""
         return _sources()
