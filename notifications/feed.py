@@ -93,10 +93,11 @@ class Feed:
         except OSError:
             self.close()
             raise
+        if entries or reader.oversized:
+            self.heard_at = time.monotonic()
         self._note_losses(reader)
         if entries:
             self._after, self._since = entries[-1].position, None
-            self.heard_at = time.monotonic()
         return entries
 
     def _note_losses(self, reader: Reader) -> None:

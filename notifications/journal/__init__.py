@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from notifications.journal.auto import chooses_journald, journald_works
 from notifications.journal.base import (
+    AUDIT_FIELDS,
     FIELDS,
     Entry,
     EntryTooLarge,
@@ -22,6 +23,7 @@ from notifications.journal.journald import JournaldJournal, check_namespace
 from notifications.journal.memory import MemoryJournal
 
 __all__ = [
+    "AUDIT_FIELDS",
     "FIELDS",
     "Entry",
     "EntryTooLarge",
@@ -48,9 +50,10 @@ def journal_from_url(url: str, state_dir: Path) -> Journal:
     """
     kind, place = parse_url(url)
     if kind == "auto":
-        return JournaldJournal() if chooses_journald(state_dir, journald_works) else FileJournal(state_dir / "journal")
+        kind = "journald" if chooses_journald(state_dir, journald_works) else "file"
+        place = "" if kind == "journald" else str(state_dir / "journal")
     if kind == "journald":
-        return JournaldJournal(place)
+        return JournaldJournal(place, links=state_dir / "journald")
     return FileJournal(Path(place)) if kind == "file" else _memory_journal()
 
 

@@ -6,12 +6,25 @@ Reading never waits either: the worker loop does, on `Reader.fileno()`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-#: Fields that `journalctl -o json` and the file journal give back; `__CURSOR` and the time come besides.
+#: Fields that journald and the file journal give back; `__CURSOR` and the time come besides.
 FIELDS = ("MESSAGE", "PROPPY_EVENT", "PROPPY_ID", "PROPPY_DATA", "SYSLOG_IDENTIFIER", "_PID", "_UID")
+
+#: Fields for `Journal.open(audit=True)`: also who wrote an entry, and what journald itself says that it dropped.
+AUDIT_FIELDS = (
+    *FIELDS,
+    "_SYSTEMD_UNIT",
+    "_COMM",
+    "_TRANSPORT",
+    "MESSAGE_ID",
+    "N_DROPPED",
+    "OBJECT_PID",
+    "OBJECT_SYSTEMD_UNIT",
+)
 
 
 class EntryTooLarge(ValueError):
@@ -26,7 +39,8 @@ class Entry(NamedTuple):
     fields: Mapping[str, Any]
 
 
-class Gap(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Gap:
     """Entries after `position` were removed (rotation, vacuum) before they were read.
 
     Reading goes on at the oldest entry that is left. An entry that was read before is not given twice, except
@@ -35,21 +49,24 @@ class Gap(NamedTuple):
 
     position: str
     reason: str
+    #: How many were removed, whoever wrote them: at most as many were ours. None where the journal cannot tell.
+    count: int | None = None
+    #: The times of the last entry before them and of the first one after them, where known.
+    since_us: int | None = None
+    until_us: int | None = None
 
 
 def as_text(value: object) -> str:
-    """The text of a field, whatever shape journalctl gave it (man journalctl, "-o json").
+    """The text of a field, whatever shape it came in.
 
-    A string as it is; an array of byte numbers decoded; the first of an array of values; "" for null.
+    A string as it is; an array of byte numbers decoded; the first of a field that is repeated; else "".
     """
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list) or not value:
-        return ""
-    try:
-        return decode(bytes(value))
-    except (TypeError, ValueError):
-        return as_text(value[0])
+    while isinstance(value, list) and value:
+        try:
+            return decode(bytes(value))
+        except (TypeError, ValueError):
+            value = value[0]
+    return value if isinstance(value, str) else ""
 
 
 def decode(value: bytes) -> str:
@@ -84,11 +101,14 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def open(self, *, after: str | None = None, since: datetime | None = None, follow: bool = True) -> "Reader":
+    def open(
+        self, *, after: str | None = None, since: datetime | None = None, follow: bool = True, audit: bool = False
+    ) -> "Reader":
         """A reader of what comes after a position, or since a time, else from the oldest entry.
 
         With `follow` it goes on for ever; without, it is `exhausted` at the end of what is there.
         `since` (aware) skips what is older at the start; it is not looked at together with `after`.
+        `audit` gives AUDIT_FIELDS too, and the entries of journald about those that it dropped; it is slower.
         Raises ValueError for a position that is none of this kind of journal, OSError where reading fails.
         """
 
@@ -104,9 +124,9 @@ class Reader(ABC):
     exhausted: bool = False
     #: Set when entries between the position and the first entry read were lost. The caller clears it.
     gap: Gap | None = None
-    #: Lines that were no entries (torn, foreign, over MAX_LINE) and were passed over.
+    #: Lines that were no entries (torn, foreign) and were passed over.
     skipped: int = 0
-    #: Lines over MAX_LINE, which no event of ours can be, and were passed over.
+    #: Entries over 1 MiB, which no event of ours can be, and were passed over.
     oversized: int = 0
     #: Seconds after which to read again even if `fileno()` is None or did not become readable.
     interval: float = 1.0

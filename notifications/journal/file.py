@@ -21,7 +21,8 @@ from notifications.forks import renew_after_fork
 from notifications.journal.base import EntryTooLarge, Journal, Reader
 from notifications.journal.file_reader import FileReader
 from notifications.journal.files import OpenFile, is_sealed, open_newest, path_of, sequences
-from notifications.journal.lines import MAX_LINE, dump_fields, dump_header
+from notifications.journal.header import dump_header
+from notifications.journal.lines import MAX_LINE, dump_fields
 
 _ATTEMPTS = 10
 
@@ -42,7 +43,7 @@ class FileJournal(Journal):
         return dump_fields(fields)
 
     def write(self, record: bytes) -> None:
-        line = b"\n" + dump_header(time.time_ns() // 1000, os.getpid(), os.getuid()) + record + b"\n"
+        line = b"\n" + dump_header(time.time_ns() // 1000) + record + b"\n"
         if len(line) > MAX_LINE:
             raise EntryTooLarge(f"The entry is {len(line)} bytes as JSON; the most is {MAX_LINE}.")
         if not self._lock.acquire(blocking=False):
@@ -53,7 +54,9 @@ class FileJournal(Journal):
         finally:
             self._lock.release()
 
-    def open(self, *, after: str | None = None, since: datetime | None = None, follow: bool = True) -> Reader:
+    def open(
+        self, *, after: str | None = None, since: datetime | None = None, follow: bool = True, audit: bool = False
+    ) -> Reader:
         return FileReader(self.folder, after, since if after is None else None, follow=follow)
 
     def close(self) -> None:

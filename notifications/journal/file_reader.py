@@ -1,6 +1,7 @@
 """Reads the embedded journal. A position is "<number of the file>:<offset where the entry ended>"."""
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class FileReader(Reader):
         self._fd: int | None = None
         self._sequence = 0
         self._read_to = 0
+        self._last_us: int | None = None
         self._lines = LineBuffer()
 
     def fileno(self) -> int | None:
@@ -52,6 +54,9 @@ class FileReader(Reader):
         if microseconds < self._since_us:
             return None
         self._since_us = 0  # only at the start: the clock may be set back later
+        self._last_us = microseconds
+        if self.gap is not None and self.gap.until_us is None:
+            self.gap = replace(self.gap, until_us=microseconds)
         return Entry(f"{self._sequence}:{self._lines.offset}", microseconds, fields)
 
     def _fill(self) -> bool:
@@ -69,7 +74,7 @@ class FileReader(Reader):
         chunk = os.pread(self._fd, _CHUNK, self._read_to)
         self._read_to += len(chunk)
         self._lines.feed(chunk)
-        self.skipped += self._lines.take_skipped()
+        self.oversized += self._lines.take_oversized()
         return bool(chunk)
 
     def _next_file(self) -> bool:
@@ -129,7 +134,7 @@ class FileReader(Reader):
         """Start at the oldest file that is there. `lost`: why entries may be missing before it."""
         if lost:
             after = self._after or (self._sequence, self._lines.offset)
-            self.gap = Gap(f"{after[0]}:{after[1]}", lost)
+            self.gap = Gap(f"{after[0]}:{after[1]}", lost, since_us=self._last_us)
             self._after = None
         self.close()
         return any(self._open(sequence) for sequence in sequences(self._folder, missing_ok=True))
@@ -141,7 +146,8 @@ class FileReader(Reader):
         except FileNotFoundError:
             return False
         self.close()
-        self.skipped += self._lines.incomplete  # a torn line at the end of the file before
+        self.skipped += self._lines.incomplete  # torn, at the end of the file before
+        self.oversized += self._lines.overlong
         self._fd, self._sequence, self._read_to = fd, sequence, offset
         self._lines = LineBuffer(offset)
         return True

@@ -1,23 +1,26 @@
-"""One running journalctl: its lines, and what it says when it ends."""
+"""One running journalctl: its entries, and what it says when it ends."""
 
 import fcntl
 import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from notifications.journal.base import FIELDS
-from notifications.journal.lines import LineBuffer
+from notifications.journal.export import ExportBuffer
 
 _PIPE = 1024 * 1024  # the most that an unprivileged process may ask for, fs.pipe-max-size
-_SECONDS_TO_END = 10
+_SECONDS_TO_END = 5
 
 
-def command(namespace: str, *arguments: str, fields: Sequence[str] = FIELDS) -> list[str]:
-    """journalctl in JSON. Without --all fields over 4096 bytes would be null."""
-    options = ["-o", "json", "--all", "--no-pager", f"--output-fields={','.join(fields)}"]
-    if namespace:
+def command(namespace: str, *arguments: str, fields: Sequence[str] = FIELDS, folder: Path | None = None) -> list[str]:
+    """journalctl as `export.ExportBuffer` reads it. `folder`: see `journald_bell`."""
+    options = ["-o", "export", "--no-pager", f"--output-fields={','.join(fields)}"]
+    if folder:
+        options += [f"--directory={folder}", "--merge"]
+    elif namespace:
         options.append(f"--namespace={namespace}")
     return ["journalctl", *options, *arguments]
 
@@ -26,7 +29,7 @@ class Journalctl:
     """Its output is read without waiting. Not thread-safe. Raises OSError where it cannot be started."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        self.lines = LineBuffer()
+        self.entries = ExportBuffer()
         self.ended = False
         self._message = b""
         # In a process group of its own: Ctrl-C in a terminal must reach the worker alone.
@@ -50,14 +53,14 @@ class Journalctl:
         return self._stdout.fileno()
 
     def fill(self) -> bool:
-        """Read what is there into `lines`. False where nothing is; then `ended` says whether that is all."""
+        """Read what is there into `entries`. False where nothing is; then `ended` says whether that is all."""
         self._read_message()
         try:
             chunk = os.read(self.fileno(), _PIPE)
         except BlockingIOError:
             return False
         if chunk:
-            self.lines.feed(chunk)
+            self.entries.feed(chunk)
         self.ended = not chunk
         return bool(chunk)
 
@@ -80,9 +83,10 @@ class Journalctl:
         return last_line(self._message) or f"journalctl ended with {code}"
 
     def close(self) -> None:
-        """Kill it if it still runs."""
+        """Kill it if it still runs, and be it stopped."""
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # waits for a dead disk; it ends with that
+            self._process.wait(_SECONDS_TO_END)
         self._stdout.close()
         self._stderr.close()
 

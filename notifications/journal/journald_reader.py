@@ -8,37 +8,43 @@
 """
 
 import errno
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
-from notifications.journal.base import Entry, Gap, Reader
+from notifications.journal.base import Entry, Reader
+from notifications.journal.export import Fields
 from notifications.journal.journalctl import Journalctl, command
-from notifications.journal.journald_state import journal_folders
-from notifications.journal.lines import parse, time_us
+from notifications.journal.journald_bell import Bell, bells
+from notifications.journal.journald_cursor import gap_between
+from notifications.journal.journald_state import entry_at, journal_folders
+from notifications.journal.lines import time_us
+
+
+class Source(NamedTuple):
+    """What is read, and the folder that a bell may use."""
+
+    namespace: str
+    matches: Sequence[str]
+    fields: Sequence[str]
+    links: Path | None
 
 
 class JournaldReader(Reader):
-    """Positions are cursors. `after` must have been checked by `check_cursor`, whose answer is `gap`."""
+    """Positions are cursors. Raises ValueError for an `after` that is none, OSError where journalctl does not work."""
 
     interval = 1.0
 
-    def __init__(
-        self,
-        namespace: str,
-        identifier: str,
-        after: str | None,
-        since: datetime | None,
-        gap: Gap | None,
-        *,
-        follow: bool,
-    ) -> None:
-        self.gap = gap
-        self._namespace = namespace
-        self._match = f"SYSLOG_IDENTIFIER={identifier}"
+    def __init__(self, source: Source, after: str | None, since: datetime | None, *, follow: bool) -> None:
+        self._source = source
         self._follow = follow
         self._since_us = int(since.timestamp() * 1e6) if since else 0
         self._cursor = after
-        self._cursor_matches = False
+        #: Whether the next pass must begin with the entry at the cursor, unless that was removed.
+        self._expects_cursor = after is not None and not self._look_for_gap(after)
         self._journalctl: Journalctl | None = None
+        self._bell: Bell | None = None
         self._start(following=False)
 
     def fileno(self) -> int | None:
@@ -53,13 +59,16 @@ class JournaldReader(Reader):
         if self._journalctl is not None:
             self._journalctl.close()
             self._journalctl = None
+        if self._bell is not None:
+            bells.give_back(self._bell)
+            self._bell = None
 
     def read(self, limit: int) -> list[Entry]:
         entries: list[Entry] = []
         while len(entries) < limit:
-            line = self._journalctl.lines.pop() if self._journalctl else None
-            if line is not None:
-                entry = self._entry(line)
+            fields = self._journalctl.entries.pop() if self._journalctl else None
+            if fields is not None:
+                entry = self._entry(fields)
                 if entry is not None:
                     entries.append(entry)
             elif not self._more(have=bool(entries)):
@@ -67,13 +76,13 @@ class JournaldReader(Reader):
         return entries
 
     def _more(self, *, have: bool) -> bool:
-        """Get further lines from journalctl. False where none are there now. `have`: raise nothing yet."""
+        """Get further entries from journalctl. False where none are there now. `have`: raise nothing yet."""
         if self._journalctl is None:
             if not self.exhausted:
                 raise OSError(errno.EBADF, "the reader is closed, or its journalctl ended: open a new one")
             return False
         if self._journalctl.fill():
-            self.skipped += self._journalctl.lines.take_skipped()
+            self.oversized += self._journalctl.entries.take_oversized()
             return True
         if self._journalctl.ended:
             return not have and self._pass_ended()
@@ -104,21 +113,25 @@ class JournaldReader(Reader):
         elif self._since_us:
             arguments.append(f"--since=@{self._since_us // 1_000_000}")
         if not following:
-            self._folders = journal_folders(self._namespace)
+            self._folders = journal_folders(self._source.namespace)
+        elif self._source.links:
+            self._bell = bells.take(self._source.namespace, self._source.links)
         self._following = following
         self._first = True
-        self._journalctl = Journalctl(command(self._namespace, *arguments, self._match))
+        arguments += self._source.matches
+        folder = self._bell.folder if self._bell else None
+        self._journalctl = Journalctl(
+            command(self._source.namespace, *arguments, fields=self._source.fields, folder=folder)
+        )
 
-    def _entry(self, line: bytes) -> Entry | None:
-        fields = parse(line)
-        microseconds = None if fields is None else time_us(fields)
-        cursor = None if fields is None else fields.get("__CURSOR")
-        if fields is None or microseconds is None or not isinstance(cursor, str):
+    def _entry(self, fields: Fields) -> Entry | None:
+        microseconds, cursor = time_us(fields), fields.get("__CURSOR")
+        if microseconds is None or not isinstance(cursor, str):
             self.skipped += 1
             return None
         if self._first and self._is_repeated(cursor):
             return None
-        self._cursor, self._cursor_matches = cursor, True
+        self._cursor, self._expects_cursor = cursor, True
         if microseconds < self._since_us:
             return None
         self._since_us = 0  # only at the start: the clock may be set back later
@@ -129,9 +142,16 @@ class JournaldReader(Reader):
         self._first = False
         if cursor == self._cursor:
             return True
-        if self._cursor is not None and self._cursor_matches:
-            self.gap = Gap(self._cursor, "the entry at this position was removed")
+        if self._cursor is not None and self._expects_cursor:
+            self._look_for_gap(self._cursor)
         return False
 
+    def _look_for_gap(self, cursor: str) -> bool:
+        """Report what was removed after a cursor. False where nothing is left there: then the next entry tells."""
+        first = entry_at(self._source.namespace, cursor)
+        if first is not None:
+            self.gap = gap_between(cursor, first)
+        return first is not None
+
     def _folders_changed(self) -> bool:
-        return journal_folders(self._namespace) != self._folders
+        return journal_folders(self._source.namespace) != self._folders

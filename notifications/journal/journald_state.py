@@ -6,19 +6,19 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-import orjson
-
-from notifications.journal.base import Gap
+from notifications.journal.export import parse_entry
 from notifications.journal.journalctl import command, last_line
 
 _FOLDERS = (Path("/var/log/journal"), Path("/run/log/journal"))
-_PROBE_SECONDS = 30
+#: A turn of the worker loop waits as long: less than its watchdog does.
+_PROBE_SECONDS = 5
 
 
-def check_cursor(namespace: str, cursor: str) -> Gap | None:
-    """Is the entry with this cursor still there? Asked without a filter, which it need not match.
+def entry_at(namespace: str, cursor: str) -> str | None:
+    """The cursor of this entry, else of the first one after it that is left; None where nothing is.
 
-    Raises ValueError for what is no cursor, OSError where journalctl does not work.
+    Asked without a filter, which the entry need not match. Raises ValueError for what is no cursor, OSError where
+    journalctl does not work.
     """
     arguments = command(namespace, f"--cursor={cursor}", "-n", "1", fields=["_PID"])
     try:
@@ -32,17 +32,22 @@ def check_cursor(namespace: str, cursor: str) -> Gap | None:
         if "seek to cursor" in message:
             raise ValueError(f"{cursor!r} is no cursor of journald: {message}")
         raise OSError(errno.EIO, message or f"journalctl ended with {done.returncode}")
-    first = orjson.loads(done.stdout)["__CURSOR"] if done.stdout else None
-    return None if first == cursor else Gap(cursor, "the entry at this position was removed")
+    return str(parse_entry(done.stdout, 0)[0]["__CURSOR"]) if done.stdout else None
+
+
+def journal_paths(namespace: str) -> list[Path]:
+    """The folders that may hold the journal. systemd names them after machine and namespace."""
+    machine_id = _machine_id()
+    name = f"{machine_id}.{namespace}" if namespace else machine_id
+    return [folder / name for folder in _FOLDERS] if machine_id else []
 
 
 def journal_folders(namespace: str) -> set[tuple[int, int]]:
-    """Which folders (device, inode) hold the journal now. systemd names them after machine and namespace."""
-    name = _machine_id() + (f".{namespace}" if namespace else "")
+    """Which folders (device, inode) hold the journal now."""
     found = set()
-    for folder in _FOLDERS:
+    for path in journal_paths(namespace):
         with suppress(OSError):
-            status = os.stat(folder / name)
+            status = os.stat(path)
             found.add((status.st_dev, status.st_ino))
     return found
 

@@ -1,4 +1,4 @@
-"""Entries as lines of JSON, the shape that `journalctl -o json` prints: one parser serves every journal."""
+"""Entries as lines of JSON, in the shape that `journalctl -o json` prints: those of the file journal."""
 
 import json
 from collections import deque
@@ -9,8 +9,7 @@ import orjson
 
 from notifications.journal.base import encode
 
-#: Bytes. Longer lines are passed over, so that a reader's memory is bounded. The largest datagram (213 kB), of
-#: bytes that are no UTF-8, is 850 kB as the array of numbers that journalctl prints.
+#: Bytes. Longer lines are passed over, so that a reader's memory is bounded.
 MAX_LINE = 1024 * 1024
 
 
@@ -22,7 +21,7 @@ class LineBuffer:
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._overlong = 0
-        self._skipped = 0
+        self._oversized = 0
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Call it when `pop()` has nothing left."""
@@ -39,7 +38,7 @@ class LineBuffer:
     def _end_line(self) -> None:
         if self._overlong:
             self.offset += self._overlong + len(self._rest) + 1
-            self._skipped += 1
+            self._oversized += 1
             self._overlong = 0
         else:
             self._lines.append(self._rest)
@@ -52,15 +51,20 @@ class LineBuffer:
         self.offset += len(line) + 1
         return line
 
-    def take_skipped(self) -> int:
+    def take_oversized(self) -> int:
         """How many lines were too long since this was last asked."""
-        skipped, self._skipped = self._skipped, 0
-        return skipped
+        oversized, self._oversized = self._oversized, 0
+        return oversized
 
     @property
     def incomplete(self) -> bool:
-        """Is there the beginning of a line whose end has not come yet?"""
-        return bool(self._rest or self._overlong)
+        """Is there the beginning of a line, so far not too long, whose end has not come yet?"""
+        return bool(self._rest) and not self._overlong
+
+    @property
+    def overlong(self) -> bool:
+        """Is there the beginning of a line that is too long already?"""
+        return bool(self._overlong)
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
@@ -84,12 +88,12 @@ def time_us(fields: Mapping[str, Any]) -> int | None:
     """Microseconds since 1970 when the journal took the entry, or None."""
     try:
         return int(fields["__REALTIME_TIMESTAMP"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None
 
 
 def dump_fields(fields: Mapping[str, str]) -> bytes:
-    """`,"KEY":"value"…}`: the end of a line whose beginning is `dump_header`.
+    """`,"KEY":"value"…}`: the end of a line whose beginning is `header.dump_header`.
 
     As in journald, keys with a leading underscore are dropped: only the journal itself sets those.
     """
@@ -99,18 +103,13 @@ def dump_fields(fields: Mapping[str, str]) -> bytes:
     try:
         return b"," + orjson.dumps(visible)[1:]
     except TypeError:
-        return b"," + orjson.dumps({key: _json_value(value) for key, value in visible.items()})[1:]
+        return b"," + orjson.dumps({key: json_value(value) for key, value in visible.items()})[1:]
 
 
-def _json_value(text: str) -> str | list[int]:
+def json_value(text: str) -> str | list[int]:
     """Text that is no UTF-8 (lone surrogates) as journalctl prints it: an array of byte numbers."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return list(encode(text))
     return text
-
-
-def dump_header(now_us: int, pid: int, uid: int) -> bytes:
-    """The beginning of a line: what the journal vouches for."""
-    return b'{"__REALTIME_TIMESTAMP":"%d","_PID":"%d","_UID":"%d"' % (now_us, pid, uid)

@@ -1,6 +1,5 @@
 """A journal in the memory of this process: for tests."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -10,7 +9,8 @@ from threading import Lock
 
 from notifications.forks import renew_after_fork
 from notifications.journal.base import Entry, Gap, Journal, Reader
-from notifications.journal.lines import dump_fields, dump_header, parse
+from notifications.journal.header import dump_header
+from notifications.journal.lines import dump_fields, parse
 
 
 class MemoryJournal(Journal):
@@ -32,10 +32,12 @@ class MemoryJournal(Journal):
     def write(self, record: bytes) -> None:
         with self._lock:
             now_us = time.time_ns() // 1000
-            self._lines.append((now_us, dump_header(now_us, os.getpid(), os.getuid()) + record))
+            self._lines.append((now_us, dump_header(now_us) + record))
             self._last += 1
 
-    def open(self, *, after: str | None = None, since: datetime | None = None, follow: bool = True) -> "MemoryReader":
+    def open(
+        self, *, after: str | None = None, since: datetime | None = None, follow: bool = True, audit: bool = False
+    ) -> "MemoryReader":
         return MemoryReader(self, after, since if after is None else None, follow=follow)
 
     def clear(self) -> None:
@@ -92,7 +94,8 @@ class MemoryReader(Reader):
         before, last = self._journal.range()
         if before <= self._position <= last:
             return
-        self.gap = Gap(str(self._position), "entries were removed before they were read")
+        count = before - self._position if self._position < before else None
+        self.gap = Gap(str(self._position), "entries were removed before they were read", count)
         self._position = before
 
     def fileno(self) -> int | None:

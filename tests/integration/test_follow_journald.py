@@ -5,19 +5,18 @@ import pwd
 import select
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final
 
 import pytest
 
 from notifications import events, positions
 from notifications.events import Event
-from notifications.parsing import parser
 from notifications.follower import Follower
 from notifications.journal import JournaldJournal
 from notifications.journal.journald_reader import JournaldReader
 from notifications.models import Loss
 from notifications.outbox import Outbox
+from notifications.parsing import parser
 from notifications.positions import Key
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import exit_code, in_child, settle
@@ -199,9 +198,10 @@ def test_vacuum_while_nobody_follows_is_a_loss(
     running.until(lambda: "c" in running.channel.delivered)
     running.follower.poll()
     loss = Loss.objects.get()
-    assert loss.origin == f"SLACK in {journal.url}"
-    assert loss.count is None
-    assert running.channel.delivered in (["c"], ["b", "c"])
+    assert (loss.channel, loss.origin.endswith(journal.url)) == ("SLACK", True)
+    assert loss.count is not None
+    assert loss.count >= 1  # journald's own entries are counted too
+    assert running.channel.delivered == ["c"]
 
 
 def test_rotation_while_nobody_follows_is_no_loss(journald: JournaldNamespace, outbox: Outbox, follow: Follow) -> None:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,18 @@ _FOLDERS = (Path("/var/log/journal"), Path("/run/log/journal"))
 class JournaldNamespace:
     """An instance of journald with a namespace of its own; `with JournaldNamespace() as journald:`.
 
-    It exits by itself after some 30 s of silence; `start()` starts it again, with the entries it had.
+    It exits by itself after some 30 s of silence; `start()` starts it again, with the entries it had. `settings` are
+    those of journald.conf.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, settings: Mapping[str, str] | None = None) -> None:
         self.name = name or f"proppy-test-{uuid.uuid4().hex[:12]}"
         self.url = f"journald://{self.name}"
         self.socket_path = Path(f"/run/systemd/journal.{self.name}/socket")
+        #: What it takes for the id of this boot, if another one than the kernel's.
+        self.boot_id: uuid.UUID | None = None
+        self._settings = settings or {}
+        self._etc = Path(f"/run/systemd/journald@{self.name}.conf.d")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "JournaldNamespace":
@@ -37,6 +42,7 @@ class JournaldNamespace:
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self.socket_path.parent, ignore_errors=True)
+        shutil.rmtree(self._etc, ignore_errors=True)
 
     @property
     def folders(self) -> list[Path]:
@@ -58,10 +64,26 @@ class JournaldNamespace:
         if self.alive:
             return
         self.socket_path.unlink(missing_ok=True)  # a killed one leaves it behind
+        self._configure()
         self._process = subprocess.Popen(
-            [_PROGRAM, self.name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(self.socket_path.is_socket, message=f"{self.socket_path}")
+
+    def _configure(self) -> None:
+        if self._settings:
+            self._etc.mkdir(exist_ok=True)
+            lines = [f"{key}={value}\n" for key, value in self._settings.items()]
+            (self._etc / "test.conf").write_text("[Journal]\n" + "".join(lines))
+
+    def _command(self) -> list[str]:
+        if self.boot_id is None:
+            return [_PROGRAM, self.name]
+        self._etc.mkdir(exist_ok=True)
+        file = self._etc / "boot_id"
+        file.write_text(f"{self.boot_id}\n")
+        script = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, str(file), _PROGRAM, self.name]
 
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""
