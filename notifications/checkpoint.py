@@ -9,12 +9,18 @@ from django.db import Error, connections, transaction
 from django.utils import timezone
 
 from notifications import losses, positions
+from notifications.deadline import deadline
 from notifications.journal import Entry, Gap
+from notifications.outage import Outage
 
 logger = logging.getLogger(__name__)
 
-#: Seconds.
+#: Seconds between two saves while only other channels' events go by.
 INTERVAL: Final = 1.0
+#: Seconds between two attempts while the database is away.
+LONGEST_PAUSE: Final = 10.0
+#: Seconds that a save may hold up the deliveries.
+LONGEST: Final = 3.0
 
 
 class Checkpoint:
@@ -28,7 +34,7 @@ class Checkpoint:
         self._stuck: positions.Stuck | None = None
         self._gaps: list[Gap] = []
         self._tried_at = 0.0
-        self._failing = False
+        self._outage = Outage(f"position of {key.channel}", longest=LONGEST_PAUSE)
 
     def start(self) -> str | None:
         """Where to go on; None is the oldest entry. Raises what the database raises."""
@@ -41,7 +47,7 @@ class Checkpoint:
     def delivered(self, entry: Entry) -> None:
         """Everything up to this entry was delivered. A database that is away is tried again later."""
         self._last, self._delivered, self._stuck = entry, True, None
-        if self._failing:  # each attempt may take as long as a connection takes to fail
+        if self._outage.failures:  # each attempt may take as long as a connection takes to fail
             self.save_if_due()
         else:
             self._try_to_save()
@@ -57,7 +63,9 @@ class Checkpoint:
 
     def save_if_due(self) -> None:
         """Save, unless that was tried just now."""
-        if (self._last or self._gaps or self._stuck) and time.monotonic() - self._tried_at >= INTERVAL:
+        if not (self._last or self._gaps or self._stuck) or self._outage.resting():
+            return
+        if time.monotonic() - self._tried_at >= INTERVAL:
             self._try_to_save()
 
     def save(self, entry: Entry | None, *, delivered: bool) -> None:
@@ -77,8 +85,8 @@ class Checkpoint:
 
     def saved(self) -> None:
         """The caller's transaction was committed: nothing waits to be saved."""
-        self._last, self._delivered, self._failing = None, False, False
-        self._stuck = None
+        self._last, self._delivered, self._stuck = None, False, None
+        self._outage.over()
         self._gaps.clear()
 
     def close(self) -> None:
@@ -90,12 +98,11 @@ class Checkpoint:
             return self.saved()
         self._tried_at = time.monotonic()
         try:
-            with transaction.atomic():
+            with deadline(LONGEST), transaction.atomic():
                 self.save(self._last, delivered=self._delivered)
         except Error as error:
-            logger.warning("The position of %s could not be saved, will be later: %s", self.key.channel, error)
             connections.close_all()
-            self._failing = True
+            self._outage.failed(f"it is saved later: {error}")
         else:
             self.saved()
         return None

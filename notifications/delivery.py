@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, connections
 
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.events import Event
-from notifications.outage import Outage
+from notifications.outage import Outage, sane
 from notifications.pace import Pace
 from notifications.signals import event_delivered
 
@@ -77,7 +77,7 @@ class Delivery:
     def failed(self, error: Unavailable) -> float:
         """Seconds to wait."""
         if error.retry_after is not None:
-            self._pace.hold(error.retry_after)
+            self._pace.hold(sane(error.retry_after))
         return self.outage.failed(str(error), error.retry_after)
 
     def _tell(self, events: Sequence[Event], milliseconds: float) -> None:

@@ -3,10 +3,12 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +65,21 @@ class Postgres:
         """Stop and start it, at the same address."""
         self.stop(mode)
         self.start()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """SIGSTOP to all of its processes: it takes what is sent and never answers."""
+        main = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat")]
+        children = [stat.split()[0] for stat in stats if stat.rpartition(")")[2].split()[1] == main]
+        pids = [int(main), *map(int, children)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
 
     def create_database(self, name: str) -> str:
         """Make an empty database; its address."""
