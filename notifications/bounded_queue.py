@@ -218,6 +218,10 @@ class BoundedQueue(Generic[T]):
         logger.error(message, self.name, self._untold, exc_info=error)
         self._untold = 0
 
+    @property
+    def _seconds_at_exit(self) -> float:
+        return 0.0 if self._exit_told else self.drain_seconds
+
     def _drain_at_exit(self, deadline: float, *, last: bool) -> None:
         done = self.flush(deadline - time.monotonic())
         if last:
@@ -234,6 +238,12 @@ def _sane(seconds: float) -> float:
 #: In the order of creation: what an older queue hands on at exit may end up in a younger one.
 _queues: "WeakValueDictionary[int, BoundedQueue[Any]]" = WeakValueDictionary()
 _numbers = itertools.count()
+_last_words: list[Callable[[], None]] = []
+
+
+def before_exit(function: Callable[[], None]) -> None:
+    """Have it called at each turn of the exit, after what waited was handed on. It must not raise, and may put()."""
+    _last_words.append(function)
 
 
 def _drain_all(*, last: bool) -> None:
@@ -242,7 +252,11 @@ def _drain_all(*, last: bool) -> None:
     for queue in queues:
         queue._hurry.set()
     for queue in queues:
-        queue._drain_at_exit(now + queue.drain_seconds * (not queue._exit_told), last=last)
+        queue.flush(now + queue._seconds_at_exit - time.monotonic())
+    for function in _last_words:
+        function()
+    for queue in queues:
+        queue._drain_at_exit(now + queue._seconds_at_exit, last=last)
 
 
 def _start_all_afresh() -> None:

@@ -33,10 +33,10 @@ class Message(Protocol):
 
 
 class Delivery:
-    """One channel's attempts. `pace` is shared by all that deliver to it."""
+    """One channel's attempts. `pace` is shared by all that deliver to it. `signals`: send event_delivered."""
 
-    def __init__(self, channel: Channel, pace: Pace) -> None:
-        self._channel, self._pace = channel, pace
+    def __init__(self, channel: Channel, pace: Pace, *, signals: bool = True) -> None:
+        self._channel, self._pace, self._signals = channel, pace, signals
         self._bugs = 0
         self.outage = Outage(f"channel {channel.name}")
 
@@ -81,7 +81,7 @@ class Delivery:
         return self.outage.failed(str(error), error.retry_after)
 
     def _tell(self, events: Sequence[Event], milliseconds: float) -> None:
-        for event in events:
+        for event in events if self._signals else ():
             results = event_delivered.send_robust(
                 sender=type(self), channel=self._channel.name, event=event, milliseconds=milliseconds
             )

@@ -1,26 +1,28 @@
 """An event: something that happened, in one readable line. The one place where it is encoded and parsed."""
 
-import itertools
 import json
 import logging
 import os
 import re
-import secrets
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from operator import length_hint
 from typing import Any, Final
 
 import orjson
 from django.core.signals import setting_changed
 from django.db import transaction
 
+from notifications.bounded_queue import before_exit
 from notifications.conf import conf
 from notifications.journal import Entry, as_text, journal_from_url
 from notifications.outbox import Outbox
 from notifications.times import moment_of
+from notifications.tokens import new_token
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +165,7 @@ def event_of(entry: Entry, trusted_uids: frozenset[int]) -> Event | None:
     Trust is `_UID`, which journald takes from the kernel; every other field is the sender's own word.
     """
     name = entry.fields.get("PROPPY_EVENT")
-    if not isinstance(name, str) or not NAME.fullmatch(name) or not _trusted(entry, trusted_uids):
+    if not isinstance(name, str) or not NAME.fullmatch(name) or not is_trusted(entry, trusted_uids):
         return None
     prefix, text = f"{name}: ", as_text(entry.fields.get("MESSAGE"))
     if not text.startswith(prefix):
@@ -183,7 +185,8 @@ def text_event_of(entry: Entry) -> Event | None:
     return Event(match[1], _cut(match[2]), moment_of(entry.time_us), author_known=False)
 
 
-def _trusted(entry: Entry, trusted_uids: frozenset[int]) -> bool:
+def is_trusted(entry: Entry, trusted_uids: frozenset[int]) -> bool:
+    """Whether one of these users wrote it."""
     uid = entry.fields.get("_UID")
     return isinstance(uid, str) and UID.fullmatch(uid) is not None and int(uid) in trusted_uids
 
@@ -206,13 +209,37 @@ def _loads_leniently(text: str) -> Any:
         return None
 
 
+#: The last number that a process can give.
+LAST: Final = sys.maxsize
+
+
 def _new_process() -> None:
-    global _token, _numbers
-    _token = secrets.token_hex(8)
-    _numbers = itertools.count(1)
+    global _token, _numbers, _ended
+    _token = new_token()
+    _numbers = iter(range(1, LAST))
+    _ended = 0
 
 
 _token: str
-_numbers: "itertools.count[int]"
+#: Takes as long as itertools.count(), but says how many are left.
+_numbers: Iterator[int]
+#: The number of the END that was written last.
+_ended: int
 _new_process()
 os.register_at_fork(after_in_child=_new_process)
+
+
+def _end() -> None:
+    """Say that this event is the last one, unless there was none since that was said."""
+    global _ended
+    try:
+        count = LAST - 1 - length_hint(_numbers)
+        if count > _ended:
+            entry = _entry("END", f"{count} events, process {os.getpid()} ends", "")
+            _ended = int(entry["PROPPY_ID"].rpartition(":")[2])
+            process_outbox().write(entry)
+    except Exception:  # a process must be able to end
+        logger.exception("that no more events come could not be told")
+
+
+before_exit(_end)

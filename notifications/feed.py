@@ -20,7 +20,10 @@ class Found(NamedTuple):
 
 
 class Feed:
-    """Reads from a position, or since a time, else from the oldest entry; opens a new reader where one fails."""
+    """Reads from a position, or since a time, else from the oldest entry; opens a new reader where one fails.
+
+    `audit`: see `Journal.open()`.
+    """
 
     def __init__(
         self,
@@ -30,10 +33,11 @@ class Feed:
         after: str | None,
         since: datetime | None,
         follow: bool,
+        audit: bool = False,
     ) -> None:
         self._journal, self._parse = journal, parse
         self._after, self._since, self._follow = after, since, follow
-        self._start = since
+        self._start, self._audit = since, audit
         self._reader: Reader | None = None
         self._entries: deque[Entry] = deque()
         #: Set when entries were removed before they were read. The caller clears it.
@@ -112,7 +116,7 @@ class Feed:
     def _open(self) -> Reader:
         self.heard_at = time.monotonic()
         try:
-            return self._journal.open(after=self._after, since=self._since, follow=self._follow)
+            return self._journal.open(after=self._after, since=self._since, follow=self._follow, audit=self._audit)
         except ValueError as error:  # a position of another journal, or none at all
             self.gap = Gap(self._after or "", f"the position cannot be read ({error}); started at the oldest entry")
-            return self._journal.open(follow=self._follow)
+            return self._journal.open(follow=self._follow, audit=self._audit)

@@ -6,6 +6,7 @@ from functools import cache, partial
 from urllib.parse import urlsplit
 
 from notifications import positions
+from notifications.accounting import Accountant, TextRefusals
 from notifications.channels import Channel, channel_names, make_channel
 from notifications.conf import conf
 from notifications.digest import FEW
@@ -14,6 +15,7 @@ from notifications.follower import Follower
 from notifications.journal import Journal, journal_from_url
 from notifications.pace import Pace
 from notifications.parsing import journal_key, parser
+from notifications.resend import Resender
 from notifications.worker import Stop, Worker
 
 
@@ -46,14 +48,21 @@ def worker_makers(
 ) -> Iterator[Maker]:
     """For `worker.run()`: a follower for each channel in `names` (all, if empty) and each journal it takes events from.
 
-    With `since` or `dry_run` the followers are detached: they neither read nor move a position, and stop at the end.
+    Besides, one that sends failed deliveries again; and where all are followed, those that account for what is lost
+    or refused. With `since` or `dry_run` the followers are detached: they neither read nor move a position, and stop
+    at the end.
     """
     pace_of = cache(_pace)
-    for name in names or channel_names():
+    followed = names or channel_names()
+    for name in followed:
         make = partial(_follower, name, since=since, dry_run=dry_run, drain=drain, pace=pace_of(name))
         yield partial(make, journal())
         if make_channel(name).harmless and (lines := text_journal()) is not None:
             yield partial(make, lines, text=True)
+    if since is None and not dry_run:
+        if not names:
+            yield from _accountant_makers(drain=drain)
+        yield lambda _: Resender(followed, pace_of, drain=drain)
 
 
 def journal() -> Journal:
@@ -96,3 +105,26 @@ def _follower(
         detached=detached,
         drain=drain or detached,
     )
+
+
+def _accountant_makers(*, drain: bool) -> Iterator[Maker]:
+    yield partial(_accountant, journal(), drain=drain)
+    if (lines := text_journal()) is not None:
+        yield partial(_text_refusals, lines, drain=drain)
+
+
+def _accountant(source: Journal, stop: Stop, *, drain: bool) -> Follower:
+    key = positions.Key(positions.machine_id(), journal_key(source, text=False), "LOST")
+    accountant = Accountant(key.machine, key.journal, channel_names, alert=conf.alert_channel)
+    return Follower(accountant, source, accountant.observe, key, witness=accountant, drain=drain)
+
+
+def _text_refusals(source: Journal, stop: Stop, *, drain: bool) -> Follower:
+    key = positions.Key(positions.machine_id(), journal_key(source, text=True), "REFUSED")
+    refusals = TextRefusals(key.machine, key.journal, lambda: [each for each in channel_names() if not _harmless(each)])
+    return Follower(refusals, source, refusals.observe, key, drain=drain)
+
+
+@cache
+def _harmless(name: str) -> bool:
+    return make_channel(name).harmless

@@ -66,11 +66,12 @@ class Follower:
             self._unlock()
             raise
         self._settled = after  # up to here all is delivered, or on record as failed
-        self._feed = Feed(journal, parse, after=after, since=since, follow=not drain)
+        audit = witness is not None
+        self._feed = Feed(journal, parse, after=after, since=since, follow=not drain, audit=audit)
         self._hand = self._new_hand()
         self._silence = Silence(journal, self._feed)
         self._reading = Outage(f"journal {journal.url} of channel {channel.name}")
-        self._delivery = Delivery(channel, pace or Pace(channel.interval, channel.burst))
+        self._delivery = Delivery(channel, pace or Pace(channel.interval, channel.burst), signals=not audit)
         self._idle_at = 0.0
 
     def _new_hand(self) -> Hand:
@@ -143,12 +144,12 @@ class Follower:
         self._checkpoint.save_if_due()
         if delay := self._reading.resting():
             return delay
-        if self._feed.exhausted:
-            return None
         now = time.monotonic()
-        if now - self._idle_at >= IDLE_INTERVAL:
+        if self._feed.exhausted or now - self._idle_at >= IDLE_INTERVAL:
             self._idle_at = now
             self._let_idle()
+        if self._feed.exhausted:
+            return None
         if self._feed.fileno() is None:
             return self._feed.interval
         self._silence.check()

@@ -173,6 +173,7 @@ NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
+NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])
 NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {
     "contact": {"http": True, "redirect": "/#contact"},
     "demo": {"http": DEBUG},
@@ -184,11 +185,17 @@ NOTIFICATIONS_CHANNELS: dict[str, dict[str, Any]] = {
     "SLACK": {
         "class": "notifications.channels.slack.Slack",
         "token": env.str("SLACK_TOKEN", default=""),
+        "webhook_url": env.str("SLACK_WEBHOOK_URL", default=""),
         "channel": env.str("SLACK_CHANNEL", default="#proppy"),
         "username": env.str("SLACK_USERNAME", default="proppybot"),
         "icon": env.str("SLACK_ICON", default=":robot_face:"),
         "api_url": env.str("SLACK_API_URL", default=""),
     },
     "REPORT": {"class": "notifications.channels.report.Report"},
-    "LOST": {"class": "notifications.channels.losses.Losses"},
 }
+if _webhook_url := env.str("WEBHOOK_URL", default=""):
+    NOTIFICATIONS_CHANNELS["WEBHOOK"] = {
+        "class": "notifications.channels.webhook.Webhook",
+        "url": _webhook_url,
+        "secret": env.str("WEBHOOK_SECRET", default=""),
+    }

@@ -14,6 +14,7 @@ os.environ.update(
     JOURNAL_URL="memory://",
     TEXT_JOURNAL_URL="",
     SLACK_TOKEN="",
+    WEBHOOK_URL="",
     S3_BUCKET="",
     EMAIL_URL="memorymail://",
     SQLITE_SYNCHRONOUS="OFF",

@@ -80,9 +80,7 @@ class Writer(models.Model):
     token = models.TextField(help_text="What is before the colon in its PROPPY_ID")
     origin = models.TextField(help_text="Its unit or program, and process id")
     pid = models.BigIntegerField(null=True)
-    highest = models.BigIntegerField(
-        default=0, help_text="The highest number that has come; -1 where unknown"
-    )
+    highest = models.BigIntegerField(default=0, help_text="The highest number that has come; -1 where unknown")
     missing = models.JSONField(default=list, help_text="Runs of numbers below it that have not come")
     explained = models.BigIntegerField(default=0, help_text="Missing numbers that the process itself has told as lost")
     ended = models.BooleanField(default=False, help_text="Its last event said that it was the last")
@@ -103,9 +101,7 @@ class Account(models.Model):
     known_since = models.TextField(
         blank=True, help_text="Boot and ticks since then: the first numbers of older writers may have gone unseen"
     )
-    suppressed = models.JSONField(
-        default=list, help_text="What journald dropped, as it said: when, of whom, how many"
-    )
+    suppressed = models.JSONField(default=list, help_text="What journald dropped, as it said: when, of whom, how many")
     units = models.JSONField(default=list, help_text="Units that write plain lines with our identifier")
 
     class Meta:

@@ -61,7 +61,8 @@ def told(journald: JournaldNamespace) -> list[Event]:
     journal = JournaldJournal(journald.name)
     entries = written(journal)
     journal.close()
-    return [event for entry in entries if (event := event_of(entry, frozenset({os.getuid()})))]
+    events = [event_of(entry, frozenset({os.getuid()})) for entry in entries]
+    return [event for event in events if event is not None and event.name != "END"]
 
 
 def check_numbers(events: list[Event]) -> None:

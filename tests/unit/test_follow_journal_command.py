@@ -12,7 +12,7 @@ from notifications import emit
 from notifications.events import process_outbox
 from notifications.follow_journal import worker_makers
 from notifications.journal import MemoryJournal
-from notifications.models import Position, ReportRow
+from notifications.models import Position, Refusal, ReportRow
 from notifications.positions import Key, Lock, machine_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,8 +88,9 @@ def test_a_second_one_is_refused_and_leaves_no_lock_behind() -> None:
         lock.close()
 
 
-@pytest.mark.parametrize(("url", "followers"), [("", 2), ("memory://", 4)])
+@pytest.mark.parametrize(("url", "followers"), [("", 2 + 1), ("memory://", 4 + 1)])
 def test_plain_lines_are_followed_where_there_is_a_journal_for_them(url: str, followers: int) -> None:
+    """The one more sends failed deliveries again."""
     with override_settings(NOTIFICATIONS_TEXT_JOURNAL_URL=url):
         assert len(list(worker_makers(["SLACK", "REPORT"]))) == followers
 
@@ -98,15 +99,36 @@ def test_plain_lines_are_followed_where_there_is_a_journal_for_them(url: str, fo
     NOTIFICATIONS_TEXT_JOURNAL_URL="memory://",
     NOTIFICATIONS_CHANNELS={
         "SLACK": {"class": "notifications.channels.slack.Slack"},
-        "LOST": {"class": "notifications.channels.losses.Losses"},
+        "WEBHOOK": {
+            "class": "notifications.channels.webhook.Webhook",
+            "url": "http://127.0.0.1:9/",
+            "secret": "whsec_" + "c2VjcmV0" * 4,
+        },
     },
 )
 def test_plain_lines_reach_only_harmless_channels(capsys: pytest.CaptureFixture[str]) -> None:
     journal = process_outbox().journal
-    for name in ("SLACK", "LOST"):
+    for name in ("SLACK", "WEBHOOK"):
         journal.write(journal.encode({"MESSAGE": f"{name}: by anybody"}))
-    call_command("follow_journal", "--drain", "--channel", "SLACK", "--channel", "LOST")
+    call_command("follow_journal", "--drain")
     out = capsys.readouterr().out
     assert out.count("(unknown author) by anybody") == 1
-    assert "LOST" not in out
-    assert len(set(Position.objects.values_list("journal", "channel"))) == 3
+    assert "WEBHOOK" not in out
+    refused = Refusal.objects.get()
+    assert (refused.name, refused.count, refused.example) == ("WEBHOOK", 1, "WEBHOOK: by anybody")
+    ours = {("memory://", "LOST"), ("memory://#text", "REFUSED"), ("memory://", "SLACK")}
+    assert ours < set(Position.objects.values_list("journal", "channel"))
+
+
+def test_dry_run_says_what_would_become_a_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("Ada", "Bob", "Eve", "Joe"):
+        emit("SLACK", f"{name} signed up", kind="sign-up")
+    call_command("follow_journal", "--dry-run", "--since", "1 hour ago", "--channel", "SLACK")
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.partition("SLACK: ")[2] for line in lines] == [
+        f"'{name} signed up'" for name in ("Ada", "Bob", "Eve", "Joe")
+    ]
+    assert last == "4 events, which SLACK would get as one digest"
+    call_command("follow_journal", "--since", "1 hour ago", "--channel", "SLACK")
+    assert "4 sign-ups, " in capsys.readouterr().out
+    assert not Position.objects.exists()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from notifications import losses, positions
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.channels.report import Report
-from notifications.events import Event
 from notifications.delivery import BUGGY_ATTEMPTS
+from notifications.events import Event
 from notifications.follower import Follower
 from notifications.journal import Entry
 from notifications.models import FailedDelivery, Loss, Position, ReportRow

@@ -17,7 +17,7 @@ from notifications.journal import (
     as_text,
     journal_from_url,
 )
-from tests.support.journals import exit_code, in_child, messages, read_all, read_some, write, written
+from tests.support.journals import exit_code, in_child, messages, read_all, read_some, settle, write, written
 
 TEXTS = {
     "plain": "SLACK: Ada signed up",
@@ -64,6 +64,24 @@ def test_entries_come_in_order_with_what_the_journal_vouches_for(journal: Journa
     times = [entry.time_us for entry in entries]
     assert times == sorted(times)
     assert before - 1000 <= times[0] <= times[-1] <= datetime.now(UTC).timestamp() * 1e6
+
+
+def test_an_audit_also_gets_the_name_of_the_process(journal: Journal) -> None:
+    write(journal, "x", PROPPY_EVENT="SLACK")
+    settle(journal)
+    (entry,) = read_all(journal.open(follow=False, audit=True))
+    assert entry.fields["_COMM"] == Path("/proc/self/comm").read_text().removesuffix("\n")
+    assert entry.fields["_PID"] == str(os.getpid())
+    assert entry.fields["PROPPY_EVENT"] == "SLACK"
+
+
+def test_senders_cannot_set_the_name_of_their_process(journal: Journal) -> None:
+    write(journal, "x", _COMM="systemd", _SYSTEMD_UNIT="web.service", _TRANSPORT="driver")
+    settle(journal)
+    (entry,) = read_all(journal.open(follow=False, audit=True))
+    assert entry.fields["_COMM"] != "systemd"
+    assert entry.fields.get("_SYSTEMD_UNIT") != "web.service"
+    assert entry.fields.get("_TRANSPORT") in {None, "journal"}
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
@@ -263,7 +281,7 @@ def test_memory_drops_the_oldest_and_reports_a_gap() -> None:
             write(journal, str(number))
         assert messages(reader.read(10)) == ["3", "4", "5"]
         assert reader.gap is not None
-        assert reader.gap.position == "1"
+        assert (reader.gap.position, reader.gap.count) == ("1", 2)
 
 
 def test_memory_can_be_cleared() -> None:

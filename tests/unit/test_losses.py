@@ -1,12 +1,13 @@
 """What was lost or refused is on record, whatever is in it."""
 
-from datetime import UTC, datetime
+import socket
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from django.utils import timezone
 
 from notifications import losses
-from notifications.channels.losses import Losses
 from notifications.events import Event, _data, _loads
 from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
@@ -27,7 +28,7 @@ ODD: Final = [
 
 
 def event(text: str = "x", **data: Any) -> Event:
-    return Event("LOST", text, NOW, data, "token:7")
+    return Event("SLACK", text, NOW, data, "token:7")
 
 
 def nested(depth: int) -> Any:
@@ -42,7 +43,12 @@ def test_a_failed_delivery() -> None:
     first, second = FailedDelivery.objects.order_by("pk")
     assert (first.channel, first.event_id, first.event_time, first.text) == ("SLACK", "token:7", NOW, "Ada")
     assert (first.data, first.reason) == ({"user": 7}, "no such channel")
-    assert second.text == "Eve"
+    assert (second.text, second.author_known) == ("Eve", True)
+
+
+def test_a_failed_plain_line_has_no_known_author() -> None:
+    losses.record_failed("SLACK", [Event("SLACK", "x", NOW, author_known=False)], "why")
+    assert not FailedDelivery.objects.get().author_known
 
 
 @pytest.mark.parametrize("value", ODD, ids=repr)
@@ -70,29 +76,14 @@ def test_a_gap_is_recorded_once_for_each_channel_and_position() -> None:
     assert set(Loss.objects.values_list("count", flat=True)) == {None}
 
 
-def test_what_emit_dropped() -> None:
-    told = event(reason="full", count=12, since=SINCE.isoformat(), until=NOW.isoformat(), pid=99)
-    for _ in range(2):  # delivered at least once, recorded once
-        Losses("LOST").deliver([told])
-    loss = Loss.objects.get()
-    assert (loss.origin, loss.reason, loss.count) == ("process 99", "full", 12)
-    assert (loss.since, loss.until) == (SINCE, NOW)
-
-
-@pytest.mark.parametrize("value", [None, "12", -1, True, 2**63, 2**80, 1.5, float("nan"), [1], {}])
-def test_a_count_that_is_none_is_unknown(value: Any) -> None:
-    Losses("LOST").deliver([event("3 events: why", count=value)])
-    loss = Loss.objects.get()
-    assert (loss.count, loss.reason) == (None, "3 events: why")
-
-
-@pytest.mark.parametrize("value", [None, "", "yesterday", "2026-13-45T00:00:00+00:00", "2026-05-01T00:00:00", 7, {}])
-def test_times_that_are_none_are_unknown(value: Any) -> None:
-    Losses("LOST").deliver([event(since=value, until=value, count=1)])
-    loss = Loss.objects.get()
-    assert (loss.since, loss.until) == (None, NOW)
-
-
-def test_losses_without_an_id_are_told_apart() -> None:
-    Losses("LOST").deliver([Event("LOST", "a", NOW), Event("LOST", "b", NOW)])
-    assert sorted(Loss.objects.values_list("reason", flat=True)) == ["a", "b"]
+def test_a_gap_says_of_whom_and_as_far_as_known_how_many_and_when() -> None:
+    key = Key("machine", "journald://proppy", "SLACK")
+    losses.record_gap(key, Gap("5", "vac\0uum"))
+    first = Loss.objects.get()
+    assert (first.origin, first.channel) == (f"{socket.gethostname()}: journald://proppy", "SLACK")
+    assert (first.reason, first.count, first.since) == ("vac\ufffduum", None, None)
+    assert timezone.now() - first.until < timedelta(minutes=1)
+    since_us, until_us = (int(moment.timestamp() * 1_000_000) for moment in (SINCE, NOW))
+    losses.record_gap(key, Gap("6", "vacuum", count=312, since_us=since_us, until_us=until_us))
+    second = Loss.objects.get(count=312)
+    assert (second.since, second.until, second.told_at) == (SINCE, NOW, None)
