@@ -47,14 +47,23 @@ class Checkpoint:
     def delivered(self, entry: Entry) -> None:
         """Everything up to this entry was delivered. A database that is away is tried again later."""
         self._last, self._delivered, self._stuck = entry, True, None
-        if self._outage.failures:  # each attempt may take as long as a connection takes to fail
+        if self.is_away:  # each attempt may take as long as a connection takes to fail
             self.save_if_due()
         else:
             self._try_to_save()
 
-    def stuck(self, waiting: int, seconds: float, problem: str) -> None:
-        """So many events wait for the next attempt; shown in status and admin from the next save on."""
-        self._stuck = positions.Stuck(waiting, timezone.now() + timedelta(seconds=seconds), problem)
+    @property
+    def is_away(self) -> bool:
+        """Whether the database took nothing when it was last tried."""
+        return bool(self._outage.failures)
+
+    def stuck(self, waiting: int, seconds: float, problem: str, *, held: bool = False) -> None:
+        """So many events wait for the next attempt; shown in status and admin from the next save on.
+
+        `held`: the destination named the time, which holds for a successor too.
+        """
+        until = timezone.now() + timedelta(seconds=seconds)
+        self._stuck = positions.Stuck(waiting, until, problem, until if held else None)
 
     def note_gap(self, gap: Gap) -> None:
         """Entries were lost; recorded with the next position."""
@@ -90,7 +99,7 @@ class Checkpoint:
         self._gaps.clear()
 
     def close(self) -> None:
-        if self._last or self._gaps:
+        if self._last or self._gaps or self._stuck:
             self._try_to_save()
 
     def _try_to_save(self) -> None:

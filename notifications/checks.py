@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from notifications import sqlite
 from notifications.channels.base import Channel
 from notifications.conf import conf
-from notifications.events import NAME
+from notifications.events import NAME, RESERVED
 from notifications.handlers import event_handlers
 from notifications.journal import parse_url
 from notifications.source_checks import check_source
@@ -78,11 +78,12 @@ def check_channels(**_: Any) -> list[CheckMessage]:
     """NOTIFICATIONS_CHANNELS."""
     messages: list[CheckMessage] = []
     for name, options in getattr(settings, "NOTIFICATIONS_CHANNELS", {}).items():
-        if not NAME.fullmatch(name):
-            hint = "It is the event's name: capital letters, digits and _, at most 32."
+        if not NAME.fullmatch(name) or name in RESERVED:
+            ours = ", ".join(sorted(RESERVED))
+            hint = f"It is the event's name: capital letters, digits and _, at most 32; not one of ours ({ours})."
             messages.append(Error(f"Channel {name!r} has no valid name.", hint=hint, id="notifications.E007"))
         elif problem := _channel_problem(name, options):
-            hint = 'Write {"class": "path.to.Channel", …its options}; CONTRIBUTING.md has the steps.'
+            hint = "Mend its entry in NOTIFICATIONS_CHANNELS, or what the environment gives it; see CONTRIBUTING.md."
             messages.append(Error(f"Channel {name!r}: {problem}", hint=hint, id="notifications.E008"))
     return messages
 
@@ -99,7 +100,7 @@ def check_alert_channel(**_: Any) -> list[CheckMessage]:
 
 def _channel_problem(name: str, options: Any) -> str:
     if not isinstance(options, dict) or "class" not in options:
-        return "it names no class."
+        return 'it names no class: write {"class": "path.to.Channel", …its options}.'
     try:
         cls = import_string(options["class"])
         if not (isinstance(cls, type) and issubclass(cls, Channel)):

@@ -13,14 +13,17 @@ from django.db import transaction
 def deadline(seconds: float) -> Iterator[None]:
     """Break a connection to PostgreSQL off after so many seconds: what waits on it raises OperationalError.
 
-    The next connection has `connect_timeout`; SQLite has its busy time-out.
+    Raises that of Django itself where there is none. Opening one is limited by DATABASES' `connect_timeout`, which
+    proppy/environment.py sets; SQLite has its busy time-out.
     """
     connection = transaction.get_connection()
     if connection.vendor != "postgresql":
         yield
         return
     connection.ensure_connection()
-    with closing(socket.socket(fileno=os.dup(connection.connection.fileno()))) as line:
+    with connection.wrap_database_errors:  # psycopg's own, of a connection that was lost without Django's knowledge
+        descriptor = os.dup(connection.connection.fileno())
+    with closing(socket.socket(fileno=descriptor)) as line:
         timer = threading.Timer(seconds, _hang_up, [line])
         timer.daemon = True
         timer.start()

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import Error, InterfaceError, OperationalError, connections, transaction
 
 from notifications.channels import Channel, Unavailable, Undeliverable
+from notifications.deadline import deadline
 from notifications.events import Event
 from notifications.outage import Outage, sane
 from notifications.pace import Pace
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Attempts at events on which a channel raises what it should not.
 BUGGY_ATTEMPTS: Final = 8
+#: Seconds that all receivers of event_delivered may wait for the database.
+LONGEST_RECEIVERS: Final = 3.0
 #: What a database raises that will be back; other errors of it are the channel's own.
 AWAY: Final = (OperationalError, InterfaceError)
 
@@ -38,6 +41,7 @@ class Delivery:
     def __init__(self, channel: Channel, pace: Pace, *, signals: bool = True) -> None:
         self._channel, self._pace, self._signals = channel, pace, signals
         self._bugs = 0
+        self._milliseconds = 0.0
         self.outage = Outage(f"channel {channel.name}")
 
     def wait(self, *, paced: bool = True) -> float:
@@ -58,7 +62,7 @@ class Delivery:
             raise Unavailable(f"the database is away: {error}") from error
         except Exception as error:
             raise self._after_bug(message, error) from error
-        self._tell(message.known, (time.monotonic() - started) * 1000)
+        self._milliseconds = (time.monotonic() - started) * 1000
 
     def _after_bug(self, message: Message, error: Exception) -> Exception:
         """A channel with a bug must neither stop nor lose its events."""
@@ -80,11 +84,23 @@ class Delivery:
             self._pace.hold(sane(error.retry_after))
         return self.outage.failed(str(error), error.retry_after)
 
-    def _tell(self, events: Sequence[Event], milliseconds: float) -> None:
-        for event in events if self._signals else ():
-            results = event_delivered.send_robust(
-                sender=type(self), channel=self._channel.name, event=event, milliseconds=milliseconds
-            )
-            for receiver, result in results:
-                if isinstance(result, Exception):
-                    logger.warning("%r failed on a delivered event: %s", receiver, result)
+    def tell(self, message: Message) -> None:
+        """Send event_delivered for what the last attempt has delivered, once that is saved."""
+        if not self._signals:
+            return
+        try:
+            with deadline(LONGEST_RECEIVERS):
+                for event in message.known:
+                    self._tell(event)
+        except Error as error:
+            logger.warning("Nobody could be told what channel %s has delivered: %s", self._channel.name, error)
+            connections.close_all()
+        transaction.get_connection().close_if_unusable_or_obsolete()  # a receiver may have kept its error for itself
+
+    def _tell(self, event: Event) -> None:
+        results = event_delivered.send_robust(
+            sender=type(self), channel=self._channel.name, event=event, milliseconds=self._milliseconds
+        )
+        for receiver, result in results:
+            if isinstance(result, Exception):
+                logger.warning("%r failed on a delivered event: %s", receiver, result)

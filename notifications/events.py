@@ -26,6 +26,8 @@ from notifications.tokens import new_token
 
 logger = logging.getLogger(__name__)
 
+#: Names that the engine itself uses: what a process lost, that it ends, that a follower still reads, its accounts.
+RESERVED: Final = frozenset({"LOST", "END", "TICK", "REFUSED"})
 NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 TEXT_LINE: Final = re.compile(r"([A-Z][A-Z0-9_]{0,31}): (.*)", re.DOTALL)
 UID: Final = re.compile(r"[0-9]{1,10}")
@@ -82,8 +84,8 @@ def _remember_connection() -> Any:
 
 
 def _checked(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:
-    if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no event name: capital letters, digits and _, at most 32")
+    if not NAME.fullmatch(name) or name in RESERVED:
+        raise ValueError(f"{name!r} is no event name: capital letters, digits and _, at most 32; some are ours")
     return name, _cut(_readable(text)), _data(fields) if fields else ""
 
 

@@ -1,5 +1,7 @@
 """Which workers `follow_journal` turns: a follower for each channel and journal, and what looks after them."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -32,12 +34,19 @@ class Printed(Channel):
     def deliver(self, events: Sequence[Event]) -> None:
         self._count += len(events)
         for event in events:
-            line = f"{event.time:%Y-%m-%d %H:%M:%S} {self.name}: {event.text!r}"
-            print(line, flush=True)  # noqa: T201  the console is the destination
+            _print(f"{event.time:%Y-%m-%d %H:%M:%S} {self.name}: {event.text!r}")
 
     def close(self) -> None:
         if self._digests and self._count > FEW:
-            print(f"{self._count} events, which {self.name} would get as one digest", flush=True)  # noqa: T201
+            _print(f"{self._count} events, which {self.name} would get as one digest")
+
+
+def _print(line: str) -> None:
+    try:
+        print(line, flush=True)  # noqa: T201  the console is the destination
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python can flush it at its end
+        sys.exit()
 
 
 Maker = Callable[[Stop], Worker]

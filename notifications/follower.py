@@ -15,6 +15,7 @@ from django.db import Error, connections, transaction
 from notifications import losses, positions
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.checkpoint import Checkpoint
+from notifications.deadline import deadline
 from notifications.delivery import AWAY, Delivery
 from notifications.events import Event
 from notifications.feed import Feed
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two calls of `Channel.idle()`.
 IDLE_INTERVAL: Final = 1.0
+#: Seconds that work with the database may take, where nothing can be delivered without it.
+LONGEST_WORK: Final = 30.0
+LONGEST_IDLE: Final = 10.0
 
 
 class Witness(Protocol):
@@ -57,11 +61,12 @@ class Follower:
         detached: bool = False,
         drain: bool = False,
     ) -> None:
-        self._channel, self._witness = channel, witness
+        self._channel, self._witness, self._detached = channel, witness, detached
         self._lock = None if detached else positions.Lock(key)
         self._checkpoint = Checkpoint(key, keep=not detached)
         try:
             after = None if since else self._checkpoint.start()
+            held_for = 0.0 if detached else positions.held_for(key)
         except Error:
             self._unlock()
             raise
@@ -70,9 +75,13 @@ class Follower:
         self._feed = Feed(journal, parse, after=after, since=since, follow=not drain, audit=audit)
         self._hand = self._new_hand()
         self._silence = Silence(journal, self._feed)
+        self._idling = Outage(f"channel {channel.name}, beside its events")
         self._reading = Outage(f"journal {journal.url} of channel {channel.name}")
-        self._delivery = Delivery(channel, pace or Pace(channel.interval, channel.burst), signals=not audit)
+        pace = pace or Pace(channel.interval, channel.burst)
+        pace.hold(held_for)
+        self._delivery = Delivery(channel, pace, signals=not audit)
         self._idle_at = 0.0
+        self._told = self._messages = 0
 
     def _new_hand(self) -> Hand:
         return Digests(self._channel.name) if self._channel.digests else Batches(self._channel.batch)
@@ -81,6 +90,9 @@ class Follower:
         return self._feed.fileno() if self._hand.room else None
 
     def close(self) -> None:
+        if self._detached:
+            told = (self._channel.name, self._told, self._messages)
+            logger.info("channel %s: %d events were told again, in %d messages", *told)
         self._checkpoint.close()
         self._feed.close()
         self._channel.close()
@@ -102,7 +114,7 @@ class Follower:
             return self._wait() or self._hand_over(message)
         except Unavailable as error:
             delay = self._delivery.failed(error)
-            self._show_stuck(delay, str(error))
+            self._show_stuck(delay, str(error), held=error.retry_after is not None)
             return delay
 
     def _read(self) -> bool:
@@ -156,11 +168,18 @@ class Follower:
         return LONGEST_WAIT
 
     def _let_idle(self) -> None:
+        if self._idling.resting():
+            return
         try:
-            self._channel.idle()
-        except AWAY as error:
-            logger.warning("channel %s: the database is away: %s", self._channel.name, error)
+            with deadline(LONGEST_IDLE):
+                self._channel.idle()
+        except Exception as error:  # what one channel does beside must stop no other
+            if not isinstance(error, AWAY) and not self._idling.failures:
+                logger.error("channel %s failed, though nothing waits", self._channel.name, exc_info=error)
             connections.close_all()
+            self._idling.failed(f"{type(error).__name__}: {error}")
+        else:
+            self._idling.over()
 
     def _wait(self) -> float:
         """Seconds until the next message may be delivered."""
@@ -169,8 +188,8 @@ class Follower:
             self._show_stuck(delay, self._delivery.outage.reason)
         return delay
 
-    def _show_stuck(self, seconds: float, problem: str) -> None:
-        self._checkpoint.stuck(len(self._hand), seconds, problem)
+    def _show_stuck(self, seconds: float, problem: str, *, held: bool = False) -> None:
+        self._checkpoint.stuck(len(self._hand), seconds, problem, held=held)
         self._checkpoint.save_if_due()
 
     def _hand_over(self, message: Message) -> float:
@@ -197,7 +216,7 @@ class Follower:
 
     def _deliver(self, message: Message) -> None:
         if self._channel.transactional:
-            with self._delivery.attempt(message), transaction.atomic():
+            with self._delivery.attempt(message), deadline(LONGEST_WORK), transaction.atomic():
                 # A commit whose answer was lost may have come through all the same.
                 if not (self._delivery.outage.failures and self._checkpoint.is_saved(message.last)):
                     self._channel.deliver(message.events)
@@ -207,10 +226,14 @@ class Follower:
             with self._delivery.attempt(message):
                 self._channel.deliver(message.events)
             self._checkpoint.delivered(message.last)
+        if not self._checkpoint.is_away:
+            self._delivery.tell(message)
+        self._told += message.stands_for
+        self._messages += 1
 
     def _give_up(self, message: Message, reason: str) -> None:
         last_line = reason.strip().rpartition("\n")[2]
-        logger.error("channel %s gave up %d events for good: %s", self._channel.name, len(self._hand), last_line)
+        logger.error("channel %s gave up %d events for good: %s", self._channel.name, message.stands_for, last_line)
         if message.whole:
             self._record(message, reason)
             self._done(message)
@@ -219,8 +242,10 @@ class Follower:
             self._feed.rewind(self._settled)
 
     def _record(self, message: Message, reason: str) -> None:
+        if self._detached:  # they were told, or are on record, where they came by
+            return
         try:
-            with transaction.atomic():
+            with deadline(LONGEST_IDLE), transaction.atomic():
                 losses.record_failed(self._channel.name, message.known, reason)
                 self._checkpoint.save(message.last, delivered=False)
         except Error as error:  # what is on no record must not be passed over

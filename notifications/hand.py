@@ -25,8 +25,12 @@ class Message(NamedTuple):
     last: Entry
     #: The events it stands for, as far as they are still known.
     known: Sequence[Event]
-    #: Whether those are all.
-    whole: bool = True
+    stands_for: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of them are known."""
+        return len(self.known) == self.stands_for
 
 
 class Hand(ABC):
@@ -88,7 +92,7 @@ class Batches(Hand):
     def message(self) -> Message | None:
         if not self._events or self.last is None:
             return None
-        return Message(self._events, self.last, self._events)
+        return Message(self._events, self.last, self._events, len(self._events))
 
     def done(self) -> None:
         self._events = []
@@ -100,6 +104,10 @@ class Refused(Batches):
     def __init__(self, reason: str, until: Entry) -> None:
         super().__init__(RECORDED)
         self.reason, self.until = reason, until
+
+    @property
+    def room(self) -> int:
+        return 0 if self.last is not None and self.is_over(self.last) else super().room
 
     @property
     def paced(self) -> bool:
@@ -138,11 +146,11 @@ class Digests(Hand):
     def message(self) -> Message | None:
         if self._digest is not None and self.last is not None:
             shown = self._digest.shown
-            return Message([self._digest.event(self._name)], self.last, shown, len(shown) == self._digest.count)
+            return Message([self._digest.event(self._name)], self.last, shown, self._digest.count)
         if not self._few or self.last is None:
             return None
         event, entry = self._few[0]
-        return Message([event], self.last if len(self._few) == 1 else entry, [event])
+        return Message([event], self.last if len(self._few) == 1 else entry, [event], 1)
 
     def done(self) -> None:
         if self._digest is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules
 
-from notifications.events import NAME, Event
+from notifications.events import NAME, RESERVED, Event
 
 if TYPE_CHECKING:
     from notifications.models import RawPayload
@@ -58,7 +58,7 @@ def on_event(name: str) -> Callable[[EventFunction], EventFunction]:
 
     def register(function: EventFunction) -> EventFunction:
         before = event_handlers.get(name)
-        if not NAME.fullmatch(name):
+        if not NAME.fullmatch(name) or name in RESERVED:
             raise ImproperlyConfigured(f"{name!r} is no event name: capital letters, digits and _, at most 32")
         if before is not None and _name(before) != _name(function):
             raise ImproperlyConfigured(f"{name!r} has two handlers: {_name(before)}, {_name(function)}")

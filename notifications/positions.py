@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,8 @@ from notifications.folders import make_private
 from notifications.models import Position
 from notifications.times import moment_of
 
+#: At a lock: locks.holder() takes it for a moment, to see whether anybody has it.
+ATTEMPTS: Final = 5
 MACHINE_ID: Final = Path("/etc/machine-id")
 
 
@@ -29,6 +32,7 @@ class Stuck(NamedTuple):
     waiting: int
     next_attempt_at: datetime
     problem: str
+    held_until: datetime | None
 
 
 class Key(NamedTuple):
@@ -54,16 +58,20 @@ class Lock:
         path = locks.path_of(key)
         make_private(path.parent)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not any(self._take() for _ in range(ATTEMPTS)):
+            holder = os.read(self._descriptor, 100).decode("utf-8", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise AlreadyFollowed(f"{key.channel} is followed already, by process {holder}. Stop that one first.")
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def _take(self) -> bool:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._descriptor, 100).decode("utf-8", "replace").strip() or "unknown"
-            os.close(self._descriptor)
-            raise AlreadyFollowed(
-                f"{key.channel} is followed already, by process {holder}. Stop that one first."
-            ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+            threading.Event().wait(0.02)
+            return False
+        return True
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -85,6 +93,18 @@ def start(key: Key) -> str | None:
 def find(key: Key) -> str | None:
     """Where the channel is, without beginning anything; None is the oldest entry."""
     return Position.objects.filter(**key._asdict()).values_list("cursor", flat=True).first() or None
+
+
+def held_for(key: Key) -> float:
+    """Seconds for which the destination still wants to be left alone. Raises what the database raises."""
+    until = Position.objects.filter(**key._asdict()).values_list("held_until", flat=True).first()
+    return max((until - timezone.now()).total_seconds(), 0.0) if until else 0.0
+
+
+def delivered(channel: str) -> None:
+    """Remember that a channel of this machine has just delivered. Raises what the database raises."""
+    ours = Position.objects.filter(machine=machine_id(), channel=channel).exclude(journal__endswith="#text")
+    ours.update(delivered_at=timezone.now())
 
 
 def save(key: Key, cursor: str, time_us: int, *, delivered: bool) -> None:

@@ -12,9 +12,10 @@ from typing import Final
 from django.db import Error, connections, transaction
 from django.utils import timezone
 
-from notifications import failed
+from notifications import failed, positions
 from notifications.channels import Channel, Unavailable, Undeliverable, make_channel
 from notifications.clean import clean
+from notifications.deadline import deadline
 from notifications.delivery import Delivery
 from notifications.failed import Claim
 from notifications.models import FailedDelivery
@@ -23,6 +24,8 @@ from notifications.pace import Pace
 
 logger = logging.getLogger(__name__)
 
+#: Seconds that one message and its rows may take.
+LONGEST_WORK: Final = 30.0
 #: Seconds between two looks while nothing is due.
 INTERVAL: Final = 2.0
 
@@ -35,6 +38,7 @@ class Resender:
 
     def __init__(self, names: Sequence[str], pace_of: Callable[[str], Pace], *, drain: bool = False) -> None:
         self._drain = drain
+        self._names = list(names)
         channels = [make_channel(name) for name in names]
         self._lanes = [(channel, Delivery(channel, pace_of(channel.name))) for channel in channels]
         self._database = Outage("failed deliveries")
@@ -45,6 +49,13 @@ class Resender:
         return None
 
     def close(self) -> None:
+        try:
+            with deadline(LONGEST_WORK):
+                self._delete_delivered()
+        except Error as error:
+            logger.warning(
+                "%d failed deliveries that were sent again will be once more: %s", len(self._delivered), error
+            )
         for channel, _ in self._lanes:
             channel.close()
         connections.close_all()
@@ -55,7 +66,8 @@ class Resender:
         if pause > 0:
             return pause
         try:
-            delay = self._turn()
+            with deadline(LONGEST_WORK):
+                delay = self._turn()
         except Error as error:
             connections.close_all()
             return self._database.failed(f"the database is away: {error}")
@@ -66,7 +78,7 @@ class Resender:
     def _turn(self) -> float | None:
         self._delete_delivered()
         pauses = []
-        for lane in list(self._lanes) if failed.any_due() else ():
+        for lane in list(self._lanes) if failed.any_due(self._names) else ():
             channel, delivery = lane
             if pause := delivery.wait():
                 pauses.append(pause)
@@ -82,7 +94,7 @@ class Resender:
             self._deliver(channel, delivery, claim)
         except Undeliverable as error:
             reason = clean(str(error))
-            claim.rows.update(reason=reason, again_at=None)
+            claim.rows.update(reason=reason, again_at=None, created_at=timezone.now())
             last_line = reason.strip().rpartition("\n")[2]
             logger.error("channel %s gave up %d events again: %s", channel.name, len(claim.pks), last_line)
         except Unavailable as error:
@@ -104,6 +116,8 @@ class Resender:
             channel.deliver(claim.events)
         self._delivered += claim.pks
         self._delete_delivered()
+        positions.delivered(channel.name)
+        delivery.tell(claim)
 
     def _delete_delivered(self) -> None:
         if self._delivered:

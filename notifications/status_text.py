@@ -12,6 +12,7 @@ from notifications.clean import one_line
 from notifications.conf import conf
 from notifications.counting import Lag
 from notifications.durations import duration
+from notifications.locks import holder
 from notifications.parsing import TEXT
 from notifications.positions import machine_id
 from notifications.status import DatabaseStatus, Status
@@ -127,6 +128,9 @@ def _followers_advice(ours: Sequence[ChannelStatus]) -> Iterator[str]:
         unit = conf.follower_unit.removesuffix(".service")
         yield f"! follow_journal is not running: systemctl start {unit} (or manage.py follow_journal)"
         return
+    accountants = {(channel.machine, channel.journal, "LOST") for channel in ours if channel.followed}
+    if accountants and not any(holder(key).held for key in accountants):
+        yield "! Losses are not counted: run one follow_journal without --channel"
     for channel in ours:
         if channel.followed is False and channel.behind and channel.behind.events:
             yield f"! {channel.channel} is not followed, though events wait: start follow_journal for it"

@@ -67,7 +67,7 @@ def record_delivered(*, channel: str, event: Event, milliseconds: float, **_: An
     if event.name != "TRACE":
         what = TOLD.get(channel, "{}").format(event.text)
         if channel == "SLACK" and not _has_slack():
-            what += " (printed in the terminal: no SLACK_TOKEN)"
+            what += " (printed in the terminal: no SLACK_WEBHOOK_URL)"
         _record(event.data.get("trace"), channel, event.id, what, timezone.now(), milliseconds)
 
 

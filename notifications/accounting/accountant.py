@@ -16,12 +16,10 @@ from notifications.accounting.refusals import TOO_LARGE, Refusals
 from notifications.accounting.telling import tell_losses
 from notifications.channels.base import Channel
 from notifications.conf import conf
-from notifications.events import Event
+from notifications.events import RESERVED, Event
 from notifications.journal import Entry
 from notifications.models import Loss
 
-#: Events that are for no channel, and no mistake: the accountant's own, and a follower's.
-OURS: Final = frozenset({"LOST", "END", "TICK"})
 #: Seconds between two looks at what is missing, and between two messages.
 PAUSE: Final = 10.0
 #: Seconds between two times that old rows are deleted.
@@ -72,7 +70,7 @@ class Accountant(Channel):
     def deliver(self, events: Sequence[Event]) -> None:
         now = self._clock()
         books, refusals = self._open(), Refusals(self._machine, self._journal)
-        names = {*self._channels(), *OURS}
+        names = {*self._channels(), *RESERVED}
         audit = Audit(books, refusals, self._patience, self._trusted, names, lenient=self._gap)
         for event in events:
             if isinstance(event, Observed):

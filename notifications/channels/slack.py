@@ -45,7 +45,7 @@ class Slack(Channel):
     def deliver(self, events: Sequence[Event]) -> None:
         for event in events:
             if self._way is None:
-                line = f"{self.name} (console: no SLACK_TOKEN) → {self._channel}: {console_line(event)}"
+                line = f"{self.name} (console: no SLACK_WEBHOOK_URL) → {self._channel}: {console_line(event)}"
                 print(line, flush=True)  # noqa: T201  the console is the destination
             elif (text := message(event)).strip():
                 self._way.post(text)

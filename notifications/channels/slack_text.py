@@ -1,4 +1,4 @@
-"""Text as Slack takes it: nothing in it can ping, link, hide, or pass for ours."""
+"""Text as Slack takes it: nothing in it can ping, fake a line or turn the direction of others. Bare addresses link."""
 
 import re
 from typing import Final
@@ -10,9 +10,10 @@ from notifications.events import Event
 LONGEST: Final = 4_000
 CUT: Final = " […]"
 UNKNOWN_AUTHOR: Final = "(unknown author) "
-#: Control characters but newline and tab, marks and overrides of direction, lone surrogates.
+#: Control characters but newline and tab, marks and overrides of direction, what has no width, lone surrogates.
 REMOVED: Final = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\N{ARABIC LETTER MARK}\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\N{ARABIC LETTER MARK}\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    "\u200b\u2060-\u2064\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 PART_OF_ESCAPE: Final = re.compile(r"&\w*\Z")
 

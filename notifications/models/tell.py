@@ -15,6 +15,7 @@ class Position(models.Model):
     waiting = models.PositiveIntegerField(default=0, help_text="Events in hand that could not be delivered yet")
     next_attempt_at = models.DateTimeField(null=True, help_text="Empty where nothing waits")
     problem = models.TextField(blank=True, help_text="Why events wait")
+    held_until = models.DateTimeField(null=True, help_text="Until when the destination asked to be left alone")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

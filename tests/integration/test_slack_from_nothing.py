@@ -34,7 +34,7 @@ def test_without_slack_it_is_printed(site: Site) -> None:
     site.migrate()
     site.start("follow_journal")
     site.manage(*command())
-    wait_for(lambda: "no SLACK_TOKEN) → #proppy: Hello from proppy" in site.log("follow_journal"))
+    wait_for(lambda: "no SLACK_WEBHOOK_URL) → #proppy: Hello from proppy" in site.log("follow_journal"))
 
 
 def test_a_mistake_is_a_failed_delivery_and_no_secret(site: Site, slack: FakeSlack, tmp_path: Path) -> None:

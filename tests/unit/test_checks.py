@@ -36,6 +36,15 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"NOTIFICATIONS_TEXT_JOURNAL_URL": "auto"}, "notifications.E001"),
         ({"NOTIFICATIONS_TEXT_JOURNAL_URL": "journald://bad name"}, "notifications.E001"),
         ({"NOTIFICATIONS_ALERT_CHANNEL": "SLAK"}, "notifications.W004"),
+        (
+            {
+                "NOTIFICATIONS_CHANNELS": {
+                    "SLACK": {"class": "notifications.channels.slack.Slack"},
+                    "LOST": {"class": "notifications.channels.report.Report"},
+                }
+            },
+            "notifications.E007",
+        ),
         ({"NOTIFICATIONS_STATE_DIR": "var"}, "notifications.E002"),
         ({"NOTIFICATIONS_STATE_DIR": __file__}, "notifications.E002"),
         ({"NOTIFICATIONS_SOURCES": {"a": {"htpp": True}}}, "notifications.E003"),

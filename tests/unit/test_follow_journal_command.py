@@ -68,6 +68,7 @@ def test_since_delivers_again(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--since", ""], "--since: '' is no time: write"),
         (["--channel", "NOPE"], r"No channel 'NOPE'\. There are: SLACK, REPORT"),
         (["--since", "soon"], "--since: 'soon' is no time: write"),
     ],
@@ -113,7 +114,7 @@ def test_plain_lines_reach_only_harmless_channels(capsys: pytest.CaptureFixture[
     call_command("follow_journal", "--drain")
     out = capsys.readouterr().out
     assert out.count("(unknown author) by anybody") == 1
-    assert "WEBHOOK" not in out
+    assert "WEBHOOK:" not in out
     refused = Refusal.objects.get()
     assert (refused.name, refused.count, refused.example) == ("WEBHOOK", 1, "WEBHOOK: by anybody")
     ours = {("memory://", "LOST"), ("memory://#text", "REFUSED"), ("memory://", "SLACK")}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pytest
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from notifications.journal import FileJournal, Journal
 from notifications.models import FailedDelivery, Loss, Position
 from notifications.parsing import parser
 from notifications.positions import Key
+from notifications.times import OLDEST
 from tests.support.tell import Clock, ClosedOnce, FlakyJournal, ScriptedChannel, patient, turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -180,6 +181,59 @@ def test_each_event_of_a_refused_digest_is_on_record(
     assert channel.delivered == ["after"]
     assert list(FailedDelivery.objects.order_by("id").values_list("text", flat=True)) == numbers(MANY)
     assert set(FailedDelivery.objects.values_list("reason", flat=True)) == {"channel_not_found: invite the bot"}
+
+
+def test_what_comes_while_a_digest_is_refused_is_not_refused_with_it(
+    journal: FlakyJournal, follow: Follow, clock: Clock
+) -> None:
+    class Late(People):
+        def deliver(self, events: Sequence[Event]) -> None:
+            if not self.tried:
+                tell(journal, "late 1", "late 2")
+            super().deliver(events)
+
+    tell(journal, *numbers(10))
+    channel = Late(script=[Undeliverable("msg_too_long")])
+    turn(follow(channel), clock)
+    assert channel.delivered == ["late 1", "late 2"]
+    assert list(FailedDelivery.objects.order_by("id").values_list("text", flat=True)) == numbers(10)
+
+
+def test_what_is_told_again_is_on_no_record_twice(journal: FlakyJournal, follow: Follow, clock: Clock) -> None:
+    tell(journal, *numbers(10))
+    turn(follow(People(script=[Undeliverable("never")]), since=OLDEST, detached=True), clock)
+    assert not FailedDelivery.objects.exists()
+    assert not Position.objects.exists()
+
+
+def test_a_successor_leaves_the_destination_alone_as_long_as_it_asked(
+    journal: FlakyJournal, follow: Follow, clock: Clock
+) -> None:
+    tell(journal, "a")
+    first = follow(People(script=[Unavailable("limited", retry_after=300)]), drain=False)
+    turn(first, clock, until=lambda: Position.objects.filter(waiting=1).exists())
+    first.close()
+    channel = People()
+    waits = turn(follow(channel), clock)
+    assert sum(waits) == pytest.approx(300, abs=10)
+    assert channel.delivered == ["a"]
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), IntegrityError("bug"), OperationalError("away")])
+def test_what_fails_beside_the_events_stops_nothing(
+    journal: FlakyJournal, follow: Follow, clock: Clock, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(People):
+        def idle(self) -> None:
+            raise error
+
+    channel = Failing()
+    follower = follow(channel, drain=False)
+    turn(follower, clock, until=lambda: clock.now > 1010)
+    tell(journal, "a")
+    turn(follower, clock, until=lambda: channel.delivered)
+    assert 1 <= sum("beside its events" in message for message in caplog.messages) <= 3
+    assert bool([record for record in caplog.records if record.exc_info]) == (not isinstance(error, OperationalError))
 
 
 @pytest.mark.parametrize("count", [1, FEW, FEW + 1, 2 * FEW, 2 * FEW + 1])

@@ -174,7 +174,7 @@ class TestLives:
 
     @pytest.mark.parametrize(
         ("token", "what"),
-        [("xoxb-1", "Slack told: Hi"), (" ", "Slack told: Hi (printed in the terminal: no SLACK_TOKEN)")],
+        [("xoxb-1", "Slack told: Hi"), (" ", "Slack told: Hi (printed in the terminal: no SLACK_WEBHOOK_URL)")],
     )
     def test_say_where_slacks_messages_went(self, settings: Any, token: str, what: str) -> None:
         slack = {"class": "notifications.channels.slack.Slack", "token": token}

@@ -401,6 +401,6 @@ def test_a_malformed_token_is_in_no_log_and_no_error(
 def test_without_a_token_the_console_says_so(capsys: pytest.CaptureFixture[str], token: str) -> None:
     Slack("SLACK", token=token, webhook_url=token).deliver([event("Ada <3"), event("Eve", author_known=False)])
     assert capsys.readouterr().out.splitlines() == [
-        "SLACK (console: no SLACK_TOKEN) → #proppy: Ada <3",
-        "SLACK (console: no SLACK_TOKEN) → #proppy: (unknown author) Eve",
+        "SLACK (console: no SLACK_WEBHOOK_URL) → #proppy: Ada <3",
+        "SLACK (console: no SLACK_WEBHOOK_URL) → #proppy: (unknown author) Eve",
     ]

@@ -45,10 +45,20 @@ def journal(settings: Any, tmp_path: Path) -> MemoryJournal:
 
 @pytest.fixture
 def followed() -> Iterator[None]:
-    """SLACK is followed, by this process."""
-    lock = Lock(Key(machine_id(), *SLACK))
+    """SLACK is followed, by this process, and the accounts are kept."""
+    held = [Lock(Key(machine_id(), "memory://", channel)) for channel in ("SLACK", "LOST")]
     yield
-    lock.close()
+    for lock in held:
+        lock.close()
+
+
+def test_says_that_losses_are_not_counted() -> None:
+    position()
+    lock = Lock(Key(machine_id(), *SLACK))
+    try:
+        assert "! Losses are not counted: run one follow_journal without --channel" in advice(run())
+    finally:
+        lock.close()
 
 
 def position(channel: str = "SLACK", journal: str = "memory://", **columns: Any) -> Position:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"No channel {min(unknown)!r}. There are: {', '.join(channel_names())}.")
         try:
-            start = parse_time(since) if since else None
+            start = None if since is None else parse_time(since)
         except ValueError as error:
             raise CommandError(f"--since: {error}") from error
         try:
