@@ -17,7 +17,7 @@ from notifications.journal.journald_bell import Bells
 from notifications.journal.journald_heads import Heads
 from notifications.journal.journald_reader import JournaldReader
 from tests.support.journald import JournaldNamespace
-from tests.support.journals import exit_code, in_child, messages, read_some, settle, write
+from tests.support.journals import exit_code, in_child, messages, read_all, read_some, settle, write
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
@@ -42,12 +42,9 @@ def follow(journal: JournaldJournal) -> JournaldReader:
     """A reader whose journalctl waits for what comes."""
     reader = journal.open()
     assert isinstance(reader, JournaldReader)
-    write(journal, "ready")
-    read_some(reader, 1)
+    read_to(reader, written_now(journal))
     wait_for(lambda: reader.read(10) == [] and _follows(reader), message="journalctl -f")
-    token = uuid.uuid4().hex
-    write(journal, token)
-    read_some(reader, 1)
+    read_to(reader, written_now(journal))
     return reader
 
 
@@ -55,14 +52,28 @@ def _follows(reader: JournaldReader) -> bool:
     return b"--no-tail" in Path(f"/proc/{reader.pid}/cmdline").read_bytes()
 
 
+def written_now(journal: JournaldJournal) -> str:
+    """The text of a new entry."""
+    text = uuid.uuid4().hex
+    write(journal, text)
+    return text
+
+
+def read_to(reader: Reader, text: str) -> None:
+    """Read until this entry has come. What other readers of the test waited for comes before it."""
+    wait_for(lambda: messages(read_some(reader, 1)) == [text], message=text)
+
+
 def seconds_to_see(journal: JournaldJournal, *readers: Reader, count: int = 9) -> float:
     """From write() to read(), the median for the slowest reader."""
+    for reader in readers:
+        read_to(reader, written_now(journal))
     taken = []
-    for number in range(count):
+    for _ in range(count):
         started = time.monotonic()
-        write(journal, str(number))
+        text = written_now(journal)
         for reader in readers:
-            assert messages(read_some(reader, 1)) == [str(number)]
+            read_to(reader, text)
         taken.append(time.monotonic() - started)
     return median(taken)
 
@@ -87,8 +98,6 @@ def test_an_entry_is_seen_at_once_also_after_rotation_vacuum_and_restart(
 def test_one_thread_wakes_six_readers_and_ends_with_the_last(journal: JournaldJournal) -> None:
     assert bells_of(journal) == []
     readers = [follow(journal) for _ in range(6)]
-    for reader in readers[:-1]:
-        reader.read(100)  # what was written to make the next ones ready
     assert len(bells_of(journal)) == 1
     assert seconds_to_see(journal, *readers) < AT_ONCE
     for reader in readers[1:]:
@@ -134,7 +143,6 @@ def test_a_fork_has_no_thread_nor_file_of_it_and_can_follow_for_itself(
         own.close()
 
     assert exit_code(in_child(child)) == 0
-    reader.read(100)
     assert seconds_to_see(journal, reader) < AT_ONCE
     reader.close()
 
@@ -155,7 +163,6 @@ def test_two_processes_share_the_links(journal: JournaldJournal) -> None:
         other.close()
 
     assert exit_code(in_child(child)) == 0
-    reader.read(100)
     assert seconds_to_see(journal, reader) < AT_ONCE
     reader.close()
 
@@ -221,7 +228,7 @@ def test_entries_of_a_later_boot_than_those_that_are_there_are_seen(links: Path)
     journal = JournaldJournal(journald.name, links=links)
     with journald:
         write(journal, "before the boot")
-        settle(journal)
+        wait_for(lambda: read_all(journal.open(follow=False)), message="it is written")
         journald.stop()
         with journal.open() as reader:
             assert messages(read_some(reader, 1)) == ["before the boot"]

@@ -35,5 +35,7 @@ class Unit:
 def unit() -> Iterator[Unit]:
     """One for one test; needs root."""
     made = Unit()
-    yield made
-    made.close()
+    try:
+        yield made
+    finally:
+        made.close()

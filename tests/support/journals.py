@@ -2,6 +2,7 @@
 
 import os
 import select
+import traceback
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -72,13 +73,16 @@ def messages(entries: Iterable[Entry]) -> list[str]:
 
 
 def in_child(function: Callable[[], object]) -> int:
-    """Run a function in a forked child, whose pid is returned. The child exits with 1 if it raises."""
+    """Run a function in a forked child, whose pid is returned. The child exits with 1 if it raises, and says why."""
     pid = os.fork()
     if pid:
         return pid
     try:
         function()
         os._exit(0)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+        raise
     finally:
         os._exit(1)
 
