@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two calls of `Channel.idle()`.
 IDLE_INTERVAL: Final = 1.0
 #: Seconds that work with the database may take, where nothing can be delivered without it.
-LONGEST_WORK: Final = 30.0
+LONGEST_WORK: Final = 15.0
 LONGEST_IDLE: Final = 10.0
 
 
@@ -75,6 +75,7 @@ class Follower:
         self._feed = Feed(journal, parse, after=after, since=since, follow=not drain, audit=audit)
         self._hand = self._new_hand()
         self._silence = Silence(journal, self._feed)
+        self._idles = type(channel).idle is not Channel.idle
         self._idling = Outage(f"channel {channel.name}, beside its events")
         self._reading = Outage(f"journal {journal.url} of channel {channel.name}")
         pace = pace or Pace(channel.interval, channel.burst)
@@ -168,7 +169,7 @@ class Follower:
         return LONGEST_WAIT
 
     def _let_idle(self) -> None:
-        if self._idling.resting():
+        if not self._idles or self._idling.resting():
             return
         try:
             with deadline(LONGEST_IDLE):

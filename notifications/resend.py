@@ -25,7 +25,7 @@ from notifications.pace import Pace
 logger = logging.getLogger(__name__)
 
 #: Seconds that one message and its rows may take.
-LONGEST_WORK: Final = 30.0
+LONGEST_WORK: Final = 15.0
 #: Seconds between two looks while nothing is due.
 INTERVAL: Final = 2.0
 

@@ -55,9 +55,9 @@ class Site:
         """SIGKILL for the process and its children."""
         self._processes[name].kill()
 
-    def terminate(self, name: Name) -> int:
-        """SIGTERM as systemd sends it; the exit code."""
-        return self._processes[name].terminate()
+    def terminate(self, name: Name, timeout: float = 30) -> int:
+        """SIGTERM as systemd sends it; the exit code. AssertionError if it takes longer."""
+        return self._processes[name].terminate(timeout)
 
     def log(self, name: Name) -> str:
         """What the process has printed in all its lives; "" if it never ran."""
