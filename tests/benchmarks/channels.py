@@ -1,5 +1,8 @@
-"""A channel that goes nowhere: what is left is the cost of the follower."""
+"""Channels that go nowhere: what is left is the cost of the follower."""
 
+import socket
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -16,3 +19,34 @@ class Empty(Channel):
 
     def deliver(self, events: Sequence[Event]) -> None:
         Empty.delivered += len(events)
+
+
+class OneByOne(Channel):
+    """Counts what it is given, one event at a time, and when the last one came."""
+
+    delivered: ClassVar[Counter[str]] = Counter()
+    last_at: ClassVar[dict[str, float]] = {}
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        OneByOne.delivered[self.name] += len(events)
+        OneByOne.last_at[self.name] = time.perf_counter()
+
+
+class Hanging(Channel):
+    """Waits for an answer that does not come, until `answer()`."""
+
+    _ours: ClassVar[socket.socket]
+    _theirs: ClassVar[socket.socket]
+
+    @classmethod
+    def hang(cls) -> None:
+        """From now on."""
+        cls._ours, cls._theirs = socket.socketpair()
+
+    @classmethod
+    def answer(cls) -> None:
+        """Whatever was and will be asked."""
+        cls._theirs.close()
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        self._ours.recv(1)

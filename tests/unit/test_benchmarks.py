@@ -5,18 +5,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import rows, wrk
+from tests.benchmarks import process, rows, wrk
+from tests.benchmarks.channels import Hanging
+from tests.benchmarks.journal import mixed
 from tests.benchmarks.lab import Lab, on_core
 from tests.benchmarks.needs import lacks
 from tests.benchmarks.table import Row, at_least, at_most, markdown, reported, unmeasured
 from tests.benchmarks.timing import empty_times, microseconds, time_each
 from tests.support.child import BASE_DIR, bare_env
+from tests.support.wait import wait_for
 
-FIGURE = re.compile(r"\d[\d,.]* (x|ms|a second)")
+FIGURE = re.compile(r"\d[\d,.]* (x|ms|a second|MB|messages?)")
 
 
 @pytest.fixture
@@ -28,7 +32,19 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 @pytest.mark.services
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("emit", 2), ("keep", 3), ("post", 4), ("process_raw", 2), ("idle", 1), ("follow_journal", 1)],
+    [
+        ("emit", 2),
+        ("keep", 3),
+        ("post", 4),
+        ("process_raw", 2),
+        ("idle", 1),
+        ("follow_journal", 1),
+        ("to_slack", 1),
+        ("catch_up", 2),
+        ("slack_down", 1),
+        ("slack_limits", 1),
+        ("hanging", 1),
+    ],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:
     measured = list(rows.BENCHMARKS[name](lab))
@@ -46,7 +62,7 @@ def test_every_benchmark_is_tested() -> None:
     assert [name for name, _ in tested] == list(rows.BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", ["emit", "post", "follow_journal"])
+@pytest.mark.parametrize("name", [name for name in rows.BENCHMARKS if name not in {"keep", "process_raw", "idle"}])
 def test_a_benchmark_says_what_it_needs(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.needs._is_there", lambda need: False)
     measured = list(rows.BENCHMARKS[name](lab))
@@ -121,6 +137,36 @@ def test_a_core_is_given_back() -> None:
     with on_core(0):
         assert len(os.sched_getaffinity(0)) == 1
     assert os.sched_getaffinity(0) == before
+
+
+def test_a_mixed_journal_has_its_events_evenly_spread() -> None:
+    entries = list(mixed("BENCH", 5, 1000))
+    assert len(entries) == 1000
+    found = [index for index, fields in enumerate(entries) if fields["SYSLOG_IDENTIFIER"] == "proppy"]
+    assert found == [0, 200, 400, 600, 800]
+    assert [entries[index]["PROPPY_ID"].rpartition(":")[2] for index in found] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_process_is_watched() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in process.children(os.getpid())
+        resident, peak = process.memory(child.pid)
+        assert 0 < resident <= peak
+        wait_for(lambda: all(process.proportional(child.pid)), message="memory of the child")
+        assert process.cpu_percent(child.pid, 0.2) < 200
+        child.kill()
+    assert child.pid not in process.children(os.getpid())
+    assert process.proportional(child.pid) == (0, 0)
+
+
+def test_a_channel_hangs_until_it_is_answered() -> None:
+    Hanging.hang()
+    with ThreadPoolExecutor() as pool:
+        delivery = pool.submit(Hanging("HANGING").deliver, [])
+        with pytest.raises(TimeoutError):
+            delivery.result(timeout=0.1)
+        Hanging.answer()
+        delivery.result(timeout=10)
 
 
 def test_what_fails_inside_is_said(lab: Lab) -> None:

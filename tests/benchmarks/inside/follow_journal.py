@@ -1,6 +1,5 @@
 """The real `follow_journal` into an empty channel, and a bare journalctl, in turn, over the same entries."""
 
-import socket
 import statistics
 import subprocess
 import time
@@ -8,43 +7,22 @@ from typing import Final
 
 from notifications import worker
 from notifications.follow_journal import worker_makers
-from notifications.journal import FIELDS, JournaldJournal
+from notifications.journal import FIELDS
 from notifications.models import Position
 from tests.benchmarks.channels import Empty
-from tests.support.journals import settle
+from tests.benchmarks.journal import events, fill
 
 OPTIONS: Final = ("-o", "json", f"--output-fields={','.join(FIELDS)}", "SYSLOG_IDENTIFIER=proppy")
 
 
 def run(*, namespace: str, entries: int, rounds: int) -> dict[str, float]:
     """Entries per second, medians of the rounds."""
-    journal = JournaldJournal(namespace)
-    _write(journal, entries)
+    fill(namespace, events("BENCH", entries))
     printed, followed = [], []
     for _ in range(rounds):
         printed.append(entries / _print(namespace))
         followed.append(entries / _follow(entries))
     return {"journalctl": statistics.median(printed), "followed": statistics.median(followed)}
-
-
-def _write(journal: JournaldJournal, count: int) -> None:
-    """What `emit()` writes, but waiting for journald."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        for number in range(count):
-            sender.sendto(journal.encode(_entry(number)), journal.socket_path)
-    settle(journal)
-    journal.close()
-
-
-def _entry(number: int) -> dict[str, str]:
-    return {
-        "MESSAGE": f"BENCH: Ada Lovelace signed up with ada{number}@example.com",
-        "PRIORITY": "6",
-        "SYSLOG_IDENTIFIER": "proppy",
-        "PROPPY_EVENT": "BENCH",
-        "PROPPY_ID": f"0123456789abcdef:{number}",
-        "PROPPY_DATA": f'{{"user":{number}}}',
-    }
 
 
 def _print(namespace: str) -> float:

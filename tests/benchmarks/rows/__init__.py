@@ -4,7 +4,19 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tests.benchmarks.lab import Lab
-from tests.benchmarks.rows import emit, follow_journal, idle, keep, post, process_raw
+from tests.benchmarks.rows import (
+    catch_up,
+    emit,
+    follow_journal,
+    hanging,
+    idle,
+    keep,
+    post,
+    process_raw,
+    slack_down,
+    slack_limits,
+    to_slack,
+)
 from tests.benchmarks.table import Row
 
 Benchmark = Callable[[Lab], Iterator[Row]]
@@ -16,4 +28,9 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "process_raw": process_raw.rows,
     "idle": idle.rows,
     "follow_journal": follow_journal.rows,
+    "to_slack": to_slack.rows,
+    "catch_up": catch_up.rows,
+    "slack_down": slack_down.rows,
+    "slack_limits": slack_limits.rows,
+    "hanging": hanging.rows,
 }

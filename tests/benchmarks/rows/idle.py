@@ -1,26 +1,23 @@
 """From `keep()` to the start of the handler, for a worker that has nothing else to do."""
 
-import os
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.lab import Lab
+from tests.benchmarks.process import cpu_percent
 from tests.benchmarks.table import Row
 
 LATENCY_MS: Final = 10
 CORE_PERCENT: Final = 1
 #: Seconds for which the idle worker is watched.
 WATCHED: Final = 12.0
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def rows(lab: Lab) -> Iterator[Row]:
     site = lab.site()
     worker = site.start("process_raw")
     lab.inside(site, "idle", payloads=1)  # it has started when this one has
-    percent = _cpu_percent(worker.pid, lab.seconds(WATCHED))
+    percent = cpu_percent(worker.pid, lab.seconds(WATCHED))
     numbers = lab.inside(site, "idle", payloads=lab.count(60))
     site.terminate("process_raw")
     median = numbers["median"]
@@ -31,16 +28,3 @@ def rows(lab: Lab) -> Iterator[Row]:
     reached = median <= LATENCY_MS and percent < CORE_PERCENT
     reach = f"median <= {LATENCY_MS} ms, < {CORE_PERCENT} % of a core"
     yield Row("enqueue to start, idle", "", reach, f"{median:.1f} ms", reached, text)
-
-
-def _cpu_percent(pid: int, seconds: float) -> float:
-    """CPU time of a process and its threads while `seconds` go by, in percent of a core."""
-    before, started = _ticks(pid), time.monotonic()
-    time.sleep(seconds)
-    return (_ticks(pid) - before) / TICKS / (time.monotonic() - started) * 100
-
-
-def _ticks(pid: int) -> int:
-    """utime and stime (man proc_pid_stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])

@@ -1,0 +1,38 @@
+"""Followers that catch up with a journal, and `journalctl` over it, in turn."""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+
+from notifications import worker
+from notifications.follow_journal import worker_makers
+from notifications.models import Position
+from tests.benchmarks.channels import Empty
+
+
+def run(*, namespace: str, channels: Sequence[str], rounds: int) -> dict[str, float]:
+    """Seconds, medians of the rounds; and the events that the empty channel was given in the last."""
+    printed, followed = [], []
+    for turn in range(-1, rounds):  # the first warms up
+        times = _print(namespace), _follow(channels)
+        if turn >= 0:
+            printed.append(times[0])
+            followed.append(times[1])
+    numbers = {"printed": statistics.median(printed), "followed": statistics.median(followed)}
+    return numbers | {"delivered": Empty.delivered}
+
+
+def _print(namespace: str) -> float:
+    command = ["journalctl", f"--namespace={namespace}", "SYSLOG_IDENTIFIER=proppy"]
+    started = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
+def _follow(channels: Sequence[str]) -> float:
+    Position.objects.all().delete()
+    Empty.delivered = 0
+    started = time.perf_counter()
+    worker.run(list(worker_makers(channels, drain=True)))
+    return time.perf_counter() - started

@@ -1,0 +1,40 @@
+"""Followers that catch up with a journal into which others write more."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from tests.benchmarks.journal import fill, mixed
+from tests.benchmarks.lab import Lab
+from tests.benchmarks.needs import lacks
+from tests.benchmarks.table import Row, at_most, reported, unmeasured
+from tests.support.processes import Site
+
+PATH: Final = "catching up with a mixed journal"
+ALL: Final = "catching up with a mixed journal, all channels"
+LIMIT: Final = "`journalctl SYSLOG_IDENTIFIER=proppy` to /dev/null"
+ENTRIES: Final = 1_000_000
+EVENTS: Final = 1_000
+
+
+def rows(lab: Lab) -> Iterator[Row]:
+    if why := lacks("root", "journald"):
+        yield from (unmeasured(path, why) for path in (PATH, ALL))
+        return
+    entries, count = lab.count(ENTRIES), lab.count(EVENTS)
+    behind = f"{entries:,} entries, of which {count:,} are events"
+    with lab.journald() as journald:
+        fill(journald.name, mixed("BENCH", count, entries))
+        site = lab.site(JOURNAL_URL=journald.url, TEXT_JOURNAL_URL=lab.journald().url)
+        ratio, text = _measure(lab, site, journald.name, ["BENCH"], count)
+        yield at_most(PATH, LIMIT, ratio, 1.2, f"{text}; {behind}")
+        ratio, text = _measure(lab, site, journald.name, [], count)
+        yield reported(ALL, LIMIT, ratio, f"{text}; {behind}")
+
+
+def _measure(lab: Lab, site: Site, namespace: str, channels: Sequence[str], count: int) -> tuple[float, str]:
+    """The ratio of the medians, and the numbers behind it."""
+    numbers = lab.inside(site, "catch_up", namespace=namespace, channels=channels, rounds=lab.rounds(9))
+    if numbers["delivered"] != count:  # the journal keeps to a share of the disk
+        raise RuntimeError(f"{numbers['delivered']:.0f} of {count} events came: is the disk too small?")
+    followed, printed = numbers["followed"], numbers["printed"]
+    return followed / printed, f"{followed * 1000:.0f} ms; journalctl {printed * 1000:.0f} ms"
