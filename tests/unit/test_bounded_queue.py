@@ -358,6 +358,7 @@ def test_an_exception_in_idle_is_survived(sink: Sink) -> None:
     assert queue.flush(DEADLINE)
     assert sink.got == [0, 1]
     assert queue.failed
+    assert queue.close(DEADLINE)  # and not at the end of the process, where nobody listens
 
 
 def test_a_forked_child_starts_empty_and_the_parent_delivers() -> None:

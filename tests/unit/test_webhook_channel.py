@@ -638,7 +638,8 @@ def test_a_timeout_that_is_none(timeout: float) -> None:
     ],
 )
 def test_manage_py_check_says_so(options: dict[str, Any], advice: str) -> None:
-    with override_settings(NOTIFICATIONS_CHANNELS={"WEBHOOK": {"class": CLASS, **options}}):
+    channels = {"WEBHOOK": {"class": CLASS, **options}}
+    with override_settings(NOTIFICATIONS_CHANNELS=channels, NOTIFICATIONS_ALERT_CHANNEL="WEBHOOK"):
         (problem,) = run_checks()
     assert problem.id == "notifications.E008"
     assert advice in problem.msg
