@@ -1,5 +1,6 @@
 """The accountant: sees every entry of the events journal, and finds out what is missing and what was refused."""
 
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
@@ -20,6 +21,10 @@ from notifications.events import RESERVED, Event
 from notifications.journal import Entry
 from notifications.models import Loss
 
+logger = logging.getLogger(__name__)
+
+#: Names of which a process says once that they are no channel's.
+MOST_WARNED: Final = 100
 #: Seconds between two looks at what is missing, and between two messages.
 PAUSE: Final = 10.0
 #: Seconds between two times that old rows are deleted.
@@ -53,6 +58,7 @@ class Accountant(Channel):
         self._books: Books | None = None
         self._patience, self._watch = Patience(direct=not journal.startswith("journald:")), Watch()
         self._gap, self._oversized = False, 0
+        self._warned: set[str] = set()
         self._look_at = self._tell_at = self._clean_at = 0.0
 
     def observe(self, entry: Entry) -> Observed:
@@ -75,8 +81,15 @@ class Accountant(Channel):
         for event in events:
             if isinstance(event, Observed):
                 audit.look_at(event)
+        self._warn(audit.unknown)
         self._close(books, refusals, audit.losses, now, at_end=self._patience.has_passed(_us(now) - RECENT))
         transaction.on_commit(lambda: self._tell_if_due(now), robust=True)
+
+    def _warn(self, names: Collection[str]) -> None:
+        """Once for each, so that a misspelt one does not stay unseen."""
+        for name in sorted(set(names) - self._warned)[: MOST_WARNED - len(self._warned)]:
+            logger.warning("no channel is called %s: its events are refused; see Refused entries in the admin", name)
+            self._warned.add(name)
 
     def idle(self) -> None:
         now = self._clock()

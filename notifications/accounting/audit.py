@@ -23,6 +23,8 @@ class Audit:
     trusted: frozenset[int]
     names: Collection[str]
     lenient: bool
+    #: Names that are no channel's.
+    unknown: set[str] = field(default_factory=set)
     #: What processes have told as lost.
     losses: list[Loss] = field(default_factory=list)
 
@@ -51,6 +53,7 @@ class Audit:
             self.refusals.add(MALFORMED, event.entry)
         elif event.name not in self.names:
             self.refusals.add(NO_CHANNEL, event.entry, name=event.name)
+            self.unknown.add(event.name)
         elif event.name == "LOST":
             self._take_over(event, book)
 

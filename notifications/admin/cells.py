@@ -17,7 +17,7 @@ from notifications.body_view import visible
 EMPTY: Final = "–"
 #: Characters of a text that a list loads from the database, and shows.
 LOADED: Final = 500
-SHOWN: Final = 160
+SHOWN: Final = 240
 
 
 def text(name: str, description: str = "") -> Callable[[Any], str]:

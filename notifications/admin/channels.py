@@ -47,8 +47,8 @@ class PositionAdmin(ReadOnly):
         "failed",
         "lost",
         "follower",
-        text("journal"),
         "short_machine",
+        text("journal"),
     )
     fields = (
         text("channel"),

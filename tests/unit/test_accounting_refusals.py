@@ -63,7 +63,7 @@ def test_the_author_is_what_the_journal_vouches_for(office: Office) -> None:
     assert Refusal.objects.get().author == "uid 99, session-3.scope"
 
 
-def test_a_name_that_is_no_channel(office: Office) -> None:
+def test_a_name_that_is_no_channel(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     office.write(1, 2, name="OPS")
     office.write(3, name="SLAC")
     office.read()
@@ -73,6 +73,8 @@ def test_a_name_that_is_no_channel(office: Office) -> None:
     author = f"uid {UID}, {UNIT}"
     assert rows() == [(NO_CHANNEL, "OPS", author, 2), (NO_CHANNEL, "SLAC", author, 1)]
     assert Writer.objects.get().highest == 4
+    said = [message for message in caplog.messages if message.startswith("no channel is called")]
+    assert [message.split()[4] for message in said] == ["OPS:", "SLAC:"]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("idle", 1),
         ("follow_journal", 1),
         ("to_slack", 1),
-        ("catch_up", 2),
+        ("catch_up", 3),
         ("slack_down", 1),
         ("slack_limits", 1),
         ("hanging", 1),
