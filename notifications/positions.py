@@ -113,7 +113,9 @@ def save(key: Key, cursor: str, time_us: int, *, delivered: bool) -> None:
     values |= {"waiting": 0, "next_attempt_at": None, "problem": ""}
     if delivered:
         values["delivered_at"] = timezone.now()
-    Position.objects.update_or_create(**key._asdict(), defaults=values)
+    ours = Position.objects.filter(**key._asdict())
+    if not ours.update(**values, updated_at=timezone.now()):  # no SELECT before it, as update_or_create() has
+        Position.objects.update_or_create(**key._asdict(), defaults=values)
 
 
 def save_stuck(key: Key, stuck: Stuck) -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 #: Fields that journald and the file journal give back; `__CURSOR` and the time come besides.
-FIELDS = ("MESSAGE", "PROPPY_EVENT", "PROPPY_ID", "PROPPY_DATA", "SYSLOG_IDENTIFIER", "_PID", "_UID")
+FIELDS = ("MESSAGE", "PROPPY_EVENT", "PROPPY_ID", "PROPPY_DATA", "_PID", "_UID")
 
 #: Fields for `Journal.open(audit=True)`: also who wrote an entry, and what journald itself says that it dropped.
 AUDIT_FIELDS = (

@@ -12,6 +12,7 @@ from notifications.journal.base import FIELDS
 from notifications.journal.export import ExportBuffer
 
 _PIPE = 1024 * 1024  # the most that an unprivileged process may ask for, fs.pipe-max-size
+_CHUNK = 64 * 1024  # more takes no less time, and 27 MB of memory with the seven readers of a site
 _SECONDS_TO_END = 5
 
 
@@ -56,7 +57,7 @@ class Journalctl:
         """Read what is there into `entries`. False where nothing is; then `ended` says whether that is all."""
         self._read_message()
         try:
-            chunk = os.read(self.fileno(), _PIPE)
+            chunk = os.read(self.fileno(), _CHUNK)
         except BlockingIOError:
             return False
         if chunk:
