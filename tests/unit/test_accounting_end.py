@@ -59,7 +59,7 @@ threading._register_atexit(broken.clear)
 
 
 def run(folder: Path, code: str, *, exit_code: int = 0) -> list[str]:
-    """Name and number of the events of each process, in order; a line for each token."""
+    """Name and number of the events of each process, by number (threads may overtake); a line for each token."""
     (folder / "state").mkdir(exist_ok=True)
     env = settings_env(folder)
     done = subprocess.run(
@@ -67,11 +67,11 @@ def run(folder: Path, code: str, *, exit_code: int = 0) -> list[str]:
     )
     assert done.returncode == exit_code, done.stderr.decode()
     assert b"Traceback" not in done.stderr or exit_code, done.stderr.decode()
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, dict[int, str]] = {}
     for event in written(folder):
         token, _, number = event.id.partition(":")
-        lines.setdefault(token, []).append(f"{event.name}{number}")
-    return sorted(" ".join(line) for line in lines.values())
+        lines.setdefault(token, {})[int(number)] = f"{event.name}{number}"
+    return sorted(" ".join(line[number] for number in sorted(line)) for line in lines.values())
 
 
 def written(folder: Path) -> list[Event]:
