@@ -65,6 +65,9 @@ class Process:
         try:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
+            self._popen.send_signal(signal.SIGABRT)  # PYTHONFAULTHANDLER: where each thread is
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(5)
             raise AssertionError(f"still running {timeout:g} s after SIGTERM:\n{self.log}") from None
         finally:
             self.kill()

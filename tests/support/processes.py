@@ -92,6 +92,7 @@ def settings_env(folder: Path) -> dict[str, str]:
     """Each variable that proppy/settings.py reads: one left out would come from a developer's .env."""
     state = folder / "state"
     return bare_env(folder) | {
+        "PYTHONFAULTHANDLER": "1",
         "DJANGO_SETTINGS_MODULE": "proppy.settings",
         "SECRET_KEY": "only-for-tests-" + "y" * 40,
         "LOCAL_ADMIN_PASSWORD": "",
