@@ -90,7 +90,10 @@ def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            # Python runs signal handlers in this thread alone, and only where it wakes up: the kernel may have given
+            # the signal to another one.
+            while thread.is_alive():
+                thread.join(LONGEST_WAIT)
     if errors:
         raise errors[0]
 
