@@ -12,10 +12,10 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.views.decorators.http import require_safe
 
-from notifications import store
 from notifications.conf import conf
 from notifications.proxies import client_address
-from notifications.spool import spool
+from notifications.raw import store
+from notifications.raw.spool import spool
 from notifications.status import DatabaseStatus, Status, status
 
 View = Callable[[HttpRequest], HttpResponse]

@@ -11,17 +11,17 @@ from typing import Any, Final
 from django.db import DataError, Error, IntegrityError
 from django.http import HttpRequest
 
-from notifications import limits, store
-from notifications.breaker import breaker
 from notifications.clean import clean
 from notifications.conf import Source, conf
 from notifications.errors import BadRequest, KeyReused, NowhereToStore, SignatureRefused, UnknownSource
 from notifications.proxies import client_address
+from notifications.raw import limits, store
+from notifications.raw.breaker import breaker
+from notifications.raw.record import Record, digest_of, dump_headers, receipt_for
+from notifications.raw.signatures import BadSignature, verify
+from notifications.raw.spool import spool
+from notifications.raw.wake import notifier, wake
 from notifications.raw_body import read_body, stored_headers
-from notifications.record import Record, digest_of, dump_headers, receipt_for
-from notifications.signatures import BadSignature, verify
-from notifications.spool import spool
-from notifications.wake import notifier, wake
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from notifications.clean import clean, clean_values
 from notifications.events import Event
+from notifications.follow.positions import Key
 from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
-from notifications.positions import Key
 from notifications.times import moment_of
 
 

@@ -9,7 +9,7 @@ from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.conf import conf
 from notifications.events import Event
 from notifications.folders import make_private
-from notifications.outage import Outage
+from notifications.follow.outage import Outage
 
 logger = logging.getLogger(__name__)
 

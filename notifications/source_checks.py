@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Error
 
 from notifications.conf import Source
-from notifications.signatures import SCHEMES, BadSignature, key_of
+from notifications.raw.signatures import SCHEMES, BadSignature, key_of
 
 OPTIONS: Final = frozenset(field.name for field in dataclasses.fields(Source)) - {"name"}
 #: A browser takes //host and /\host for another site; ?receipt= is added to it.

@@ -9,10 +9,10 @@ from django.db import Error
 from django.db.models import Sum
 from django.utils import timezone
 
-from notifications.channel_status import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
-from notifications.lag import lags
+from notifications.follow.channel_status import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
+from notifications.follow.lag import lags
 from notifications.models import Loss, Position, RawPayload, Refusal, State
-from notifications.spool import spool
+from notifications.raw.spool import spool
 
 #: Counting stops here: a long queue must not make its status slow.
 COUNTED: Final = 100_000

@@ -7,14 +7,14 @@ from typing import Final
 
 from django.utils import timezone
 
-from notifications.channel_status import ChannelStatus
 from notifications.clean import one_line
 from notifications.conf import conf
-from notifications.counting import Lag
 from notifications.durations import duration
+from notifications.follow.channel_status import ChannelStatus
+from notifications.follow.counting import Lag
+from notifications.follow.parsing import TEXT
+from notifications.follow.positions import machine_id
 from notifications.locks import holder
-from notifications.parsing import TEXT
-from notifications.positions import machine_id
 from notifications.status import DatabaseStatus, Status
 
 HEADINGS: Final = ("", "read to", "behind", "delivered", "waiting", "failed", "lost", "follower")

@@ -13,8 +13,8 @@ import pytest
 from notifications import handlers
 from notifications.conf import conf
 from notifications.events import Event, event_of, process_outbox
-from notifications.handling import handle
 from notifications.models import RawPayload, State
+from notifications.raw.handling import handle
 
 #: How long to wait for events that a busy journal has not taken yet.
 FLUSH_SECONDS: Final = 5.0

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
-from notifications import store
 from notifications.accounting.observed import Observed, author_of, visible
 from notifications.channels.base import Channel
 from notifications.events import Event, text_event_of
 from notifications.journal import Entry, as_text
 from notifications.models import Refusal
+from notifications.raw import store
 from notifications.sql import time_value
 from notifications.times import moment_of
 

@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 
 from notifications.admin.cells import block, duration, first_line, moment, since, text, unbroken
 from notifications.admin.read_only import LeanChangeList, ReadOnly
-from notifications.channel_status import ChannelStatus, channel_statuses
-from notifications.lag import lags
+from notifications.follow.channel_status import ChannelStatus, channel_statuses
+from notifications.follow.lag import lags
 from notifications.models import Position
 from notifications.status_text import behind, follower
 

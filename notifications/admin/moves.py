@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from notifications.models import RawPayload
 from notifications.models.claims import RawPayloadQuerySet
-from notifications.wake import wake
+from notifications.raw.wake import wake
 
 logger = logging.getLogger(__name__)
 

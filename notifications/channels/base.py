@@ -32,7 +32,7 @@ class Channel(ABC):
     #: Takes plain text lines too, which any local user may have written.
     harmless: ClassVar[bool] = False
     #: Speaks to people: gets one event at a time, and where more than a few wait one that stands for them all, with
-    #: `data["digest"]` (notifications.digest).
+    #: `data["digest"]` (notifications.follow.digest).
     digests: ClassVar[bool] = False
     #: Seconds between two calls of `deliver()` in the long run.
     interval: ClassVar[float] = 0.0

@@ -7,10 +7,10 @@ from typing import Final
 
 from django.utils import timezone
 
-from notifications import store
 from notifications.channels.base import Channel
 from notifications.clean import clean
 from notifications.events import Event
+from notifications.raw import store
 
 LONGEST_NAME: Final = 200
 LARGEST: Final = 2**53

@@ -22,7 +22,7 @@ from django.utils.http import parse_http_date_safe
 from notifications.channels.base import Channel, Unavailable, Undeliverable
 from notifications.clean import clean_values, one_line, utf8
 from notifications.events import Event
-from notifications.signatures import BadSignature, key_of, sign
+from notifications.raw.signatures import BadSignature, key_of, sign
 
 SCHEME: Final = "standard-webhooks"
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "proppy", "Connection": "close"}

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
-from notifications import store
-from notifications.record import Record
+from notifications.raw import store
+from notifications.raw.record import Record
 
 #: As long as an answer of the intake.
 ANSWER: Final = b'{"id": "6f0a5ce1-8f0e-5c3c-9d5f-2d1d6a5c6f0e"}'

@@ -16,10 +16,10 @@ from notifications import events
 from notifications.accounting import Accountant, patience, processes
 from notifications.accounting.findings import GONE, MISSING
 from notifications.events import event_of
+from notifications.follow.pace import Pace
+from notifications.follow.positions import Key
 from notifications.journal import Entry, JournaldJournal
 from notifications.models import Loss, Refusal, Writer
-from notifications.pace import Pace
-from notifications.positions import Key
 from tests.support.child import BIN, Process
 from tests.support.control_group import unit
 from tests.support.held_journald import HeldJournald

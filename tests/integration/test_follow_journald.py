@@ -9,15 +9,16 @@ from typing import Any, Final
 
 import pytest
 
-from notifications import events, positions
+from notifications import events
 from notifications.events import Event
-from notifications.follower import Follower
+from notifications.follow import positions
+from notifications.follow.follower import Follower
+from notifications.follow.parsing import parser
+from notifications.follow.positions import Key
 from notifications.journal import JournaldJournal
 from notifications.journal.journald_reader import JournaldReader
 from notifications.models import Loss
 from notifications.outbox import Outbox
-from notifications.parsing import parser
-from notifications.positions import Key
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import exit_code, in_child, settle
 from tests.support.tell import ClosedOnce, ScriptedChannel

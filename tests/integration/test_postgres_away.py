@@ -9,10 +9,10 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
-from notifications.breaker import breaker
 from notifications.models import RawPayload, ReportRow
-from notifications.spool import spool
-from notifications.spool_import import import_spool
+from notifications.raw.breaker import breaker
+from notifications.raw.spool import spool
+from notifications.raw.spool_import import import_spool
 from tests import app_settings
 from tests.support.database import use_database
 from tests.support.payloads import states

@@ -14,11 +14,12 @@ import pytest
 from django.db import DataError, connection, connections, transaction
 from django.test import Client
 
-from notifications import keep, wake
-from notifications.listen import Listener
+from notifications import keep
 from notifications.models import RawPayload, ReportRow, State
-from notifications.process_raw import ProcessRaw
-from notifications.spool import spool
+from notifications.raw import wake
+from notifications.raw.listen import Listener
+from notifications.raw.process_raw import ProcessRaw
+from notifications.raw.spool import spool
 from notifications.worker import Stop
 from tests.support.payloads import claim, claimed, expire, make_due, release_expired, states
 from tests.support.wait import wait_for

@@ -14,9 +14,9 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
-from notifications.breaker import breaker
 from notifications.models import RawPayload, ReportRow
-from notifications.time_limit import EXIT_HUNG
+from notifications.raw.breaker import breaker
+from notifications.raw.time_limit import EXIT_HUNG
 from tests import app_settings
 from tests.support.child import Process
 from tests.support.database import use_database

@@ -11,7 +11,7 @@ import pytest
 
 from notifications import events
 from notifications.journal import FileJournal
-from notifications.signatures import verify
+from notifications.raw.signatures import verify
 from tests.support.processes import Site
 from tests.support.wait import wait_for
 from tests.support.webhook import Receiver, response

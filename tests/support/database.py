@@ -19,8 +19,9 @@ from django.core.management import call_command
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from notifications import events, limits
-from notifications.breaker import breaker
+from notifications import events
+from notifications.raw import limits
+from notifications.raw.breaker import breaker
 from tests.support.postgres import Postgres
 
 MIGRATED = "migrated"

@@ -7,10 +7,10 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from notifications import checkpoint, delivery, follower, outage, pace
 from notifications.channels import Channel
 from notifications.events import Event
-from notifications.follower import Follower
+from notifications.follow import checkpoint, delivery, follower, outage, pace
+from notifications.follow.follower import Follower
 from notifications.journal import MemoryJournal
 
 #: For generated input: no deadlines, for the machine may be busy with other tests.

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from hypothesis import strategies as st
 
-from notifications.follower import Follower
+from notifications.follow.follower import Follower
 from notifications.journal import Entry
 from notifications.journal.base import FIELDS
 from tests.support.tell import Clock, FlakyJournal

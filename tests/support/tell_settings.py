@@ -3,9 +3,9 @@
 import json
 import os
 
-from notifications import silence
 from notifications.channels import slack_ways
 from notifications.channels.slack import Slack
+from notifications.follow import silence
 from proppy.settings import *  # noqa: F403
 from proppy.settings import DATABASES, NOTIFICATIONS_CHANNELS
 

@@ -21,8 +21,8 @@ from notifications.admin.cells import duration, last_line
 from notifications.admin.filters import StateFilter, search
 from notifications.body_view import LIMIT
 from notifications.events import process_outbox
+from notifications.follow.positions import Key, Lock, machine_id
 from notifications.models import FailedDelivery, Loss, Position, RawPayload, Refusal, ReportRow, State
-from notifications.positions import Key, Lock, machine_id
 
 pytestmark = pytest.mark.django_db
 

@@ -4,11 +4,11 @@ from typing import Any, Final
 import pytest
 from django.db import OperationalError, transaction
 
-from notifications import positions
-from notifications.checkpoint import INTERVAL, Checkpoint
+from notifications.follow import positions
+from notifications.follow.checkpoint import INTERVAL, Checkpoint
+from notifications.follow.positions import Key
 from notifications.journal import Entry, Gap
 from notifications.models import Loss, Position
-from notifications.positions import Key
 from tests.support.tell import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,8 +6,8 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.digest import FEW, LONGEST_KIND, MOST_KINDS, Digest
 from notifications.events import Event
+from notifications.follow.digest import FEW, LONGEST_KIND, MOST_KINDS, Digest
 from tests.support.tell import patient
 
 START = datetime(2026, 5, 1, 14, 2, tzinfo=UTC)

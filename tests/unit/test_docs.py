@@ -9,7 +9,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
 
-from notifications import delivery
+from notifications.follow import delivery
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from notifications.events import Event
-from notifications.feed import READ, Feed, Found
+from notifications.follow.feed import READ, Feed, Found
 from notifications.journal import Entry, MemoryJournal, Reader, as_text
 
 

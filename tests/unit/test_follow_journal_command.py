@@ -10,10 +10,10 @@ from django.test import override_settings
 
 from notifications import emit
 from notifications.events import process_outbox
-from notifications.follow_journal import worker_makers
+from notifications.follow.follow_journal import worker_makers
+from notifications.follow.positions import Key, Lock, machine_id
 from notifications.journal import MemoryJournal
 from notifications.models import Position, Refusal, ReportRow
-from notifications.positions import Key, Lock, machine_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

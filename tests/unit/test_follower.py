@@ -10,17 +10,18 @@ from django.db import DataError, InterfaceError, OperationalError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications import losses, positions
+from notifications import losses
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.channels.report import Report
-from notifications.delivery import BUGGY_ATTEMPTS
 from notifications.events import Event
-from notifications.follower import Follower
+from notifications.follow import positions
+from notifications.follow.delivery import BUGGY_ATTEMPTS
+from notifications.follow.follower import Follower
+from notifications.follow.outage import LONGEST_BACKOFF
+from notifications.follow.parsing import parser
+from notifications.follow.positions import AlreadyFollowed, Key
 from notifications.journal import Entry
 from notifications.models import FailedDelivery, Loss, Position, ReportRow
-from notifications.outage import LONGEST_BACKOFF
-from notifications.parsing import parser
-from notifications.positions import AlreadyFollowed, Key
 from notifications.signals import event_delivered
 from notifications.times import OLDEST
 from tests.support.tell import Clock, ClosedOnce, FlakyJournal, ScriptedChannel, patient, turn

@@ -9,15 +9,16 @@ from django.db import IntegrityError, OperationalError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications import hand, losses, positions
+from notifications import losses
 from notifications.channels import Unavailable, Undeliverable
-from notifications.digest import FEW
 from notifications.events import Event
-from notifications.follower import Follower
+from notifications.follow import hand, positions
+from notifications.follow.digest import FEW
+from notifications.follow.follower import Follower
+from notifications.follow.parsing import parser
+from notifications.follow.positions import Key
 from notifications.journal import FileJournal, Journal
 from notifications.models import FailedDelivery, Loss, Position
-from notifications.parsing import parser
-from notifications.positions import Key
 from notifications.times import OLDEST
 from tests.support.tell import Clock, ClosedOnce, FlakyJournal, ScriptedChannel, patient, turn
 

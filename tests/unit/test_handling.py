@@ -9,10 +9,11 @@ import pytest
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from notifications import GiveUp, handling
+from notifications import GiveUp
 from notifications.handlers import payload_handlers
-from notifications.handling import handle, record_failure
 from notifications.models import RawPayload, ReportRow, State
+from notifications.raw import handling
+from notifications.raw.handling import handle, record_failure
 from notifications.signals import payload_failed, payload_handled
 from tests.support.payloads import claimed, expire, kept, make_due, release_expired, states
 

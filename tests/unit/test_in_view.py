@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from notifications import limits
 from notifications.models import RawPayload
-from notifications.signatures import SCHEMES, sign
+from notifications.raw import limits
+from notifications.raw.signatures import SCHEMES, sign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "sources")]
 

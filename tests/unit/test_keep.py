@@ -17,12 +17,13 @@ from django.db import connection, connections, transaction
 from django.db.utils import OperationalError
 from django.test import Client
 
-from notifications import keep, store
-from notifications.breaker import breaker
+from notifications import keep
 from notifications.errors import KeyReused, NowhereToStore, UnknownSource
 from notifications.models import RawPayload
-from notifications.spool import spool
-from notifications.spool_import import import_spool
+from notifications.raw import store
+from notifications.raw.breaker import breaker
+from notifications.raw.spool import spool
+from notifications.raw.spool_import import import_spool
 
 pytestmark = pytest.mark.usefixtures("sqlite_file")
 
@@ -226,7 +227,7 @@ class TestDatabaseAway:
         breaker.open()
         keep("photo", b"x")
         with monkeypatch.context() as patch:
-            patch.setattr("notifications.spool.Spool.remove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr("notifications.raw.spool.Spool.remove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 import_spool()
         assert (waiting(), RawPayload.objects.count()) == (1, 1)

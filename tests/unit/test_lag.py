@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import pytest
 
-from notifications import counting
-from notifications.counting import Lag
+from notifications.follow import counting
+from notifications.follow.counting import Lag
+from notifications.follow.lag import lags
+from notifications.follow.positions import machine_id
 from notifications.journal import Entry, Journal, journal_from_url
-from notifications.lag import lags
 from notifications.models import Position
-from notifications.positions import machine_id
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import exit_code, in_child, read_all, settle, write
 

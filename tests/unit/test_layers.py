@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ENGINE = sorted((ROOT / "notifications").rglob("*.py"))
 SITE = sorted((ROOT / "proppy").rglob("*.py"))
 
-WORKERS = r"notifications\.(worker|follower|follow_journal|process_raw|handling|time_limit|listen|checkpoint|feed)\b"
+WORKERS = (
+    r"notifications\.(worker|follow|housekeeping|raw\.(process_raw|handling|time_limit|listen|presence|spool_import))\b"
+)
 DESTINATIONS = r"notifications\.channels\b|\w+\.handlers\b"
 #: What a process that answers requests loads. notifications.handlers is the registry, not somebody's handlers.
 REQUEST_SIDE = {
@@ -19,15 +21,15 @@ REQUEST_SIDE = {
         "events",
         "outbox",
         "intake",
-        "store",
-        "spool",
+        "raw.store",
+        "raw.spool",
         "raw_body",
         "views",
         "health",
         "middleware",
         "metrics",
-        "wake",
-        "limits",
+        "raw.wake",
+        "raw.limits",
         "wsgi",
     ]
 } | {"proppy.views", "proppy.middleware", "proppy.forms", "proppy.urls", "proppy.wsgi"}

@@ -4,10 +4,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifications import limits
 from notifications.conf import Source
 from notifications.errors import QuotaFull
 from notifications.models import RawPayload, State
+from notifications.raw import limits
 from tests.support.payloads import kept
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]

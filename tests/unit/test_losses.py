@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from notifications import losses
 from notifications.events import Event, _data, _loads
+from notifications.follow.positions import Key
 from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
-from notifications.positions import Key
 
 pytestmark = pytest.mark.django_db
 

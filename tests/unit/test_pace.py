@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.pace import Pace
+from notifications.follow.pace import Pace
 from tests.support.tell import Clock, patient
 
 SECONDS: Final = 60

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from notifications.presence import Presence, departed
+from notifications.raw.presence import Presence, departed
 
 CHILD = """
 import os, sys
 from django.conf import settings
 settings.configure(NOTIFICATIONS_STATE_DIR=sys.argv[1])
-from notifications.presence import Presence
+from notifications.raw.presence import Presence
 print(Presence().token, flush=True)
 sys.stdin.read()
 """

@@ -13,11 +13,11 @@ from django.db.utils import OperationalError
 from django.utils import timezone
 
 from notifications import keep
-from notifications import process_raw as module
-from notifications.breaker import breaker
 from notifications.models import RawPayload, ReportRow, State
-from notifications.process_raw import ProcessRaw
-from notifications.spool import spool
+from notifications.raw import process_raw as module
+from notifications.raw.breaker import breaker
+from notifications.raw.process_raw import ProcessRaw
+from notifications.raw.spool import spool
 from notifications.worker import Stop
 from tests.support.payloads import claim, expire, kept, make_due, states
 
@@ -135,7 +135,7 @@ class TestIdle:
             raise OSError
 
         on_demo(lambda _: None)
-        monkeypatch.setattr("notifications.listen.Sleeper", refuse)
+        monkeypatch.setattr("notifications.raw.listen.Sleeper", refuse)
         worker = make()
         kept()
         assert worker.poll() == 0
@@ -199,7 +199,7 @@ class TestOthers:
             kept()
         worker = make()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("notifications.process_raw.time.monotonic", lambda: now)
+            patch.setattr("notifications.raw.process_raw.time.monotonic", lambda: now)
             patch.setattr(worker, "_time_limit", _no_limit)
             worker.poll()
         assert [seconds > 60 for seconds in left] == [True, False, True, False, True]

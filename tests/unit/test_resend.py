@@ -10,16 +10,16 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
-from notifications import failed, resend
 from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.channels.report import Report
 from notifications.channels.slack import Slack
-from notifications.delivery import BUGGY_ATTEMPTS
 from notifications.events import Event
-from notifications.failed import LEASE
+from notifications.follow import failed, resend
+from notifications.follow.delivery import BUGGY_ATTEMPTS
+from notifications.follow.failed import LEASE
+from notifications.follow.pace import Pace
+from notifications.follow.resend import INTERVAL, Resender
 from notifications.models import FailedDelivery, ReportRow
-from notifications.pace import Pace
-from notifications.resend import INTERVAL, Resender
 from notifications.signals import event_delivered
 from tests.support.slack import FakeSlack, RateLimited
 from tests.support.tell import Clock, ScriptedChannel

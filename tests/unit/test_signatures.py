@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.signatures import SCHEMES, BadSignature, headers_of, key_of, sign, verify
+from notifications.raw.signatures import SCHEMES, BadSignature, headers_of, key_of, sign, verify
 
 NOW: Final = 1_700_000_000.0
 BODY: Final = b'{"test": "\xff\x00"}'

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from notifications import feed, silence
-from notifications.feed import Feed
+from notifications.follow import feed, silence
+from notifications.follow.feed import Feed
+from notifications.follow.silence import JITTER, LONGEST_SILENCE, SECONDS_TO_READ, Silence
 from notifications.journal import MemoryJournal
-from notifications.silence import JITTER, LONGEST_SILENCE, SECONDS_TO_READ, Silence
 from tests.support.tell import Clock, FlakyJournal
 
 

@@ -9,9 +9,10 @@ from django.urls import resolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications import GiveUp, keep, limits
+from notifications import GiveUp, keep
 from notifications.errors import NowhereToStore
 from notifications.models import RawPayload, State
+from notifications.raw import limits
 from proppy.contact import parse_contact
 from proppy.models import ContactMessage
 from tests.support.in_process import Told, work_again, work_off

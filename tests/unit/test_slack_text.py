@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifications.channels.slack_text import CUT, LONGEST, REMOVED, UNKNOWN_AUTHOR, console_line, message
-from notifications.digest import Digest
 from notifications.events import Event
+from notifications.follow.digest import Digest
 from tests.support.tell import patient
 
 ANY_TEXT: Final = st.text(st.characters(exclude_categories=[]) | st.sampled_from("&<>;amplgt!@# \n\r\u202e\ud800"))

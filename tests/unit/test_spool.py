@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.record import Record, digest_of, dump_headers, from_bytes, receipt_for, to_bytes
-from notifications.spool import ABANDONED, Spool, SpoolFull, spool
+from notifications.raw.record import Record, digest_of, dump_headers, from_bytes, receipt_for, to_bytes
+from notifications.raw.spool import ABANDONED, Spool, SpoolFull, spool
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]))

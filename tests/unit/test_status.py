@@ -16,13 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import locks
-from notifications.channel_status import ChannelStatus, channel_statuses, failed_by_channel
-from notifications.counting import Lag
 from notifications.events import process_outbox
+from notifications.follow.channel_status import ChannelStatus, channel_statuses, failed_by_channel
+from notifications.follow.counting import Lag
+from notifications.follow.positions import Key, Lock, machine_id
 from notifications.journal import MemoryJournal
 from notifications.locks import Holder, holder
 from notifications.models import FailedDelivery, Loss, Position, Refusal
-from notifications.positions import Key, Lock, machine_id
 from notifications.status import status
 from notifications.status_text import behind
 from tests.support.journals import exit_code, in_child

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from notifications.channels import Unavailable
 from notifications.channels.slack_text import UNKNOWN_AUTHOR, message
 from notifications.events import Event
-from notifications.follower import Follower
+from notifications.follow.follower import Follower
+from notifications.follow.parsing import parser
+from notifications.follow.positions import Key
 from notifications.journal import FileJournal, Journal
 from notifications.models import FailedDelivery, Loss, Position
-from notifications.parsing import parser
-from notifications.positions import Key
 from tests.support.tell import Clock, ScriptedChannel, patient
 from tests.support.tell_hostile import AnyJournal, Mortal, append, hostile_fields
 

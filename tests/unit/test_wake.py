@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from notifications import keep, wake
-from notifications.breaker import breaker
-from notifications.wake import LONGEST_FOLDER, Sleeper, Waker
+from notifications import keep
+from notifications.raw import wake
+from notifications.raw.breaker import breaker
+from notifications.raw.wake import LONGEST_FOLDER, Sleeper, Waker
 
 
 def readable(sleeper: Sleeper) -> bool:

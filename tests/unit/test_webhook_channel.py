@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 
 from notifications.channels import Unavailable, Undeliverable
 from notifications.channels.webhook import LONGEST_RETRY_AFTER, Webhook, message
-from notifications.digest import Digest
 from notifications.events import Event
-from notifications.signatures import BadSignature, verify
+from notifications.follow.digest import Digest
+from notifications.raw.signatures import BadSignature, verify
 from tests.support.child import BASE_DIR
 from tests.support.ports import free_port
 from tests.support.processes import settings_env

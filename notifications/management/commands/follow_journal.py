@@ -5,8 +5,8 @@ from django.db import Error
 
 from notifications import handlers, worker
 from notifications.channels import channel_names
-from notifications.follow_journal import worker_makers
-from notifications.positions import AlreadyFollowed
+from notifications.follow.follow_journal import worker_makers
+from notifications.follow.positions import AlreadyFollowed
 from notifications.times import parse_time
 
 

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications import handlers, worker
 from notifications.conf import conf
-from notifications.process_raw import BATCH, ProcessRaw
+from notifications.raw.process_raw import BATCH, ProcessRaw
 
 
 class Command(BaseCommand):

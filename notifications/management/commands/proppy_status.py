@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from notifications.lag import SECONDS
+from notifications.follow.lag import SECONDS
 from notifications.status import status
 from notifications.status_text import lines
 

@@ -5,8 +5,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications.conf import conf
 from notifications.models import RawPayload, State
+from notifications.raw.wake import wake
 from notifications.times import parse_time
-from notifications.wake import wake
 
 BATCH = 500
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from notifications import worker
-from notifications.follow_journal import worker_makers
+from notifications.follow.follow_journal import worker_makers
 from notifications.models import Position
 from tests.benchmarks.channels import Empty
 

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from notifications import worker
-from notifications.follow_journal import worker_makers
+from notifications.follow.follow_journal import worker_makers
 from notifications.journal import FIELDS
 from notifications.models import Position
 from tests.benchmarks.channels import Empty

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from notifications import worker
-from notifications.follow_journal import worker_makers
+from notifications.follow.follow_journal import worker_makers
 from notifications.models import Position
 from tests.benchmarks.channels import Hanging, OneByOne
 from tests.benchmarks.lab import LONGEST

@@ -6,8 +6,9 @@ from typing import Any, Final
 import psycopg
 from django.db import connection
 
-from notifications import keep, store
+from notifications import keep
 from notifications.models.claims import TABLE
+from notifications.raw import store
 from tests.benchmarks.payload import BODY, CONTENT_TYPE
 from tests.benchmarks.timing import empty_times, microseconds, time_each
 

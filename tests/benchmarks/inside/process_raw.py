@@ -11,11 +11,12 @@ from typing import Any, Final
 import psycopg
 from django.db import connection, transaction
 
-from notifications import handlers, store, worker
+from notifications import handlers, worker
 from notifications.models import RawPayload, State
 from notifications.models.claims import TABLE
-from notifications.process_raw import ProcessRaw
-from notifications.record import Record, digest_of
+from notifications.raw import store
+from notifications.raw.process_raw import ProcessRaw
+from notifications.raw.record import Record, digest_of
 from tests.benchmarks.payload import BODY, CONTENT_TYPE
 
 #: Turns of the worker (of 50 payloads each) between two slices of bare updates.

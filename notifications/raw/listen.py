@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from notifications import store
-from notifications.wake import NOTIFY_CHANNEL, Sleeper
+from notifications.raw import store
+from notifications.raw.wake import NOTIFY_CHANNEL, Sleeper
 
 logger = logging.getLogger(__name__)
 

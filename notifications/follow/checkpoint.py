@@ -8,10 +8,11 @@ from typing import Final
 from django.db import Error, connections, transaction
 from django.utils import timezone
 
-from notifications import losses, positions
-from notifications.deadline import deadline
+from notifications import losses
+from notifications.follow import positions
+from notifications.follow.deadline import deadline
+from notifications.follow.outage import Outage
 from notifications.journal import Entry, Gap
-from notifications.outage import Outage
 
 logger = logging.getLogger(__name__)
 

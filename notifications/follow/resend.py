@@ -12,15 +12,15 @@ from typing import Final
 from django.db import Error, connections, transaction
 from django.utils import timezone
 
-from notifications import failed, positions
 from notifications.channels import Channel, Unavailable, Undeliverable, make_channel
 from notifications.clean import clean
-from notifications.deadline import deadline
-from notifications.delivery import Delivery
-from notifications.failed import Claim
+from notifications.follow import failed, positions
+from notifications.follow.deadline import deadline
+from notifications.follow.delivery import Delivery
+from notifications.follow.failed import Claim
+from notifications.follow.outage import Outage
+from notifications.follow.pace import Pace
 from notifications.models import FailedDelivery
-from notifications.outage import Outage
-from notifications.pace import Pace
 
 logger = logging.getLogger(__name__)
 

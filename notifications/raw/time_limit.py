@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from django.db import Error, connections
 
-from notifications import store
 from notifications.conf import conf
-from notifications.handling import record_failure
 from notifications.models import RawPayload
+from notifications.raw import store
+from notifications.raw.handling import record_failure
 
 logger = logging.getLogger(__name__)
 

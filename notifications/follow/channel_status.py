@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from django.db.models import Count, Sum
 
-from notifications.counting import Lag
+from notifications.follow.counting import Lag
+from notifications.follow.positions import machine_id
 from notifications.locks import Holder, holder
 from notifications.models import FailedDelivery, Loss, Position
-from notifications.positions import machine_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,17 @@ from datetime import datetime
 from functools import cache, partial
 from urllib.parse import urlsplit
 
-from notifications import positions
 from notifications.accounting import Accountant, TextRefusals
 from notifications.channels import Channel, channel_names, make_channel
 from notifications.conf import conf
-from notifications.digest import FEW
 from notifications.events import Event
-from notifications.follower import Follower
+from notifications.follow import positions
+from notifications.follow.digest import FEW
+from notifications.follow.follower import Follower
+from notifications.follow.pace import Pace
+from notifications.follow.parsing import journal_key, parser
+from notifications.follow.resend import Resender
 from notifications.journal import Journal, journal_from_url
-from notifications.pace import Pace
-from notifications.parsing import journal_key, parser
-from notifications.resend import Resender
 from notifications.worker import Stop, Worker
 
 

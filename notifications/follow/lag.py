@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Final
 
 from notifications.conf import conf
-from notifications.counting import Budget, End, Lag, Piece
+from notifications.follow.counting import Budget, End, Lag, Piece
+from notifications.follow.parsing import TEXT
+from notifications.follow.positions import machine_id
 from notifications.journal import Journal, journal_from_url
 from notifications.models import Position
-from notifications.parsing import TEXT
-from notifications.positions import machine_id
 
 SECONDS: Final = 2.0
 NEVER: Final = datetime.min.replace(tzinfo=UTC)

@@ -6,10 +6,10 @@ from typing import Final
 
 from django.db import DataError, IntegrityError
 
-from notifications import store
 from notifications.errors import KeyReused
-from notifications.record import Record
-from notifications.spool import DAMAGED, KEY_REUSED, Spool, spool
+from notifications.raw import store
+from notifications.raw.record import Record
+from notifications.raw.spool import DAMAGED, KEY_REUSED, Spool, spool
 
 logger = logging.getLogger(__name__)
 

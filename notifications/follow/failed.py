@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from notifications.digest import FEW, Digest
 from notifications.events import Event
+from notifications.follow.digest import FEW, Digest
 from notifications.models import FailedDelivery
 
 LEASE: Final = timedelta(seconds=60)

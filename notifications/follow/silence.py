@@ -5,7 +5,7 @@ import random
 import time
 from typing import Final
 
-from notifications.feed import Feed
+from notifications.follow.feed import Feed
 from notifications.journal import Journal
 
 logger = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from notifications.backoff import backoff
 from notifications.conf import Source, conf
-from notifications.handling import handle
-from notifications.listen import Listener
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
-from notifications.presence import Presence, departed
-from notifications.spool_import import import_spool
-from notifications.time_limit import TimeLimit
+from notifications.raw.handling import handle
+from notifications.raw.listen import Listener
+from notifications.raw.presence import Presence, departed
+from notifications.raw.spool_import import import_spool
+from notifications.raw.time_limit import TimeLimit
 from notifications.worker import LONGEST_WAIT, Stop
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from notifications.errors import KeyReused
-from notifications.record import Record
+from notifications.raw.record import Record
 from notifications.sql import execute, time_value, uuid_value
 
 COLUMNS: Final = (

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from notifications.follow.parsing import TEXT, parser
 from notifications.journal import Entry, Journal, Reader
 from notifications.models import Position
-from notifications.parsing import TEXT, parser
 from notifications.times import moment_of
 
 #: Entries that are looked at: what is behind them is not counted.

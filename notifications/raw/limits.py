@@ -8,9 +8,9 @@ from django.db import Error
 from django.db.models import TextField, Value
 from django.db.models.functions import Concat
 
-from notifications.breaker import breaker
 from notifications.conf import Source
 from notifications.errors import QuotaFull
+from notifications.raw.breaker import breaker
 
 logger = logging.getLogger(__name__)
 

@@ -12,18 +12,19 @@ from typing import Final, Protocol
 
 from django.db import Error, connections, transaction
 
-from notifications import losses, positions
+from notifications import losses
 from notifications.channels import Channel, Unavailable, Undeliverable
-from notifications.checkpoint import Checkpoint
-from notifications.deadline import deadline
-from notifications.delivery import AWAY, Delivery
 from notifications.events import Event
-from notifications.feed import Feed
-from notifications.hand import Batches, Digests, Hand, Message, Refused
+from notifications.follow import positions
+from notifications.follow.checkpoint import Checkpoint
+from notifications.follow.deadline import deadline
+from notifications.follow.delivery import AWAY, Delivery
+from notifications.follow.feed import Feed
+from notifications.follow.hand import Batches, Digests, Hand, Message, Refused
+from notifications.follow.outage import Outage
+from notifications.follow.pace import Pace
+from notifications.follow.silence import Silence
 from notifications.journal import Entry, Journal
-from notifications.outage import Outage
-from notifications.pace import Pace
-from notifications.silence import Silence
 from notifications.worker import LONGEST_WAIT
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import Final
 
 from notifications.conf import conf
 from notifications.folders import make_private
-from notifications.record import Record, from_bytes, to_bytes
+from notifications.raw.record import Record, from_bytes, to_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from notifications.digest import FEW, Digest
 from notifications.events import Event
-from notifications.feed import Found
+from notifications.follow.digest import FEW, Digest
+from notifications.follow.feed import Found
 from notifications.journal import Entry
 
 #: Events read at a time.

@@ -1,0 +1,1 @@
+"""The keep lane behind intake: the raw store, its spool, and the worker `process_raw`."""
