@@ -2,8 +2,8 @@
 
 from notifications.errors import IntakeError
 from notifications.events import Event, emit
-from notifications.handlers import GiveUp, on_event, on_payload
+from notifications.handlers import GiveUp, RetryAt, on_event, on_payload
 from notifications.intake import capture, keep
 from notifications.raw_body import raw_body
 
-__all__ = ["Event", "GiveUp", "IntakeError", "capture", "emit", "keep", "on_event", "on_payload", "raw_body"]
+__all__ = ["Event", "GiveUp", "IntakeError", "RetryAt", "capture", "emit", "keep", "on_event", "on_payload", "raw_body"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.signals import setting_changed
 
 
@@ -21,6 +22,11 @@ class Source:
     signature: str = ""
     #: Any one of them makes a signature good, so that a secret can be changed without a gap.
     secrets: tuple[str, ...] = ()
+    #: What becomes of a bad signature: "reject" answers 401; "quarantine" keeps the payload, unhandled, so that it can
+    #: be verified again once a wrong secret was mended.
+    bad_signature: str = "reject"
+    #: Payloads that may be in quarantine; more are rejected.
+    max_quarantined: int = 1000
     #: Seconds by which a signed time may differ from ours.
     tolerance: int = 300
     #: Bytes; None takes NOTIFICATIONS_RAW_MAX_BODY_BYTES.
@@ -31,6 +37,12 @@ class Source:
     redirect: str = ""
     #: Payloads that may wait before /in/<source>/ answers 429; 0 is no limit.
     max_waiting: int = 0
+    #: Bytes of bodies that may wait before it answers 429; 0 is no limit.
+    max_waiting_bytes: int = 0
+    #: Days that prune_raw keeps what is done, dead, or in quarantine; None keeps it for good.
+    keep_done_days: float | None = 30
+    keep_dead_days: float | None = None
+    keep_quarantined_days: float | None = None
     #: How often a payload is tried before it is dead.
     max_attempts: int = 16
     #: Seconds that a handler may take.
@@ -54,6 +66,11 @@ class ChannelConf:
 @cache
 def _path(path: str | Path) -> Path:
     return Path(path)
+
+
+@cache
+def _folder_storage(path: Path) -> Storage:
+    return FileSystemStorage(path, allow_overwrite=True, file_permissions_mode=0o600, directory_permissions_mode=0o700)
 
 
 @cache
@@ -102,6 +119,17 @@ class Conf:
     def spool_max_bytes(self) -> int:
         """Bytes that may wait in the spool while the database is away."""
         return getattr(settings, "NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)
+
+    @property
+    def min_free_bytes(self) -> int:
+        """Bytes that stay free on the disk of `state_dir`: below it nothing is taken, while that can still be said."""
+        return getattr(settings, "NOTIFICATIONS_MIN_FREE_BYTES", 128 * 1024 * 1024)
+
+    @property
+    def body_storage(self) -> Storage:
+        """Where large bodies are: an alias of STORAGES, shared by all machines; "" is a folder in `state_dir`."""
+        alias = getattr(settings, "NOTIFICATIONS_BODY_STORAGE", "")
+        return storages[alias] if alias else _folder_storage(self.state_dir / "bodies")
 
     @property
     def trusted_uids(self) -> frozenset[int]:

@@ -63,8 +63,9 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     meta = request.META
     limits.check_quota(rules)
     body = read_body(meta, rules.body_limit)
-    if rules.signature:
-        _verify(rules, meta, body)
+    problem = _signature_problem(rules, meta, body) if rules.signature else ""
+    if problem and (rules.bad_signature != "quarantine" or limits.is_quarantine_full(rules)):
+        raise SignatureRefused(problem)
     key = meta.get("HTTP_" + rules.key_header.upper().replace("-", "_"))
     if key is not None and not _is_key(key):
         raise BadRequest(f"{rules.key_header} must be printable, 1 to {LONGEST_KEY} characters")
@@ -78,6 +79,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
         path=request.path,
         query=meta.get("QUERY_STRING", ""),
         remote_addr=client_address(meta),
+        quarantined_for=problem,
     )
 
 
@@ -92,7 +94,7 @@ def _source(name: str) -> Source:
     return source
 
 
-def _verify(source: Source, meta: Mapping[str, Any], body: bytes) -> None:
+def _signature_problem(source: Source, meta: Mapping[str, Any], body: bytes) -> str:
     headers = {name[5:].lower().replace("_", "-"): value for name, value in meta.items() if name.startswith("HTTP_")}
     try:
         verify(
@@ -104,7 +106,8 @@ def _verify(source: Source, meta: Mapping[str, Any], body: bytes) -> None:
             now=time.time(),
         )
     except BadSignature as error:
-        raise SignatureRefused(str(error)) from error
+        return str(error)
+    return ""
 
 
 def _keep(
@@ -114,11 +117,13 @@ def _keep(
     not_before: datetime | None = None,
     *,
     headers: Mapping[str, str],
+    quarantined_for: str = "",
     **columns: str,
 ) -> uuid.UUID:
     now = datetime.now(UTC)
     record = Record(
-        receipt=receipt_for(source, key),
+        # Whoever has no secret must not take a receipt away from the key's owner.
+        receipt=receipt_for(source, None if quarantined_for else key),
         source=source,
         body=body,
         digest=digest_of(body),
@@ -126,6 +131,7 @@ def _keep(
         next_attempt_at=not_before or now,
         headers_json=dump_headers(headers),
         idempotency_key=key or "",
+        quarantined_for=quarantined_for,
         **{name: clean(value) for name, value in columns.items()},
     )
     db = store.connection()

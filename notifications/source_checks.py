@@ -26,6 +26,10 @@ def _is_whole(value: Any, least: int) -> bool:
 
 
 #: For each option: is the value right, and what to write.
+DAYS: Final = (
+    lambda value: value is None or _is_positive(value),
+    "Write days, such as 30, or None to keep it for good.",
+)
 VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "http": (lambda value: isinstance(value, bool), "Write True or False."),
     "tolerance": (_is_positive, "Write seconds, such as 300."),
@@ -33,6 +37,12 @@ VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "key_header": (lambda value: _matches(HEADER, value), "Write the name of a header, such as Idempotency-Key."),
     "redirect": (lambda value: _matches(PATH, value), 'Write a path of this site, such as "/thanks/".'),
     "max_waiting": (lambda value: _is_whole(value, 0), "Write a number of payloads; 0 is no limit."),
+    "max_waiting_bytes": (lambda value: _is_whole(value, 0), "Write a number of bytes; 0 is no limit."),
+    "bad_signature": (lambda value: value in ("reject", "quarantine"), 'Write "reject" or "quarantine".'),
+    "max_quarantined": (lambda value: _is_whole(value, 0), "Write a number of payloads, such as 1000."),
+    "keep_done_days": DAYS,
+    "keep_dead_days": DAYS,
+    "keep_quarantined_days": DAYS,
     "max_attempts": (lambda value: _is_whole(value, 1), "Write a number of attempts, such as 16."),
     "lease": (_is_positive, "Write the seconds that the handler may take, such as 60.0."),
 }

@@ -63,7 +63,7 @@ def show_photo(payload: RawPayload) -> None:
     """Verify, move to the storage, then show. Repeated, it writes the same bytes under the same name."""
     trace = _trace(payload)
     try:
-        image = verify(bytes(payload.body))
+        image = verify(payload.body)
     except RefusedError as refused:
         with payload.done():
             _refuse(payload, str(refused), trace)
@@ -76,7 +76,7 @@ def show_photo(payload: RawPayload) -> None:
 def _store(payload: RawPayload, image: Image) -> str:
     """The original bytes, under a name that the receipt gives. The storage overwrites: STORAGES says so."""
     name = f"photos/{payload.receipt}.{image.extension}"
-    content = ContentFile(bytes(payload.body))
+    content = ContentFile(payload.body)
     content.content_type = image.content_type  # type: ignore[attr-defined]  # S3Storage stores it with the file
     return default_storage.save(name, content)
 
@@ -108,7 +108,7 @@ def _photo(payload: RawPayload) -> Photo | None:
 def read_contact(payload: RawPayload) -> None:
     """Parse the raw form and give the verdict that the page shows."""
     trace = _trace(payload)
-    sent = parse_contact(bytes(payload.body), payload.content_type)
+    sent = parse_contact(payload.body, payload.content_type)
     form = ContactForm(sent)
     if form.is_valid():
         # Operators read the journal: what was written stays in the database.

@@ -160,8 +160,9 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"format": "%(levelname)s %(name)s%(payload)s: %(message)s"}},
+    "filters": {"payload": {"()": "notifications.raw.log.PayloadFilter"}},  # which one a handler logs for
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Without Django's own console handler, which says everything a second time under DEBUG.
     "loggers": {"django": {"handlers": [], "propagate": True}},

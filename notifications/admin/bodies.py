@@ -18,7 +18,7 @@ PIECE: Final = 4 * 1024 * 1024
 
 def read(pk: int, start: int, length: int) -> bytes:
     """Up to `length` bytes of a body from `start` on; none where the payload is gone."""
-    piece = Substr("body", start + 1, length, output_field=BinaryField())
+    piece = Substr("inline_body", start + 1, length, output_field=BinaryField())
     return bytes(RawPayload.objects.filter(pk=pk).values_list(piece, flat=True).first() or b"")
 
 

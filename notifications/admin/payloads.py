@@ -57,7 +57,7 @@ class RawPayloadAdmin(ReadOnly):
         return [path("<int:pk>/body/", download, name="notifications_rawpayload_body"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RawPayload]:
-        return super().get_queryset(request).defer("body")
+        return super().get_queryset(request).defer("inline_body")
 
     def list_queryset(self, queryset: QuerySet[RawPayload]) -> QuerySet[RawPayload]:
         return queryset.only(*LISTED).annotate(error_end=Right("error", LOADED))

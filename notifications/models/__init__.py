@@ -1,5 +1,19 @@
-from notifications.models.claims import State
+from notifications.models.failures import FailureGroup
 from notifications.models.payload import RawPayload
+from notifications.models.states import State
 from notifications.models.tell import Account, FailedDelivery, Loss, Position, Refusal, ReportRow, Writer
+from notifications.models.totals import SourceTotal
 
-__all__ = ["Account", "FailedDelivery", "Loss", "Position", "RawPayload", "Refusal", "ReportRow", "State", "Writer"]
+__all__ = [
+    "Account",
+    "FailedDelivery",
+    "FailureGroup",
+    "Loss",
+    "Position",
+    "RawPayload",
+    "Refusal",
+    "ReportRow",
+    "SourceTotal",
+    "State",
+    "Writer",
+]

@@ -1,11 +1,10 @@
-"""The life of a payload: every change of state is a method here.
+"""The life of a payload in the hands of workers: every change of state is a method here or in moves.py.
 
-    received ──┐
-               ├─ claim ─→ processing ─┬─ finish ─→ done
-    retrying ──┘                       ├─ fail ───→ retrying, or dead
+    received ──┐                       ┌─ finish ───→ done
+               ├─ claim ─→ processing ─┼─ postpone ─→ retrying
+    retrying ──┘                       ├─ fail ─────→ retrying, or dead
                                        └─ lease runs out ─→ retrying, or dead
 
-What no worker has, an operator may move: `process_again` makes it received, `give_up` dead.
 A claim has a token, and each change names it: no row changed means that somebody else has the payload by now.
 Plain SQL where it runs for every payload: building the same statement through the ORM costs more than executing it.
 """
@@ -16,12 +15,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections, models, transaction
-from django.db.models import Case, Value, When
-from django.db.models.functions import Concat
 from django.utils import timezone
 
 from notifications.backoff import backoff
 from notifications.clean import clean
+from notifications.models.failures import FailureGroup, Noted
+from notifications.models.moves import PayloadMoves
+from notifications.models.states import State
+from notifications.raw.failures import WORKER_DIED, Failure, tell_new_failure
 from notifications.signals import payload_failed
 from notifications.sql import execute, time_value, uuid_value
 
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
     from notifications.models.payload import RawPayload
 
 TABLE: Final = "notifications_rawpayload"
-WORKER_DIED: Final = "The worker died or was stopped hard while it handled this."
-
-
-class State(models.TextChoices):
-    RECEIVED = "received"
-    PROCESSING = "processing"
-    DONE = "done"
-    RETRYING = "retrying"
-    DEAD = "dead"
-    QUARANTINED = "quarantined"
 
 
 class Claim(NamedTuple):
@@ -52,7 +43,7 @@ class LeaseLost(Exception):
     """The lease ran out and another worker has claimed the payload: what was done for it must roll back."""
 
 
-class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
+class RawPayloadQuerySet(PayloadMoves):
     """Claims and transitions. Times are aware datetimes, leases seconds."""
 
     def claim(
@@ -120,16 +111,33 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
     def finish(self, payload: "RawPayload") -> None:
         """Mark it done, in the caller's transaction. Raises LeaseLost."""
         payload.done_at = timezone.now()
-        self._change(payload, "state = 'done', done_at = %s, error = ''", [self._time(payload.done_at)])
+        self._change(
+            payload, "state = 'done', done_at = %s, error = '', failure_id = NULL", [self._time(payload.done_at)]
+        )
 
-    def fail(self, payload: "RawPayload", error: str, *, retry_at: datetime | None) -> None:
-        """Record a failed attempt: tried again at `retry_at`, dead where that is None. Raises LeaseLost."""
-        payload.state = State.RETRYING if retry_at else State.DEAD
-        payload.next_attempt_at = retry_at
+    def fail(self, payload: "RawPayload", failure: Failure, *, retry_at: datetime | None) -> Noted:
+        """Record a failed attempt: tried again at `retry_at`, dead where that is None. Gives the failure's group.
+
+        Raises LeaseLost.
+        """
+        with transaction.atomic(using=self.db):
+            group = FailureGroup.objects.using(self.db).note(payload.source, failure.cleaned(), timezone.now())
+            payload.state = State.RETRYING if retry_at else State.DEAD
+            payload.next_attempt_at = retry_at
+            self._change(
+                payload,
+                "state = %s, next_attempt_at = %s, error = %s, failure_id = %s",
+                [payload.state, self._time(retry_at), clean(failure.text), group.pk],
+            )
+        return group
+
+    def postpone(self, payload: "RawPayload", until: datetime, reason: str) -> None:
+        """Have it handled at `until`, as its handler asked for: no failure, and no attempt. Raises LeaseLost."""
+        payload.state, payload.next_attempt_at = State.RETRYING, until
         self._change(
             payload,
-            "state = %s, next_attempt_at = %s, error = %s",
-            [payload.state, self._time(retry_at), clean(error)],
+            "state = 'retrying', next_attempt_at = %s, error = %s, failure_id = NULL",
+            [self._time(until), clean(reason)],
         )
 
     def give_back(self, token: uuid.UUID) -> None:
@@ -164,46 +172,23 @@ class RawPayloadQuerySet(models.QuerySet["RawPayload"]):
                 return 0
             first, source, attempts = rows[0]
             free: dict[str, Any] = {"lease_until": None, "lease_token": None}
+            group = FailureGroup.objects.using(self.db).note(source, WORKER_DIED, now)
             dead = attempts + 1 >= max_attempts(source)
             self.filter(pk=first).update(
                 state=State.DEAD if dead else State.RETRYING,
                 attempts=attempts + 1,
                 next_attempt_at=None if dead else now + timedelta(seconds=backoff(attempts + 1)),
-                error=WORKER_DIED,
+                error=WORKER_DIED.text,
+                failure_id=group.pk,
                 **free,
             )
             others = [pk for pk, _, _ in rows[1:]]
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=now, **free)
-        for payload in self.defer("body").filter(pk=first):
-            payload_failed.send_robust(sender=self.model, payload=payload, error=WORKER_DIED, final=dead)
+        if group.new:
+            tell_new_failure(source, WORKER_DIED)
+        for payload in self.defer("inline_body").filter(pk=first):
+            payload_failed.send_robust(sender=self.model, payload=payload, error=WORKER_DIED.text, final=dead)
         return len(rows)
-
-    def process_again(self) -> int:
-        """Hand what is done, dead, quarantined or waits for its next try to the workers now, as if new. Gives how many.
-
-        The last error stays until an attempt succeeds. What a worker has is left alone.
-        """
-        states = [State.DONE, State.DEAD, State.QUARANTINED, State.RETRYING]
-        return self._not_claimed(states).update(
-            state=State.RECEIVED, attempts=0, next_attempt_at=timezone.now(), done_at=None
-        )
-
-    def give_up(self, by: str) -> int:
-        """Make what waits dead, with who did that below the last error. Gives how many.
-
-        What a worker has is left alone.
-        """
-        verdict, text = f"Given up by {clean(by)}", models.TextField()
-        below = Concat("error", Value(f"\n{verdict}", text))
-        return self._not_claimed([State.RECEIVED, State.QUARANTINED, State.RETRYING]).update(
-            state=State.DEAD,
-            next_attempt_at=None,
-            error=Case(When(error="", then=Value(verdict, text)), default=below),
-        )
-
-    def _not_claimed(self, states: list[State]) -> "RawPayloadQuerySet":
-        # A claim is a state: the database looks at it again when it has waited for the lock of a row.
-        return self.filter(state__in=states).order_by()
 
     def _change(self, payload: "RawPayload", assignments: str, values: list[Any]) -> None:
         nothing_due = "" if "next_attempt_at" in assignments else ", next_attempt_at = NULL"

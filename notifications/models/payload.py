@@ -10,7 +10,11 @@ from typing import ClassVar
 from django.db import models, transaction
 from django.utils.functional import cached_property
 
-from notifications.models.claims import RawPayloadQuerySet, State
+from notifications.models.claims import RawPayloadQuerySet
+from notifications.models.failures import FailureGroup
+from notifications.models.states import State
+from notifications.raw import body_store
+from notifications.raw.body_store import LARGE
 from notifications.signals import payload_handled
 
 
@@ -41,8 +45,12 @@ class RawPayload(models.Model):
     error = models.TextField(blank=True)
     # Text and no JSONField: PostgreSQL's jsonb refuses NULs, and what was sent must be kept.
     headers_json = models.TextField(default="{}")
+    failure = models.ForeignKey(
+        FailureGroup, models.SET_NULL, null=True, db_index=False, related_name="payloads", help_text="How it fails now"
+    )
+    stored_as = models.TextField(db_default="", help_text="Name in the storage; empty where the body is in the row")
     # Last, so that SQLite reads the columns before it without walking through the body's pages.
-    body = models.BinaryField()
+    inline_body = models.BinaryField(null=True)
 
     #: When its handler started, by time.monotonic(); set by the worker.
     started: float = 0.0
@@ -63,6 +71,16 @@ class RawPayload(models.Model):
                 condition=models.Q(state__in=["dead", "quarantined"]),
             ),
             models.Index(fields=["idempotency_key"], name="raw_key", condition=~models.Q(idempotency_key="")),
+            models.Index(fields=["received_at"], name="raw_time"),
+            models.Index(fields=["failure", "-id"], name="raw_failure", condition=models.Q(failure__isnull=False)),
+            # What retention deletes.
+            models.Index(
+                fields=["source", "done_at", "id"], name="raw_done", condition=models.Q(done_at__isnull=False)
+            ),
+            # What is yet to be moved to the storage.
+            models.Index(
+                fields=["id"], name="raw_large", condition=models.Q(size__gt=LARGE, inline_body__isnull=False)
+            ),
         ]
         permissions = [("view_body", "Can see the bodies of raw payloads")]
 
@@ -74,6 +92,11 @@ class RawPayload(models.Model):
         """Headers by lower-case name, without credentials and cookies."""
         headers: dict[str, str] = json.loads(self.headers_json)
         return headers
+
+    @cached_property
+    def body(self) -> bytes:
+        """The bytes as they came, wherever they are. Raises BodyDamaged, and what the storage raises."""
+        return body_store.read(self)
 
     @contextmanager
     def done(self) -> Iterator[None]:

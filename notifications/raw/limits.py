@@ -33,6 +33,17 @@ def check_quota(source: Source) -> None:
         raise QuotaFull(f"{source.max_waiting} payloads of {source.name} wait already")
 
 
+def is_quarantine_full(source: Source) -> bool:
+    """Whether `source.max_quarantined` payloads are in quarantine: anybody can send bad signatures."""
+    from notifications.models import RawPayload, State
+
+    stuck = RawPayload.objects.filter(state=State.QUARANTINED, source=source.name).order_by()
+    try:
+        return len(stuck.values_list("pk")[: source.max_quarantined]) >= source.max_quarantined
+    except Error:
+        return True  # nothing that is unsigned for the spool
+
+
 def _is_full(source: Source) -> bool:
     from notifications.models import RawPayload
 

@@ -29,6 +29,8 @@ class Record(NamedTuple):
     query: str = ""
     remote_addr: str = ""
     idempotency_key: str = ""
+    #: Why it is quarantined; "" is received.
+    quarantined_for: str = ""
 
 
 def receipt_for(source: str, key: str | None) -> uuid.UUID:

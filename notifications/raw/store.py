@@ -11,11 +11,11 @@ from notifications.sql import execute, time_value, uuid_value
 
 COLUMNS: Final = (
     "receipt, source, state, attempts, received_at, next_attempt_at, size, digest, content_type, method, path, query,"
-    " remote_addr, idempotency_key, error, headers_json, body"
+    " remote_addr, idempotency_key, error, headers_json, inline_body"
 )
 INSERT: Final = (
     f"INSERT INTO notifications_rawpayload ({COLUMNS})"
-    " VALUES (%s, %s, 'received', 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', %s, %s)"
+    " VALUES (%s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
     " ON CONFLICT (receipt) DO NOTHING"
 )
 #: Milliseconds to wait for a locked SQLite before the spool is faster.
@@ -71,8 +71,9 @@ def _values(record: Record, db: Any) -> tuple[Any, ...]:
     return (
         uuid_value(db, record.receipt),
         record.source,
+        "quarantined" if record.quarantined_for else "received",
         received_at,
-        next_attempt_at,
+        None if record.quarantined_for else next_attempt_at,
         len(record.body),
         record.digest,
         record.content_type,
@@ -81,6 +82,7 @@ def _values(record: Record, db: Any) -> tuple[Any, ...]:
         record.query,
         record.remote_addr,
         record.idempotency_key,
+        record.quarantined_for,
         record.headers_json,
         record.body,
     )

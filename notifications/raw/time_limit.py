@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -15,6 +14,7 @@ from django.db import Error, connections
 from notifications.conf import conf
 from notifications.models import RawPayload
 from notifications.raw import store
+from notifications.raw.failures import Failure
 from notifications.raw.handling import record_failure
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ EXIT_HUNG: Final = 70
 CHECK_INTERVAL: Final = 0.25
 #: Seconds for recording the attempt.
 RECORDING: Final = 5.0
+
+
+HUNG: Final = "TimeoutError: the handler took longer than its lease"
 
 
 class Running(NamedTuple):
@@ -74,11 +77,11 @@ def _be_impatient() -> None:
 def _end_process(running: Running) -> None:
     # Recording the attempt may wait for what the hanging handler holds.
     threading.Timer(RECORDING, os._exit, [EXIT_HUNG]).start()
-    stack = "".join(traceback.format_stack(sys._current_frames()[running.thread]))
-    logger.error("%s outlasts its lease; the process ends. It hangs here:\n%s", running.payload, stack)
+    failure = Failure.of_frame(HUNG, sys._current_frames()[running.thread])
+    logger.error("%s outlasts its lease; the process ends. It hangs here:\n%s", running.payload, failure.text)
     try:
         _be_impatient()
-        record_failure(running.payload, f"{stack}TimeoutError: the handler took longer than its lease")
+        record_failure(running.payload, failure)
         if running.payload.lease_token:  # its neighbours need not wait for the lease to run out
             RawPayload.objects.give_back(running.payload.lease_token)
     except Error as error:  # whoever takes the payload over counts it

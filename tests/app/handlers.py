@@ -26,7 +26,7 @@ def _exists(name: str) -> bool:
 
 def _count(payload: RawPayload) -> None:
     """An effect that shows when it happens twice."""
-    name = bytes(payload.body).decode()
+    name = payload.body.decode()
     ReportRow.objects.get_or_create(name=name, day=DAY)
     ReportRow.objects.filter(name=name, day=DAY).update(count=F("count") + 1)
 

@@ -50,7 +50,7 @@ def wire(site: Site, migrated_sqlite: Path, django_db_blocker: DjangoDbBlocker) 
 
 
 def bodies() -> list[bytes]:
-    return [bytes(body) for body in RawPayload.objects.order_by("pk").values_list("body", flat=True)]
+    return [bytes(body) for body in RawPayload.objects.order_by("pk").values_list("inline_body", flat=True)]
 
 
 def length(number: int) -> bytes:

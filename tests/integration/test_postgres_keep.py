@@ -185,7 +185,7 @@ class TestKeep:
 
     def test_what_no_database_takes_is_the_callers_error_and_leaves_no_spool(self) -> None:
         with pytest.raises(DataError):
-            RawPayload.objects.create(source="\0", received_at=datetime.now(UTC), size=0, body=b"")
+            RawPayload.objects.create(source="\0", received_at=datetime.now(UTC), size=0, inline_body=b"")
         assert spool().waiting() == []
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from notifications.models import RawPayload, State
 from notifications.models.claims import LeaseLost
+from notifications.raw.failures import Failure
 from tests.support.payloads import claim, claimed, expire, kept, make_due, release, release_expired, states
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
@@ -86,7 +87,7 @@ class TestTransitions:
         kept()
         (payload,) = claimed()
         at = timezone.now() + timedelta(seconds=9)
-        RawPayload.objects.fail(payload, text, retry_at=at)
+        RawPayload.objects.fail(payload, Failure.without_place(text), retry_at=at)
         stored = RawPayload.objects.get()
         assert (stored.state, stored.next_attempt_at, stored.lease_token) == ("retrying", at, None)
         assert stored.error == text.replace("\0", "\ufffd").replace("\ud800", "?")
@@ -94,7 +95,7 @@ class TestTransitions:
     def test_fail_for_good(self) -> None:
         kept()
         (payload,) = claimed()
-        RawPayload.objects.fail(payload, "no", retry_at=None)
+        RawPayload.objects.fail(payload, Failure.without_place("no"), retry_at=None)
         assert states() == ["dead"]
         assert RawPayload.objects.next_due() is None
 
@@ -115,7 +116,7 @@ class TestTransitions:
         make_due()
         (theirs,) = claimed(state=State.RETRYING)
         with pytest.raises(LeaseLost):
-            RawPayload.objects.fail(payload, "mine", retry_at=None)
+            RawPayload.objects.fail(payload, Failure.without_place("mine"), retry_at=None)
         assert (states(), RawPayload.objects.get().lease_token) == (["processing"], theirs.lease_token)
 
     def test_done_twice_is_refused(self) -> None:
@@ -143,7 +144,7 @@ class TestTransitions:
         kept()
         (payload,) = claimed()
         payload.attempts = 1
-        RawPayload.objects.fail(payload, "no", retry_at=timezone.now())
+        RawPayload.objects.fail(payload, Failure.without_place("no"), retry_at=timezone.now())
         (again,) = claimed(state=State.RETRYING)
         assert again.lease_token
         RawPayload.objects.give_back(again.lease_token)

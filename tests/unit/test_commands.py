@@ -70,20 +70,20 @@ def test_replay_takes_the_dead_ones() -> None:
     assert run("replay_raw", "--dry-run").split()[0] == str(dead.receipt)
     assert state_of(dead) == State.DEAD
     assert run("replay_raw") == "1 payloads will be processed again.\n"
-    assert (state_of(dead), state_of(done)) == (State.RECEIVED, State.DONE)
+    assert (state_of(dead), state_of(done)) == (State.RETRYING, State.DONE)
 
 
 def test_replay_takes_those_that_are_named() -> None:
     done, other = made(State.DONE), made(State.DONE)
     run("replay_raw", str(done.receipt))
-    assert (state_of(done), state_of(other)) == (State.RECEIVED, State.DONE)
+    assert (state_of(done), state_of(other)) == (State.RETRYING, State.DONE)
 
 
 def test_replay_by_source_state_and_time() -> None:
     old, young = made(State.DONE, days_old=3, source="photo"), made(State.DONE, source="photo")
     other = made(State.DONE, days_old=3)
     run("replay_raw", "--source", "photo", "--state", "done", "--since", "4 days ago", "--until", "2 days ago")
-    assert [state_of(payload) for payload in (old, young, other)] == ["received", "done", "done"]
+    assert [state_of(payload) for payload in (old, young, other)] == ["retrying", "done", "done"]
 
 
 @pytest.mark.parametrize("wrong", [["--source", "nobody"], ["--since", "yesterdayish"], ["no-receipt"]])

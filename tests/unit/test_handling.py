@@ -13,6 +13,7 @@ from notifications import GiveUp
 from notifications.handlers import payload_handlers
 from notifications.models import RawPayload, ReportRow, State
 from notifications.raw import handling
+from notifications.raw.failures import Failure
 from notifications.raw.handling import handle, record_failure
 from notifications.signals import payload_failed, payload_handled
 from tests.support.payloads import claimed, expire, kept, make_due, release_expired, states
@@ -282,5 +283,5 @@ def test_effects_of_receivers_are_in_the_transaction(on_demo: Register) -> None:
 def test_a_final_failure_says_so(told: list[Any]) -> None:
     kept()
     (payload,) = claimed()
-    record_failure(payload, "it hangs\n", final=True)
+    record_failure(payload, Failure.without_place("it hangs"), final=True)
     assert (states(), told) == (["dead"], [("it hangs", True)])

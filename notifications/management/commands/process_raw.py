@@ -4,7 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications import handlers, worker
+from notifications.chores import chores
 from notifications.conf import conf
+from notifications.housekeeping import Housekeeper
 from notifications.raw.process_raw import BATCH, ProcessRaw
 
 
@@ -24,4 +26,5 @@ class Command(BaseCommand):
         if batch < 1 or threads < 1:
             raise CommandError("--batch and --threads take a number from 1.")
         handlers.autodiscover()
-        worker.run([partial(ProcessRaw, sources=source, batch=batch, drain=drain)] * threads)
+        workers = [partial(ProcessRaw, sources=source, batch=batch, drain=drain)] * threads
+        worker.run([*workers, partial(Housekeeper, chores=chores(), drain=drain)])

@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def _list(self, rows: Any) -> None:
         listed = 0
-        for row in rows.order_by("pk").defer("body", "headers_json", "error").iterator():
+        for row in rows.order_by("pk").defer("inline_body", "headers_json", "error").iterator():
             self.stdout.write(f"{row.receipt} {row.received_at:%Y-%m-%d %H:%M:%S} {row.state:<11} {row.source}")
             listed += 1
         if not listed:

@@ -1,0 +1,58 @@
+"""Failures that look the same, as one group: what people mend is a line of code, not each payload that it broke on."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+
+from django.db import models
+from django.db.models import F, Q
+
+if TYPE_CHECKING:
+    from notifications.raw.failures import Failure
+
+#: A kind of failure that has not been seen for so long is told as if it were new.
+QUIET: Final = timedelta(days=1)
+
+
+class Noted(NamedTuple):
+    """The group of a failure. `new`: never seen, or not for a day, and this caller alone is told so."""
+
+    pk: int
+    new: bool
+
+
+class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
+    def note(self, source: str, failure: "Failure", now: datetime) -> Noted:
+        """Count one failed attempt, in the caller's transaction."""
+        key = {"source": source, "fingerprint": failure.fingerprint}
+        seen = {"title": failure.title, "place": failure.place, "last_at": now}
+        ours = self.filter(**key)
+        fresh = ours.filter(Q(attempts=0) | Q(last_at__lt=now - QUIET))
+        while True:  # again where it is the first, or somebody has pruned the group just now
+            for new, rows in ((True, fresh), (False, ours)):
+                if rows.update(attempts=F("attempts") + 1, **seen):
+                    return Noted(ours.values_list("pk", flat=True).get(), new)
+            self.get_or_create(**key, defaults=seen | {"first_at": now})
+
+
+class FailureGroup(models.Model):
+    """Failed attempts of a source with one fingerprint: type of the exception, and the line of one's own code.
+
+    `title` and `place` are those of the last one. The payloads that fail so now are `payloads`: those that wait for
+    their next attempt, and dead ones.
+    """
+
+    source = models.TextField()
+    fingerprint = models.TextField()
+    title = models.TextField(help_text="Type and message of the exception")
+    place = models.TextField(blank=True, help_text="File, line and function")
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+    attempts = models.PositiveBigIntegerField(default=0, help_text="Attempts that failed so, ever")
+
+    objects: ClassVar[FailureGroupQuerySet] = FailureGroupQuerySet.as_manager()  # type: ignore[assignment]  # as in payload.py
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "fingerprint"], name="failure_key")]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.title}"

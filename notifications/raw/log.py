@@ -1,0 +1,31 @@
+"""Which payload a log line belongs to, also where a handler's own code or a library logs it."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from notifications.models import RawPayload
+
+_current: Final[ContextVar[str]] = ContextVar("payload", default="")
+
+
+@contextmanager
+def handling(payload: "RawPayload") -> Iterator[None]:
+    """Lines that this thread logs in the block name the payload and its attempt."""
+    token = _current.set(f"{payload.source} {payload.receipt} attempt {payload.attempts}")
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class PayloadFilter(logging.Filter):
+    """For a handler of LOGGING: gives each record `payload`, such as " [stripe 0a3c… attempt 2]", or ""."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        current = _current.get()
+        record.payload = f" [{current}]" if current else ""
+        return True
