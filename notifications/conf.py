@@ -162,6 +162,11 @@ class Conf:
         return frozenset(getattr(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
 
     @property
+    def notify_socket(self) -> str:
+        """Where systemd wants to hear that a worker is ready and turns; "" where it is not its service."""
+        return getattr(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")
+
+    @property
     def follower_unit(self) -> str:
         """The unit that runs follow_journal: its failure cannot wait for it."""
         return getattr(settings, "NOTIFICATIONS_FOLLOWER_UNIT", "proppy-follow-journal.service")

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol
 
+from notifications.watchdog import READY, STOPPING, Watchdog, notify
+
 logger = logging.getLogger(__name__)
 
 #: Seconds; a turn at least this often, whatever poll() says: alive means turning.
@@ -29,9 +31,14 @@ class Worker(Protocol):
 
 
 class Stop:
-    """A flag that loops can wait on. Set once, by a signal or by a loop that failed."""
+    """A flag that loops can wait on. Set once, by a signal or by a loop that failed.
+
+    A turn that takes long calls `turned()` at each step: a watchdog waits.
+    """
 
     def __init__(self) -> None:
+        self.watchdog = Watchdog()
+        self.turned = self.watchdog.turned
         self._reader, self._writer = socket.socketpair()
         self._set = False
 
@@ -60,6 +67,7 @@ def turn(worker: Worker, stop: Stop) -> None:
     """Turn one worker until the flag is set or nothing is left."""
     try:
         while not stop.is_set():
+            stop.turned()
             delay = worker.poll()
             if delay is None:
                 return
@@ -89,13 +97,23 @@ def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
         threads = [threading.Thread(target=target, args=[worker]) for worker in workers]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            # Python runs signal handlers in this thread alone, and only where it wakes up: the kernel may have given
-            # the signal to another one.
-            while thread.is_alive():
-                thread.join(LONGEST_WAIT)
+        notify(READY)
+        _join(threads, stop)
     if errors:
         raise errors[0]
+
+
+def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
+    # Python runs signal handlers in this thread alone, and only where it wakes up: the kernel may have given the signal
+    # to another one.
+    told = False
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(LONGEST_WAIT)
+            stop.watchdog.ping(threads)
+            if stop.is_set() and not told:
+                told = True
+                notify(STOPPING)
 
 
 def _make_all(makers: Sequence[Callable[[Stop], Worker]], stop: Stop) -> list[Worker]:

@@ -1,0 +1,47 @@
+"""Tells systemd that the process is ready, and that all its loops turn: one that hangs is restarted (sd_notify(3))."""
+
+import logging
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from notifications.conf import conf
+
+logger = logging.getLogger(__name__)
+
+READY: Final = "READY=1"
+STOPPING: Final = "STOPPING=1"
+TURNING: Final = "WATCHDOG=1"
+
+
+def notify(state: str) -> None:
+    """Send a state to the service manager; nothing where none has started this process. Never raises or waits."""
+    address = conf.notify_socket
+    if not address:
+        return
+    if address.startswith("@"):  # the abstract namespace
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as sender:
+            sender.sendto(state.encode(), address)
+    except OSError as error:
+        logger.warning("systemd was not told %s: %s", state, error)
+
+
+class Watchdog:
+    """Pings once every thread has turned since the last ping. `WatchdogSec=` must be longer than the longest turn."""
+
+    def __init__(self) -> None:
+        self._turned: set[int] = set()
+
+    def turned(self) -> None:
+        """Say that the loop of this thread turns."""
+        self._turned.add(threading.get_ident())
+
+    def ping(self, threads: Iterable[threading.Thread]) -> None:
+        """Tell systemd, unless one of the living threads has not turned since."""
+        alive = {thread.ident for thread in threads if thread.is_alive()}
+        if alive <= self._turned:
+            self._turned.clear()
+            notify(TURNING)
