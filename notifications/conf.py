@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import Storage, storages
 from django.core.signals import setting_changed
+
+from notifications.raw.folder_storage import FolderStorage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def _path(path: str | Path) -> Path:
 
 @cache
 def _folder_storage(path: Path) -> Storage:
-    return FileSystemStorage(path, allow_overwrite=True, file_permissions_mode=0o600, directory_permissions_mode=0o700)
+    return FolderStorage(path)
 
 
 @cache
@@ -127,9 +129,14 @@ class Conf:
 
     @property
     def body_storage(self) -> Storage:
-        """Where large bodies are: an alias of STORAGES, shared by all machines; "" is a folder in `state_dir`."""
-        alias = getattr(settings, "NOTIFICATIONS_BODY_STORAGE", "")
+        """Where large bodies are; shared by all machines, and by nothing but one database."""
+        alias = self.body_storage_alias
         return storages[alias] if alias else _folder_storage(self.state_dir / "bodies")
+
+    @property
+    def body_storage_alias(self) -> str:
+        """Its alias in STORAGES; "" is a folder in `state_dir`."""
+        return getattr(settings, "NOTIFICATIONS_BODY_STORAGE", "")
 
     @property
     def trusted_uids(self) -> frozenset[int]:

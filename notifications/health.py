@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 
 from notifications.conf import conf
 from notifications.proxies import client_address
-from notifications.raw import store
+from notifications.raw import disk, store
 from notifications.raw.spool import spool
+from notifications.sql import execute
 from notifications.status import DatabaseStatus, Status, status
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -44,10 +45,18 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @private
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Whether this process can store what is posted: in the database, or in the spool."""
-    places = {"database": _database_works(), "spool": _spool_works()}
-    lines = "".join(f"{name} {'ok' if works else 'away'}\n" for name, works in places.items())
-    return HttpResponse(lines, status=200 if any(places.values()) else 503, content_type="text/plain")
+    """Whether this process can store what is posted: in the database, or in the spool, and on a disk with room."""
+    disks = {"database": disk.database_is_low(store.connection()), "spool": disk.state_is_low()}
+    works = {"database": _database_works(), "spool": _spool_works()}
+    lines = "".join(f"{name} {_verdict(works[name], disks[name])}\n" for name in works)
+    stores = not disks["database"] and any(works[name] and not disks[name] for name in works)
+    return HttpResponse(lines, status=200 if stores else 503, content_type="text/plain")
+
+
+def _verdict(works: bool, low: bool) -> str:
+    if not works:
+        return "away"
+    return "disk nearly full" if low else "ok"
 
 
 @private
@@ -63,6 +72,12 @@ def _exposition(now: Status) -> Iterator[str]:
     yield f"proppy_spool_files {now.spool.waiting}"
     yield f"proppy_spool_oldest_seconds {now.spool.oldest or 0:.3f}"
     yield f"proppy_spool_set_aside_files {now.spool.set_aside}"
+    yield f"proppy_spool_bytes {now.spool.bytes}"
+    yield f"proppy_spool_max_bytes {now.spool.max_bytes}"
+    yield f"proppy_breaker_open {int(now.spool.breaker_open)}"
+    if now.disk.free is not None:
+        yield f"proppy_disk_free_bytes {now.disk.free}"
+    yield f"proppy_disk_low {int(now.disk.low)}"
     yield f"proppy_database_up {int(now.database is not None)}"
     if now.database is not None:
         yield from _database_exposition(now.database)
@@ -106,10 +121,10 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _database_works() -> bool:
+    db = store.connection()
     try:
-        with store.connection().cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Error:
+        store.soon(db, lambda: execute(db, "SELECT 1", []))
+    except (Error, OSError):
         return False
     return True
 

@@ -12,6 +12,7 @@ from django.db import Error, connections
 
 from notifications.backoff import backoff
 from notifications.conf import conf
+from notifications.deadline import deadline
 from notifications.folders import make_private
 from notifications.worker import LONGEST_WAIT, Stop
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which another process asks again whether it may keep house.
 RETRY_INTERVAL: Final = 5.0
+#: Seconds after which a PostgreSQL that says nothing holds up neither the other chores nor the end of the process.
+LONGEST_CHORE: Final = 20.0
 
 
 @dataclass(slots=True)
@@ -41,7 +44,8 @@ class Chore:
 
     def _do(self) -> float:
         try:
-            delay = self.do()
+            with deadline(LONGEST_CHORE):
+                delay = self.do()
         except (Error, OSError) as error:
             self.failures += 1
             delay = backoff(self.failures, cap=60.0)

@@ -1,29 +1,23 @@
 """Takes bytes that must not be lost: `keep()` for what the product has, `capture()` for what was posted."""
 
-import logging
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import DataError, Error, IntegrityError
 from django.http import HttpRequest
 
 from notifications.clean import clean
 from notifications.conf import Source, conf
-from notifications.errors import BadRequest, KeyReused, NowhereToStore, SignatureRefused, UnknownSource
+from notifications.errors import BadRequest, SignatureRefused, UnknownSource
 from notifications.proxies import client_address
 from notifications.raw import limits, store
-from notifications.raw.breaker import breaker
+from notifications.raw.put import check_disk, put
 from notifications.raw.record import Record, digest_of, dump_headers, receipt_for
 from notifications.raw.signatures import BadSignature, verify
-from notifications.raw.spool import spool
 from notifications.raw.wake import notifier, wake
 from notifications.raw_body import read_body, stored_headers
-
-logger = logging.getLogger(__name__)
 
 LONGEST_KEY: Final = 255
 
@@ -41,13 +35,16 @@ def keep(
 
     `key` makes a repetition harmless: the same source and key give the same receipt. `not_before` is an aware
     datetime. Inside a transaction the bytes are kept, or not, with it. Where the database is away they wait in the
-    spool. Raises UnknownSource, KeyReused, NowhereToStore; inside a transaction also what the database raises.
+    spool; what the database refuses for good goes there too, and is set aside when it is imported. Raises
+    UnknownSource, KeyReused, NowhereToStore; inside a transaction also what the database raises.
     """
     _source(source)
     if not isinstance(body, bytes):
         raise TypeError(f"keep() takes bytes, not {type(body).__name__}: encode them first")
-    if not_before is not None and not_before.tzinfo is None:
-        raise ValueError("not_before has no time zone: use django.utils.timezone")
+    if not_before is not None:
+        if not_before.tzinfo is None:
+            raise ValueError("not_before has no time zone: use django.utils.timezone")
+        not_before = not_before.astimezone(UTC)
     if key is not None and not _is_key(key):
         raise ValueError(f"key must be printable and 1 to {LONGEST_KEY} characters long, or None")
     names = {name.lower(): value for name, value in (headers or {}).items()}
@@ -61,6 +58,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     """
     rules = _source(source)
     meta = request.META
+    check_disk(store.connection())
     limits.check_quota(rules)
     body = read_body(meta, rules.body_limit)
     problem = _signature_problem(rules, meta, body) if rules.signature else ""
@@ -131,37 +129,18 @@ def _keep(
         next_attempt_at=not_before or now,
         headers_json=dump_headers(headers),
         idempotency_key=key or "",
-        quarantined_for=quarantined_for,
+        quarantined_for=clean(quarantined_for),
         **{name: clean(value) for name, value in columns.items()},
     )
     db = store.connection()
     if db.in_atomic_block:
+        check_disk(db)
         store.insert(record, db)
         notifier.notify(db)
         db.on_commit(wake)
     else:
-        _insert_or_spool(record, db)
+        put(record, db)
         wake()
+    if quarantined_for:
+        limits.note_quarantined(source)
     return record.receipt
-
-
-def _insert_or_spool(record: Record, db: Any) -> None:
-    if not breaker.is_open():
-        try:
-            store.insert_soon(record, db)
-        except (IntegrityError, DataError):
-            raise
-        except Error as error:
-            breaker.open()
-            logger.warning("The database took no payload (%s); it goes to the spool", type(error).__name__)
-            db.close_if_unusable_or_obsolete()
-        else:
-            with suppress(Error):  # it is stored; the workers poll
-                notifier.notify(db)
-            return
-    try:
-        spool().write(record)
-    except FileExistsError as error:
-        raise KeyReused(f"{record.source}: this key came before with another body") from error
-    except OSError as error:
-        raise NowhereToStore("neither the database nor the spool could store it") from error

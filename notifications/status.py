@@ -9,13 +9,18 @@ from django.db import Error
 from django.db.models import Sum
 from django.utils import timezone
 
+from notifications.deadline import deadline
 from notifications.follow.channel_status import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
 from notifications.follow.lag import lags
 from notifications.models import Loss, Position, RawPayload, Refusal, State
+from notifications.raw import disk, store
+from notifications.raw.breaker import is_open_here
 from notifications.raw.spool import spool
 
 #: Counting stops here: a long queue must not make its status slow.
 COUNTED: Final = 100_000
+#: Seconds after which a PostgreSQL that does not answer is away.
+LONGEST: Final = 10.0
 #: What is not done and not stuck, which one partial index serves; the others have an index of their own.
 WAITING: Final = (State.RECEIVED, State.PROCESSING, State.RETRYING)
 STUCK: Final = (State.DEAD, State.QUARANTINED)
@@ -44,11 +49,26 @@ class DatabaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """Payloads in this machine's spool. `set_aside`: what cannot be imported and wants somebody to look at it."""
+    """Payloads in this machine's spool, and whether they go there now: `breaker_open` says that some process of the
+    machine found the database failing, of late.
+
+    `set_aside`: what cannot be imported and wants somebody to look at it. `bytes` of `max_bytes` are taken.
+    """
 
     waiting: int
     oldest: float | None
     set_aside: int
+    bytes: int
+    max_bytes: int
+    breaker_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiskStatus:
+    """Of the state directory. `free`: bytes, None where nobody can say. `low`: intake takes nothing that goes there."""
+
+    free: int | None
+    low: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,7 @@ class Status:
 
     database: DatabaseStatus | None
     spool: SpoolStatus
+    disk: DiskStatus
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,12 +88,13 @@ def status(*, lag_seconds: float = 0.0) -> Status:
 
     `lag_seconds`: how long the journal may be read to count what channels are behind; 0 does not look.
     """
-    return Status(_database(lag_seconds), _spool())
+    return Status(_database(lag_seconds), _spool(), _disk())
 
 
 def _database(lag_seconds: float) -> DatabaseStatus | None:
     try:
-        return _database_now(timezone.now(), lag_seconds)
+        with deadline(LONGEST + lag_seconds):
+            return _database_now(timezone.now(), lag_seconds)
     except Error:
         return None
 
@@ -102,8 +124,13 @@ def _database_now(now: datetime, lag_seconds: float) -> DatabaseStatus:
 
 def _spool() -> SpoolStatus:
     ours = spool()
-    arrivals = ours.arrivals()
-    return SpoolStatus(len(arrivals), time.time() - arrivals[0][0] if arrivals else None, ours.count_set_aside())
+    found = ours.look()
+    age = None if found.oldest is None else max(0.0, time.time() - found.oldest)
+    return SpoolStatus(found.files, age, found.set_aside, found.bytes, ours.max_bytes, is_open_here())
+
+
+def _disk() -> DiskStatus:
+    return DiskStatus(disk.free_bytes(), disk.state_is_low() or disk.database_is_low(store.connection()))
 
 
 def _count(rows: Any) -> int:

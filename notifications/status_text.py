@@ -15,7 +15,7 @@ from notifications.follow.counting import Lag
 from notifications.follow.parsing import TEXT
 from notifications.follow.positions import machine_id
 from notifications.locks import holder
-from notifications.status import DatabaseStatus, Status
+from notifications.status import DatabaseStatus, SpoolStatus, Status
 
 HEADINGS: Final = ("", "read to", "behind", "delivered", "waiting", "failed", "lost", "follower")
 LONGEST_PROBLEM: Final = 160
@@ -30,11 +30,25 @@ def lines(now: Status) -> Iterator[str]:
         yield from _payloads(now.database)
         yield from _channels(now.database.channels)
         yield from _records(now.database)
-    oldest = f", the oldest since {now.spool.oldest:.0f} s" if now.spool.oldest is not None else ""
-    yield f"Spool: {now.spool.waiting} wait{oldest}"
-    if now.spool.set_aside:
-        yield f"Spool: {now.spool.set_aside} cannot be imported; look at STATE_DIR/spool"
+    yield from _spool(now.spool)
+    if now.disk.low:
+        yield f"Disk: {_size(now.disk.free or 0)} free; intake answers 503 below {_size(conf.min_free_bytes)}"
     yield from _advice(now.database) if now.database else ()
+
+
+def _spool(now: SpoolStatus) -> Iterator[str]:
+    oldest = f", the oldest since {now.oldest:.0f} s" if now.oldest is not None else ""
+    yield f"Spool: {now.waiting} wait{oldest}; {_size(now.bytes)} of {_size(now.max_bytes)}"
+    if now.breaker_open:
+        yield "Spool: the database failed just now, so what is posted goes here"
+    if now.set_aside:
+        yield f"Spool: {now.set_aside} cannot be imported; look at STATE_DIR/spool"
+
+
+def _size(count: int) -> str:
+    """Bytes, for people: "0 kB", "12.5 MB"."""
+    kilobytes = count / 1024
+    return f"{kilobytes:.0f} kB" if kilobytes < 1024 else f"{kilobytes / 1024:.1f} MB"
 
 
 def _payloads(now: DatabaseStatus) -> Iterator[str]:

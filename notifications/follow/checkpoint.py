@@ -9,8 +9,8 @@ from django.db import Error, connections, transaction
 from django.utils import timezone
 
 from notifications import losses
+from notifications.deadline import deadline
 from notifications.follow import positions
-from notifications.follow.deadline import deadline
 from notifications.follow.outage import Outage
 from notifications.journal import Entry, Gap
 

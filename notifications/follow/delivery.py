@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from django.db import Error, InterfaceError, OperationalError, connections, transaction
 
 from notifications.channels import Channel, Unavailable, Undeliverable
+from notifications.deadline import deadline
 from notifications.events import Event
-from notifications.follow.deadline import deadline
 from notifications.follow.outage import Outage, sane
 from notifications.follow.pace import Pace
 from notifications.signals import event_delivered

@@ -14,10 +14,10 @@ from django.db import Error, connections, transaction
 
 from notifications import losses
 from notifications.channels import Channel, Unavailable, Undeliverable
+from notifications.deadline import deadline
 from notifications.events import Event
 from notifications.follow import positions
 from notifications.follow.checkpoint import Checkpoint
-from notifications.follow.deadline import deadline
 from notifications.follow.delivery import AWAY, Delivery
 from notifications.follow.feed import Feed
 from notifications.follow.hand import Batches, Digests, Hand, Message, Refused

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from notifications.channels import Channel, Unavailable, Undeliverable, make_channel
 from notifications.clean import clean
+from notifications.deadline import deadline
 from notifications.follow import failed, positions
-from notifications.follow.deadline import deadline
 from notifications.follow.delivery import Delivery
 from notifications.follow.failed import Claim
 from notifications.follow.outage import Outage

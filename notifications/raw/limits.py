@@ -1,58 +1,165 @@
-"""Whether a source may take more. Counted once a second at most, and never further than the limit."""
+"""Whether a source may take more. A capture counts nothing: it reads what the worker has counted (totals.py).
+
+Where the worker is dead, the web counts itself: seldom, and no further than it needs to.
+"""
 
 import logging
+import threading
 import time
-from typing import Final
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.db import Error
-from django.db.models import TextField, Value
+from django.db.models import Sum, TextField, Value
 from django.db.models.functions import Concat
 
 from notifications.conf import Source
 from notifications.errors import QuotaFull
+from notifications.forks import renew_after_fork
+from notifications.raw import store
 from notifications.raw.breaker import breaker
+from notifications.sql import execute
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+#: Seconds between two looks at the totals.
 INTERVAL: Final = 1.0
+#: Seconds after which totals are those of a dead worker, and between two counts of one's own then.
+STALE: Final = 10.0
+#: Payloads whose bytes are added up at most, where no worker does it.
+COUNTED: Final = 10_000
 WAITING: Final = ("received", "retrying", "processing")
-_checked: dict[str, tuple[float, bool]] = {}
+#: Of the spool, what may be unsigned: anybody can send bad signatures.
+QUARANTINE_SHARE: Final = 0.1
+LOOK: Final = "SELECT source, counted_at, waiting, waiting_bytes, quarantined FROM notifications_sourcetotal"
+
+
+class Total(NamedTuple):
+    """What waits of a source, as far as it was counted."""
+
+    waiting: int = 0
+    waiting_bytes: int = 0
+    quarantined: int = 0
 
 
 def check_quota(source: Source) -> None:
-    """Raise QuotaFull when `source.max_waiting` payloads of it wait."""
-    if not source.max_waiting:
+    """Raise QuotaFull when as many payloads, or bytes, of the source wait as may."""
+    if not (source.max_waiting or source.max_waiting_bytes) or breaker.is_open():  # the spool has a quota of its own
         return
-    until, full = _checked.get(source.name, (0.0, False))
-    if breaker.is_open():  # the spool has a quota of its own
-        return
-    if time.monotonic() >= until:
-        full = _is_full(source)
-        _checked[source.name] = (time.monotonic() + INTERVAL, full)
-    if full:
+    total = _totals.of(source)
+    if source.max_waiting and total.waiting >= source.max_waiting:
         raise QuotaFull(f"{source.max_waiting} payloads of {source.name} wait already")
+    if source.max_waiting_bytes and total.waiting_bytes >= source.max_waiting_bytes:
+        raise QuotaFull(f"{source.max_waiting_bytes} bytes of {source.name} wait already")
 
 
 def is_quarantine_full(source: Source) -> bool:
     """Whether `source.max_quarantined` payloads are in quarantine: anybody can send bad signatures."""
+    return _totals.of(source).quarantined + _totals.added(source.name) >= source.max_quarantined
+
+
+def note_quarantined(source: str) -> None:
+    """One more is in quarantine, which the totals do not know of yet."""
+    _totals.add(source)
+
+
+def forget() -> None:
+    """Know nothing, as a process that has just started."""
+    _totals.after_fork()
+
+
+class _Totals:
+    """What this process knows. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._look_at = 0.0
+        self._read: dict[str, tuple[datetime, Total]] = {}
+        self._own: dict[str, tuple[float, Total]] = {}
+        self._added: dict[str, int] = {}
+
+    def of(self, source: Source) -> Total:
+        """The newest total there is; the last one known while the database is away."""
+        if time.monotonic() >= self._look_at and not breaker.is_open():
+            with self._lock:
+                if time.monotonic() >= self._look_at:
+                    self._look_at = time.monotonic() + INTERVAL
+                    _ask(self._look)
+        counted_at, total = self._read.get(source.name, (None, Total()))
+        if counted_at is not None and datetime.now(UTC) - counted_at < timedelta(seconds=STALE):
+            return total
+        return self._count_own(source, total)
+
+    def added(self, name: str) -> int:
+        """How many `add()` said since the last count."""
+        return self._added.get(name, 0)
+
+    def add(self, name: str) -> None:
+        with self._lock:
+            self._added[name] = self.added(name) + 1
+
+    def _look(self) -> None:
+        for name, counted_at, *numbers in execute(store.connection(), LOOK, []).fetchall():
+            found = _time(counted_at), Total(*numbers)
+            if found != self._read.get(name):
+                self._read[name] = found
+                self._added.pop(name, None)
+
+    def _count_own(self, source: Source, known: Total) -> Total:
+        until, total = self._own.get(source.name, (0.0, known))
+        if time.monotonic() < until or breaker.is_open():
+            return total
+        with self._lock:
+            until, total = self._own.get(source.name, (0.0, known))
+            if time.monotonic() >= until:
+                counted = _ask(lambda: _count(source))
+                if counted is not None:
+                    total = counted
+                    self._added.pop(source.name, None)
+                self._own[source.name] = time.monotonic() + STALE, total
+        return total
+
+
+_totals = _Totals()
+
+
+def _time(value: Any) -> datetime:
+    """SQLite gives it in UTC, without saying so."""
+    moment: datetime = value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _ask(work: Callable[[], T]) -> T | None:
+    """What `work` gives; None where the database fails."""
+    started = time.monotonic()
+    try:
+        return store.soon(store.connection(), work)
+    except (Error, OSError) as error:
+        breaker.open(time.monotonic() - started)
+        logger.warning("The database counts no payloads (%s)", type(error).__name__)
+        return None
+
+
+def _count(source: Source) -> Total:
+    """Count no further than the source's limits."""
     from notifications.models import RawPayload, State
 
-    stuck = RawPayload.objects.filter(state=State.QUARANTINED, source=source.name).order_by()
-    try:
-        return len(stuck.values_list("pk")[: source.max_quarantined]) >= source.max_quarantined
-    except Error:
-        return True  # nothing that is unsigned for the spool
-
-
-def _is_full(source: Source) -> bool:
-    from notifications.models import RawPayload
-
     # As an expression, or SQLite takes the index on sources and walks through all that is done.
-    named = RawPayload.objects.annotate(name=Concat("source", Value("", TextField())))
+    named = RawPayload.objects.annotate(name=Concat("source", Value("", TextField()))).order_by()
     waiting = named.filter(name=source.name, state__in=WAITING, next_attempt_at__isnull=False)
-    try:
-        return bool(waiting.order_by()[source.max_waiting - 1 : source.max_waiting].exists())
-    except Error as error:
-        breaker.open()
-        logger.warning("The database counts no payloads (%s)", type(error).__name__)
-        return False
+    size = 0
+    if source.max_waiting_bytes:
+        size = waiting[:COUNTED].aggregate(bytes=Sum("size"))["bytes"] or 0
+    quarantined = 0
+    if source.bad_signature == "quarantine":
+        stuck = named.filter(name=source.name, state=State.QUARANTINED)
+        quarantined = len(stuck.values_list("pk")[: source.max_quarantined])
+    count = len(waiting.values_list("pk")[: source.max_waiting]) if source.max_waiting else 0
+    return Total(count, size, quarantined)

@@ -4,20 +4,24 @@ Written as a temporary file, synced, renamed, and the folder synced, so that a f
 survives a power cut. `process_raw` imports each once, by its receipt, and unlinks it then.
 """
 
+import heapq
 import logging
 import os
 import re
-import threading
+import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from notifications.conf import conf
 from notifications.folders import make_private
 from notifications.raw.record import Record, from_bytes, to_bytes
+from notifications.raw.spool_bytes import SpoolBytes, SpoolFull
+
+__all__ = ["Spool", "SpoolFull", "Waiting", "spool"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +35,13 @@ KEY_REUSED: Final = ".key-reused"
 SET_ASIDE: Final = (DAMAGED, UNREADABLE, KEY_REUSED)
 
 
-class SpoolFull(OSError):
-    """The spool holds as much as it may; the caller has nowhere to store."""
+class Waiting(NamedTuple):
+    """What is in the spool. `oldest`: when it arrived, in seconds since the epoch. `bytes` are those of all files."""
+
+    files: int
+    oldest: float | None
+    bytes: int
+    set_aside: int
 
 
 class Spool:
@@ -41,42 +50,56 @@ class Spool:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
-        self._counted_at = float("-inf")
-        self._bytes = 0
-        self._lock = threading.Lock()
+        self._bytes = SpoolBytes(folder.with_name(f"{folder.name}.bytes"), lambda: self.look().bytes)
 
-    def write(self, record: Record) -> bool:
+    def write(self, record: Record, *, share: float = 1.0) -> bool:
         """Store a record for good. Gives False when its receipt and body are there already.
 
-        Raises FileExistsError when the receipt is there with another body, SpoolFull, and OSError.
+        It may fill that share of the quota. Raises FileExistsError when the receipt is there with another body,
+        SpoolFull, and OSError.
         """
-        path, data = self.folder / record.receipt.hex, to_bytes(record)
-        make_private(self.folder)
-        self._reserve(len(data))
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+        data = to_bytes(record)
+        if not self.folder.exists():
+            make_private(self.folder)
+        self._bytes.reserve(len(data), int(self.max_bytes * share))
+        new = False
         try:
-            _write_synced(temporary, data)
-            return self._publish(temporary, path, record)
+            new = self._write(data, record)
         finally:
-            temporary.unlink(missing_ok=True)
+            if not new:
+                self._bytes.release(len(data))
+        return new
 
-    def waiting(self) -> list[Path]:
-        """Files to import, oldest first. Raises OSError."""
-        return [path for _, path in self.arrivals()]
+    def holds(self, record: Record) -> bool:
+        """Whether a record with its receipt and body waits. Raises FileExistsError for another body, and OSError."""
+        path = self.folder / record.receipt.hex
+        try:
+            os.stat(path)  # nearly always there is nothing
+            there = self.read(path)
+        except FileNotFoundError:
+            return False
+        if there is not None and there.digest != record.digest:
+            raise FileExistsError(record.receipt.hex)
+        return there is not None
 
-    def count_set_aside(self) -> int:
-        """Files that could not be imported and wait for somebody to look at them. Raises OSError."""
-        return sum(entry.name.endswith(SET_ASIDE) for entry, _ in _entries(self.folder))
+    def waiting(self, limit: int | None = None) -> list[Path]:
+        """Files to import, the oldest first. Forgets what writers have left that were killed. Raises OSError."""
+        arrivals = self._arrivals()
+        oldest = sorted(arrivals) if limit is None else heapq.nsmallest(limit, arrivals)
+        return [self.folder / name for _, name in oldest]
 
-    def arrivals(self) -> list[tuple[float, Path]]:
-        """When each file to import arrived (seconds since the epoch), oldest first. Raises OSError."""
-        found = []
-        for entry, stat in _entries(self.folder):
+    def look(self) -> Waiting:
+        """Count what is there. Raises OSError."""
+        files = total = set_aside = 0
+        oldest: int | None = None
+        for entry, found in self._entries():
+            total += found.st_size
             if RECEIPT.fullmatch(entry.name):
-                found.append((stat.st_mtime_ns / 1e9, Path(entry.path)))
-            elif entry.name.endswith(TEMPORARY) and time.time() - stat.st_mtime > ABANDONED:
-                Path(entry.path).unlink(missing_ok=True)
-        return sorted(found)
+                files += 1
+                oldest = found.st_mtime_ns if oldest is None else min(oldest, found.st_mtime_ns)
+            else:
+                set_aside += entry.name.endswith(SET_ASIDE)
+        return Waiting(files, None if oldest is None else oldest / 1e9, total, set_aside)
 
     def read(self, path: Path) -> Record | None:
         """The record in a file; None when it is damaged or not for us to read, and then it is set aside.
@@ -91,10 +114,21 @@ class Spool:
             self.set_aside(path, UNREADABLE)
         return None
 
-    def remove(self, path: Path) -> None:
-        """Forget a file that was imported."""
-        path.unlink(missing_ok=True)
-        _sync_folder(self.folder)
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Forget files that were imported. Raises OSError."""
+        removed = 0
+        for path in paths:
+            with suppress(FileNotFoundError):  # another worker was faster
+                size = path.stat().st_size
+                path.unlink()
+                removed += size
+        if removed:
+            _sync_folder(self.folder)
+            self._bytes.release(removed)
+
+    def count_again(self) -> None:
+        """Make the quota know what is really there. Raises OSError."""
+        self._bytes.count_again()
 
     def set_aside(self, path: Path, suffix: str) -> None:
         """Keep a file that cannot be imported, out of the way, under a name that says why and is not taken."""
@@ -106,59 +140,65 @@ class Spool:
         _sync_folder(self.folder)
         logger.error("A payload cannot be imported and waits for somebody to look at it: %s", aside)
 
+    def _write(self, data: bytes, record: Record) -> bool:
+        path = self.folder / record.receipt.hex
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+        try:
+            _write_synced(temporary, data, int(record.received_at.timestamp() * 1e6) * 1000)
+            return self._publish(temporary, path, record)
+        finally:
+            temporary.unlink(missing_ok=True)
+
     def _publish(self, temporary: Path, path: Path, record: Record) -> bool:
         """Give a whole file its name. False when it is there already, with this body."""
-        new = True
-        try:
-            os.link(temporary, path)  # unlike rename, it never replaces
-        except FileExistsError:
+        new = False
+        while not new:
             try:
-                there = self.read(path)
-            except FileNotFoundError:
-                there = None
-            if there is None:  # just imported, or set aside
-                return self._publish(temporary, path, record)
-            if there.digest != record.digest:
-                raise
-            new = False
+                os.link(temporary, path)  # unlike rename, it never replaces
+                new = True
+            except FileExistsError:
+                if self.holds(record):
+                    break
+                # just imported, or set aside: the name is free
         _sync_folder(self.folder)
         return new
 
-    def _reserve(self, size: int) -> None:
-        with self._lock:
-            if time.monotonic() - self._counted_at > 1.0:  # others write too
-                self._bytes = sum(stat.st_size for _, stat in _entries(self.folder))
-                self._counted_at = time.monotonic()
-            if self._bytes + size > self.max_bytes:
-                raise SpoolFull(f"{self.folder} holds {self._bytes} of {self.max_bytes} bytes")
-            self._bytes += size
+    def _arrivals(self) -> Iterator[tuple[int, str]]:
+        for entry, found in self._entries():
+            if RECEIPT.fullmatch(entry.name):
+                yield found.st_mtime_ns, entry.name
+            elif entry.name.endswith(TEMPORARY) and time.time() - found.st_mtime > ABANDONED:
+                Path(entry.path).unlink(missing_ok=True)
+
+    def _entries(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+        try:
+            entries = os.scandir(self.folder)
+        except FileNotFoundError:  # nothing has ever waited
+            return
+        with entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # just imported
+                    found = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(found.st_mode):
+                        yield entry, found
 
 
 def spool() -> Spool:
     """The spool of this machine."""
-    return _spool_of(conf.state_dir / "spool", conf.spool_max_bytes)
+    key = conf.state_dir, conf.spool_max_bytes
+    found = _spools.get(key)
+    if found is None:
+        found = _spools.setdefault(key, Spool(key[0] / "spool", key[1]))
+    return found
 
 
-def _spool_of(folder: Path, max_bytes: int) -> Spool:
-    return _spools.setdefault((folder, max_bytes), Spool(folder, max_bytes))
-
-
-def _entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    try:
-        entries = os.scandir(folder)
-    except FileNotFoundError:  # nothing has ever waited
-        return
-    with entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):  # just imported
-                yield entry, entry.stat()
-
-
-def _write_synced(path: Path, data: bytes) -> None:
+def _write_synced(path: Path, data: bytes, time_ns: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
+    with open(descriptor, "wb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.utime(descriptor, ns=(time_ns, time_ns))  # the order of arrival is finer than the kernel's tick
         os.fsync(descriptor)
 
 

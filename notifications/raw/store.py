@@ -1,13 +1,18 @@
 """Writes a record as a RawPayload row: one INSERT, without the ORM, which costs nine times as much (FACTS)."""
 
+import time
 import uuid
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
+from notifications.deadline import deadline
 from notifications.errors import KeyReused
 from notifications.raw.record import Record
 from notifications.sql import execute, time_value, uuid_value
+
+T = TypeVar("T")
 
 COLUMNS: Final = (
     "receipt, source, state, attempts, received_at, next_attempt_at, size, digest, content_type, method, path, query,"
@@ -20,6 +25,10 @@ INSERT: Final = (
 )
 #: Milliseconds to wait for a locked SQLite before the spool is faster.
 LOCKED_MS: Final = 250
+#: …and where it was locked the last time: those behind this one wait too.
+STILL_LOCKED_MS: Final = 5
+#: Seconds to wait for the answer of a PostgreSQL.
+LONGEST_STATEMENT: Final = 1.0
 
 
 def connection() -> Any:
@@ -38,28 +47,61 @@ def insert(record: Record, db: Any) -> bool:
     return inserted
 
 
-def insert_soon(record: Record, db: Any) -> bool:
-    """`insert()` that gives up on a locked SQLite after a quarter of a second."""
+def soon(db: Any, work: Callable[[], T], *, failed_before: bool = False) -> T:
+    """What `work` gives: statements on this connection, which may run twice.
+
+    Gives up on a locked SQLite after a quarter of a second, at once if it `failed_before`; and on a PostgreSQL that
+    takes a statement and does not answer after a second. A kept connection to PostgreSQL that turns out to be lost is
+    made anew, once. Raises what the database raises, and OSError. Inside a transaction it waits as the caller's own
+    statements do.
+    """
+    if db.in_atomic_block:
+        return work()
     if db.vendor == "sqlite":
-        _be_impatient(db)
-    return insert(record, db)
+        _be_impatient(db, STILL_LOCKED_MS if failed_before else LOCKED_MS)
+    if db.vendor != "postgresql":
+        return work()
+    if db.connection is not None:
+        started = time.monotonic()
+        db.health_check_done = True  # the statement itself shows whether it lives, and costs no second round trip
+        try:
+            with deadline(LONGEST_STATEMENT, db):
+                return work()
+        except (OperationalError, InterfaceError):
+            hangs = time.monotonic() - started >= LONGEST_STATEMENT
+            if hangs or db.connection is None or not db.connection.closed:
+                raise
+        db.close()
+    with deadline(LONGEST_STATEMENT, db):
+        return work()
 
 
-def _be_impatient(db: Any) -> None:
+def _be_impatient(db: Any, milliseconds: int) -> None:
     """Shorten SQLite's busy timeout until the next statement of anybody else's, who may want to wait."""
-    db.ensure_connection()
-    if getattr(db, "impatient_connection", None) is not db.connection:  # a new one starts out patient
-        db.impatient_connection = db.connection
-        db.connection.execute(f"PRAGMA busy_timeout = {LOCKED_MS}")
+    if db.connection is None:
+        _connect_impatiently(db, milliseconds)
+    impatient = db.connection, milliseconds
+    if getattr(db, "impatient", None) != impatient:  # a new connection starts out patient
+        db.impatient = impatient
+        db.connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
         if _be_patient_again not in db.execute_wrappers:
             db.execute_wrappers.append(_be_patient_again)
+
+
+def _connect_impatiently(db: Any, milliseconds: int) -> None:
+    patient = db.settings_dict
+    db.settings_dict = patient | {"OPTIONS": patient["OPTIONS"] | {"timeout": milliseconds / 1000}}
+    try:
+        db.ensure_connection()
+    finally:
+        db.settings_dict = patient
 
 
 def _be_patient_again(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """A wrapper of Django's (see "database instrumentation"): runs once, before the next statement by its cursors."""
     db = context["connection"]
     db.execute_wrappers.remove(_be_patient_again)
-    db.impatient_connection = None
+    db.impatient = None
     db.connection.execute(f"PRAGMA busy_timeout = {int(db.settings_dict['OPTIONS'].get('timeout', 5.0) * 1000)}")
     return execute(sql, params, many, context)
 

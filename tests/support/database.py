@@ -20,7 +20,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from notifications import events
-from notifications.raw import limits
+from notifications.raw import disk, limits
 from notifications.raw.breaker import breaker
 from tests.support.postgres import Postgres
 
@@ -51,10 +51,12 @@ def state_dir(settings: Any, tmp_path: Path) -> Iterator[Path]:
     settings.NOTIFICATIONS_STATE_DIR = tmp_path / "own-state"
     settings.NOTIFICATIONS_STATE_DIR.mkdir(mode=0o700)
     breaker.close()
-    limits._checked.clear()
+    limits.forget()
+    disk.forget()
     yield settings.NOTIFICATIONS_STATE_DIR
     breaker.close()
-    limits._checked.clear()
+    limits.forget()
+    disk.forget()
 
 
 @pytest.fixture(scope="session")

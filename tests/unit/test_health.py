@@ -1,3 +1,5 @@
+import uuid
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -9,6 +11,7 @@ from django.utils import timezone
 from notifications import keep
 from notifications.journal import MemoryJournal
 from notifications.models import FailedDelivery, Loss, Position, Refusal
+from notifications.raw.breaker import breaker
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +93,21 @@ def test_metrics_of_the_tell_lane(client: Client) -> None:
     assert "proppy_losses 3" in lines
     assert "proppy_lost_events_total 312" in lines
     assert "proppy_refused_entries_total 9" in lines
+
+
+def test_metrics_of_the_spool(client: Client, state_dir: Path) -> None:
+    breaker.open()
+    (state_dir / "spool").mkdir()
+    (state_dir / "spool" / uuid.uuid4().hex).write_bytes(b"12345")
+    lines = client.get("/metrics").text.splitlines()
+    assert {
+        "proppy_spool_files 1",
+        "proppy_spool_set_aside_files 0",
+        "proppy_spool_bytes 5",
+        f"proppy_spool_max_bytes {1 << 30}",
+        "proppy_breaker_open 1",
+        "proppy_disk_low 0",
+    } <= set(lines)
 
 
 def test_metrics_without_a_database(client: Client) -> None:

@@ -202,13 +202,66 @@ def test_a_key_belongs_to_its_source() -> None:
 
 
 def test_a_full_quota_says_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "INTERVAL", 0.0)
+    monkeypatch.setattr(limits, "STALE", 0.0)  # as if time went by
     statuses = [post("few").status_code for _ in range(3)]
     assert statuses == [202, 202, 429]
     assert int(post("few").headers["Retry-After"]) > 0
     assert post("open").status_code == 202
     RawPayload.objects.filter(source="few").update(next_attempt_at=None)
     assert post("few").status_code == 202
+
+
+class TestQuarantine:
+    """A source that keeps what has a bad signature."""
+
+    @pytest.fixture(autouse=True)
+    def source(self, settings: Any, sources: None) -> None:
+        rules = {"http": True, "signature": "github", "secrets": [SECRET], "bad_signature": "quarantine"}
+        settings.NOTIFICATIONS_SOURCES = {"hook": rules | {"max_quarantined": 3}}
+
+    @staticmethod
+    def signed(body: bytes) -> dict[str, str]:
+        headers = sign("github", body, SECRET, time.time())
+        return {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+
+    def test_is_kept_and_not_due(self) -> None:
+        response = post("hook", b"x")
+        assert response.status_code == 202
+        stored = the_payload()
+        assert str(stored.receipt) == json.loads(response.content)["id"]
+        assert (stored.state, stored.next_attempt_at, stored.body) == ("quarantined", None, b"x")
+        assert "x-hub-signature-256 is missing" in stored.error
+        assert RawPayload.objects.next_due() is None
+
+    def test_a_good_one_is_received(self) -> None:
+        assert post("hook", b"x", **self.signed(b"x")).status_code == 202
+        assert (the_payload().state, the_payload().error) == ("received", "")
+
+    def test_no_more_than_may(self) -> None:
+        assert [post("hook").status_code for _ in range(5)] == [202, 202, 202, 401, 401]
+        assert RawPayload.objects.count() == 3
+        assert post("hook", b"x", **self.signed(b"x")).status_code == 202
+
+    def test_none_where_none_may(self, settings: Any) -> None:
+        none = settings.NOTIFICATIONS_SOURCES["hook"] | {"max_quarantined": 0}
+        settings.NOTIFICATIONS_SOURCES = {"hook": none}
+        assert post("hook").status_code == 401
+
+    @pytest.mark.parametrize("forged_first", [True, False])
+    def test_a_forged_one_takes_no_key_away(self, forged_first: bool) -> None:
+        def forge() -> str:
+            answer = post("hook", b"forged", HTTP_IDEMPOTENCY_KEY="k1")
+            assert answer.status_code == 202
+            return str(json.loads(answer.content)["id"])
+
+        forged = [forge()] if forged_first else []
+        first = post("hook", b"x", HTTP_IDEMPOTENCY_KEY="k1", **self.signed(b"x"))
+        forged += [forge()]
+        again = post("hook", b"x", HTTP_IDEMPOTENCY_KEY="k1", **self.signed(b"x"))
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert first.content == again.content
+        assert json.loads(first.content)["id"] not in forged
+        assert RawPayload.objects.filter(state="received").count() == 1
 
 
 @pytest.mark.parametrize("accept", ["text/html,*/*;q=0.8", "*/*"])

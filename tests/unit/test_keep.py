@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,18 +15,26 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
-from django.db.utils import OperationalError
+from django.db.utils import DataError, IntegrityError, OperationalError
 from django.test import Client
 
 from notifications import keep
 from notifications.errors import KeyReused, NowhereToStore, UnknownSource
 from notifications.models import RawPayload
-from notifications.raw import store
+from notifications.raw import spool_import, store
 from notifications.raw.breaker import breaker
+from notifications.raw.record import Record, digest_of
+from notifications.raw.signatures import sign
 from notifications.raw.spool import spool
 from notifications.raw.spool_import import import_spool
 
 pytestmark = pytest.mark.usefixtures("sqlite_file")
+
+
+@pytest.fixture(autouse=True)
+def long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the breaker is open it stays so, however slow the machine."""
+    monkeypatch.setattr("notifications.raw.breaker.PAUSE", 30.0)
 
 
 @contextmanager
@@ -65,6 +74,8 @@ def test_takes_bytes_only(body: Any) -> None:
 def test_refuses_what_makes_no_sense() -> None:
     with pytest.raises(UnknownSource, match="NOTIFICATIONS_SOURCES"):
         keep("nobody", b"x")
+    with pytest.raises(OverflowError):
+        keep("photo", b"x", not_before=datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))))
     with pytest.raises(ValueError, match="time zone"):
         keep("photo", b"x", not_before=datetime(2030, 1, 1))
     assert not RawPayload.objects.exists()
@@ -235,6 +246,90 @@ class TestDatabaseAway:
         assert import_spool() == 1
         assert (waiting(), RawPayload.objects.get().state) == (0, "done")
 
+    def test_a_key_that_waits_in_the_spool_is_known_before_the_import(self) -> None:
+        breaker.open()
+        first = keep("photo", b"x", key="1")
+        breaker.close()
+        with pytest.raises(KeyReused):
+            keep("photo", b"y", key="1")
+        assert keep("photo", b"x", key="1") == first
+        assert not RawPayload.objects.exists()
+        import_spool()
+        with pytest.raises(KeyReused):
+            keep("photo", b"y", key="1")
+        assert keep("photo", b"x", key="1") == RawPayload.objects.get().receipt == first
+
+    @pytest.mark.parametrize("error", [IntegrityError, DataError, OverflowError])
+    def test_what_the_database_refuses_is_kept_and_set_aside(
+        self, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        insert = store.insert
+
+        def refuse(record: Record, db: Any) -> bool:
+            if record.body == b"bad":
+                raise error("never")
+            return insert(record, db)
+
+        monkeypatch.setattr(store, "insert", refuse)
+        assert Client().generic("POST", "/in/demo/", b"bad").status_code == 202
+        assert not breaker.is_open(), "it takes others"
+        breaker.open()
+        keep("photo", b"good")
+        assert import_spool() == 2
+        assert RawPayload.objects.get().body == b"good"
+        (aside,) = spool().folder.glob("*.damaged")
+        assert aside.read_bytes().endswith(b"\nbad")
+
+    def test_one_that_fails_alone_holds_up_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        insert = store.insert
+
+        def fail(record: Record, db: Any) -> bool:
+            if record.body == b"too much":
+                raise OperationalError("out of memory")
+            return insert(record, db)
+
+        breaker.open()
+        for body in (b"1", b"too much", b"2"):
+            keep("photo", body)
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "insert", fail)
+            assert import_spool() == 2
+            assert (import_spool(), waiting()) == (0, 1), "it waits for a moment"
+            assert RawPayload.objects.count() == 2
+        spool_import._importers.clear()  # the moment has passed
+        assert import_spool() == 1
+        assert sorted(bytes(payload.body) for payload in RawPayload.objects.all()) == [b"1", b"2", b"too much"]
+
+    def test_what_is_imported_comes_in_order(self) -> None:
+        breaker.open()
+        receipts = [keep("photo", b"%d" % number) for number in range(50)]
+        import_spool()
+        assert list(RawPayload.objects.order_by("pk").values_list("receipt", flat=True)) == receipts
+
+    def test_is_imported_in_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(spool_import, "BATCH", 4)
+        monkeypatch.setattr(spool_import, "LISTED", 7)
+        breaker.open()
+        receipts = [keep("photo", b"%d" % number) for number in range(10)]
+        assert [import_spool() for _ in range(5)] == [4, 3, 3, 0, 0]
+        assert list(RawPayload.objects.order_by("pk").values_list("receipt", flat=True)) == receipts
+
+    def test_what_is_in_quarantine_stays_there(self) -> None:
+        breaker.open()
+        now = datetime.now(UTC)
+        spool().write(Record(uuid.uuid4(), "photo", b"x", digest_of(b"x"), now, now, quarantined_for="no signature"))
+        import_spool()
+        stored = RawPayload.objects.get()
+        assert (stored.state, stored.error, stored.next_attempt_at) == ("quarantined", "no signature", None)
+
+    def test_one_process_imports_at_a_time(self) -> None:
+        breaker.open()
+        keep("photo", b"x")
+        with spool_import._alone() as alone:
+            assert alone
+            assert import_spool() == 0
+        assert import_spool() == 1
+
     def test_many_importers_at_once(self) -> None:
         breaker.open()
         receipts = {keep("photo", b"%d" % number) for number in range(60)}
@@ -256,6 +351,48 @@ class TestDatabaseAway:
         assert errors == []
         assert set(RawPayload.objects.values_list("receipt", flat=True)) == receipts
         assert waiting() == 0
+
+
+class TestQuarantine:
+    """Bad signatures while the database is away: anybody can send them."""
+
+    @pytest.fixture(autouse=True)
+    def away(self, settings: Any, sqlite_file: Path) -> None:
+        rules = {"http": True, "signature": "github", "secrets": ["s" * 20], "bad_signature": "quarantine"}
+        settings.NOTIFICATIONS_SOURCES = {"hook": rules | {"max_quarantined": 3}}
+        breaker.open()
+
+    @staticmethod
+    def post(body: bytes, **environ: Any) -> Any:
+        return Client().generic("POST", "/in/hook/", body, **environ)
+
+    def test_goes_to_the_spool(self) -> None:
+        answer = self.post(b"x")
+        assert answer.status_code == 202
+        breaker.close()
+        import_spool()
+        stored = RawPayload.objects.get()
+        assert (str(stored.receipt), stored.state) == (json.loads(answer.content)["id"], "quarantined")
+
+    def test_takes_no_key_away(self) -> None:
+        signed = sign("github", b"x", "s" * 20, time.time())
+        headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in signed.items()}
+        forged = self.post(b"forged", HTTP_IDEMPOTENCY_KEY="1")
+        good = [self.post(b"x", HTTP_IDEMPOTENCY_KEY="1", **headers) for _ in range(2)]
+        assert [answer.status_code for answer in (forged, *good)] == [202] * 3
+        assert good[0].content == good[1].content != forged.content
+        breaker.close()
+        import_spool()
+        assert sorted(RawPayload.objects.values_list("state", flat=True)) == ["quarantined", "received"]
+
+    def test_no_more_than_may(self) -> None:
+        assert [self.post(b"x").status_code for _ in range(5)] == [202] * 3 + [401] * 2
+
+    def test_fills_a_tenth_of_the_spool(self, settings: Any) -> None:
+        settings.NOTIFICATIONS_SPOOL_MAX_BYTES = 20_000
+        answers = [self.post(b"x" * 700).status_code for _ in range(3)]
+        assert answers == [202, 401, 401]
+        assert sum(file.stat().st_size for file in spool().folder.iterdir()) <= 2000
 
 
 class TestNowhere:

@@ -1,55 +1,160 @@
-"""What counts towards a source's quota, and that counting stays cheap."""
+"""What counts towards a source's quota, and that a capture counts nothing."""
+
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from notifications.conf import Source
 from notifications.errors import QuotaFull
-from notifications.models import RawPayload, State
+from notifications.models import RawPayload, SourceTotal, State
 from notifications.raw import limits
+from notifications.raw.breaker import breaker
 from tests.support.payloads import kept
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 FEW = Source(name="demo", max_waiting=2)
+SMALL = Source(name="demo", max_waiting_bytes=10)
+HOOK = Source(name="demo", signature="github", bad_signature="quarantine", max_quarantined=2)
 
 
-@pytest.mark.parametrize("state", State)
-def test_what_waits_or_is_being_handled_counts(state: State) -> None:
-    waits = state in limits.WAITING
-    for _ in range(2):
-        kept()
-    RawPayload.objects.update(state=state)
-    if not waits:
-        RawPayload.objects.update(next_attempt_at=None)
+def counted(*, seconds_ago: float = 0.0, source: str = "demo", **numbers: int) -> None:
+    """As the worker has counted."""
+    at = timezone.now() - timedelta(seconds=seconds_ago)
+    SourceTotal.objects.update_or_create(source=source, defaults={"counted_at": at, **numbers})
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a second went by before each look."""
+    monkeypatch.setattr(limits, "INTERVAL", 0.0)
+
+
+class TestTotals:
+    """A worker counts each second."""
+
+    def test_are_what_counts(self, no_pause: None) -> None:
+        for _ in range(5):
+            kept()
+        counted(waiting=1, waiting_bytes=9)
         limits.check_quota(FEW)
-        return
-    with pytest.raises(QuotaFull, match="2 payloads of demo"):
-        limits.check_quota(FEW)
-
-
-def test_other_sources_do_not_count() -> None:
-    for _ in range(3):
-        kept(source="photo")
-    limits.check_quota(FEW)
-
-
-def test_no_limit_asks_nothing() -> None:
-    with CaptureQueriesContext(connection) as queries:
-        limits.check_quota(Source(name="demo"))
-    assert len(queries) == 0
-
-
-def test_asks_once_in_a_while() -> None:
-    with CaptureQueriesContext(connection) as queries:
-        for _ in range(20):
+        limits.check_quota(SMALL)
+        counted(waiting=2, waiting_bytes=9)
+        with pytest.raises(QuotaFull, match="2 payloads of demo"):
             limits.check_quota(FEW)
-    assert len(queries) < 5
-
-
-def test_what_is_done_is_not_walked_through() -> None:
-    with CaptureQueriesContext(connection) as queries:
+        counted(waiting=1, waiting_bytes=10)
         limits.check_quota(FEW)
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN QUERY PLAN " + queries.captured_queries[-1]["sql"])
-        assert "raw_due" in str(cursor.fetchall())
+        with pytest.raises(QuotaFull, match="10 bytes of demo"):
+            limits.check_quota(SMALL)
+
+    def test_of_others_do_not_count(self) -> None:
+        counted(waiting=0)
+        counted(waiting=9, source="photo")
+        limits.check_quota(FEW)
+
+    def test_are_read_once_in_a_while_by_one_small_query(self) -> None:
+        counted(waiting=1)
+        with CaptureQueriesContext(connection) as queries:
+            for _ in range(50):
+                limits.check_quota(FEW)
+                limits.check_quota(SMALL)
+        assert len(queries) == 0, "counted itself, though the totals are fresh"
+
+    def test_no_limit_asks_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "_ask", lambda _: pytest.fail("asked"))
+        limits.check_quota(Source(name="demo"))
+
+    def test_none_is_asked_for_while_the_database_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "_ask", lambda _: pytest.fail("asked"))
+        breaker.open()
+        limits.check_quota(FEW)
+        assert not limits.is_quarantine_full(HOOK)
+
+
+class TestDeadWorker:
+    """What was counted last is old, or nothing: the web counts itself."""
+
+    @pytest.fixture(params=["old", "none"], autouse=True)
+    def totals(self, request: pytest.FixtureRequest) -> None:
+        if request.param == "old":
+            counted(seconds_ago=limits.STALE + 1, waiting=0, waiting_bytes=0, quarantined=0)
+
+    @pytest.mark.parametrize("state", State)
+    def test_what_waits_or_is_being_handled_counts(self, state: State) -> None:
+        for _ in range(2):
+            kept()
+        RawPayload.objects.update(state=state)
+        if state not in limits.WAITING:
+            RawPayload.objects.update(next_attempt_at=None)
+            limits.check_quota(FEW)
+            return
+        with pytest.raises(QuotaFull, match="2 payloads of demo"):
+            limits.check_quota(FEW)
+
+    def test_bytes_count(self) -> None:
+        kept(b"12345")
+        limits.check_quota(SMALL)
+        limits.forget()
+        kept(b"54321")
+        with pytest.raises(QuotaFull, match="10 bytes of demo"):
+            limits.check_quota(SMALL)
+
+    def test_other_sources_do_not_count(self) -> None:
+        for _ in range(3):
+            kept(source="photo")
+        limits.check_quota(FEW)
+
+    def test_asks_once_in_a_while(self) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            for _ in range(20):
+                limits.check_quota(FEW)
+        assert len(queries) < 5
+
+    def test_what_is_done_is_not_walked_through(self) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            limits.check_quota(SMALL)
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN QUERY PLAN " + queries.captured_queries[-1]["sql"])
+            assert "raw_due" in str(cursor.fetchall())
+
+
+class TestQuarantine:
+    def test_is_full_of_what_the_worker_counted_and_what_came_since(self, no_pause: None) -> None:
+        counted(quarantined=1)
+        assert not limits.is_quarantine_full(HOOK)
+        limits.note_quarantined("demo")
+        assert limits.is_quarantine_full(HOOK)
+        counted(quarantined=1, seconds_ago=-1)  # what came since is gone
+        assert not limits.is_quarantine_full(HOOK)
+        counted(quarantined=2, seconds_ago=-1)
+        assert limits.is_quarantine_full(HOOK)
+
+    def test_without_a_worker_the_web_counts(self) -> None:
+        for _ in range(2):
+            kept()
+        RawPayload.objects.update(state=State.QUARANTINED, next_attempt_at=None)
+        assert limits.is_quarantine_full(HOOK)
+
+    def test_while_the_database_is_away_what_came_counts(self) -> None:
+        breaker.open()
+        for _ in range(2):
+            assert not limits.is_quarantine_full(HOOK)
+            limits.note_quarantined("demo")
+        assert limits.is_quarantine_full(HOOK)
+
+
+def test_times_are_those_of_the_database() -> None:
+    counted(waiting=7)
+    at = SourceTotal.objects.get().counted_at
+    limits._totals._look()
+    assert limits._totals._read["demo"] == (at, limits.Total(waiting=7))
+
+
+def test_a_database_without_totals_is_no_reason_to_refuse(sqlite_file: Any) -> None:
+    with connection.schema_editor() as editor:
+        editor.delete_model(SourceTotal)
+    limits.check_quota(FEW)
+    assert breaker.is_open()

@@ -1,7 +1,9 @@
+import json
 import os
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.raw.record import Record, digest_of, dump_headers, from_bytes, receipt_for, to_bytes
-from notifications.raw.spool import ABANDONED, Spool, SpoolFull, spool
+from notifications.raw.spool import ABANDONED, Spool, SpoolFull, Waiting, spool
+from tests.support.journals import exit_code, in_child
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -166,6 +169,94 @@ def test_is_bounded(tmp_path: Path) -> None:
         small.write(record(b"x" * 1000))
     assert list(tmp_path.iterdir()) == []
     assert small.write(record(b"x" * 100))
+
+
+def test_what_goes_makes_room(tmp_path: Path) -> None:
+    size = len(to_bytes(record()))
+    small = Spool(tmp_path / "spool", 3 * size)
+    for _ in range(5):
+        for _ in range(3):
+            small.write(record())
+        with pytest.raises(SpoolFull):
+            small.write(record())
+        small.remove(small.waiting())
+    assert small.look().bytes == 0
+
+
+def test_a_repetition_takes_no_room(tmp_path: Path) -> None:
+    small = Spool(tmp_path / "spool", int(2.5 * len(to_bytes(record(key="1")))))
+    for _ in range(5):
+        small.write(record(key="1"))
+    small.write(record())
+
+
+def test_the_quota_is_one_for_all_processes(tmp_path: Path) -> None:
+    size = len(to_bytes(record(b"x" * 100)))
+    here, there = (Spool(tmp_path / "spool", 20 * size) for _ in range(2))
+
+    def fill() -> None:
+        with suppress(SpoolFull):
+            while True:
+                there.write(record(b"x" * 100))
+
+    children = [in_child(fill) for _ in range(3)]
+    assert [exit_code(child) for child in children] == [0, 0, 0]
+    assert here.look() == there.look()
+    assert (here.look().files, here.look().bytes) == (20, 20 * size)
+
+
+def test_what_a_killed_process_had_reserved_is_found_out(ours: Spool) -> None:
+    ours._bytes.reserve(ours.max_bytes, ours.max_bytes)  # and then it was killed
+    assert ours.write(record())
+    assert ours.write(record())
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"-5"])
+def test_a_damaged_number_is_counted_anew(ours: Spool, content: bytes) -> None:
+    ours.write(record())
+    (number,) = ours.folder.parent.glob("spool.bytes")
+    number.write_bytes(content)
+    ours.write(record())
+    assert int(number.read_bytes()) == ours.look().bytes
+
+
+def test_a_full_spool_is_not_counted_for_each_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Spool(tmp_path / "spool", 10)
+    looked: list[int] = []
+    look = Spool.look
+
+    def counting(self: Spool) -> Waiting:
+        looked.append(1)
+        return look(self)
+
+    monkeypatch.setattr(Spool, "look", counting)
+    for _ in range(20):
+        with pytest.raises(SpoolFull):
+            small.write(record())
+    assert 1 <= len(looked) < 10
+
+
+def test_one_of_the_version_before_is_read() -> None:
+    one = record()
+    head, _, body = to_bytes(one).partition(b"\n")
+    fields = json.loads(head)
+    del fields["quarantined_for"]
+    assert from_bytes(json.dumps(fields).encode() + b"\n" + body) == one
+
+
+def test_quarantine_survives_the_form_in_the_spool() -> None:
+    before = record()._replace(quarantined_for="no secret gives this signature")
+    assert from_bytes(to_bytes(before)) == before
+
+
+def test_looking_counts_all_there_is(ours: Spool) -> None:
+    assert ours.look() == (0, None, 0, 0)
+    ours.write(record())
+    ours.write(record(b"other"))
+    (ours.folder / f"{uuid.uuid4().hex}.1a2b3c4d.damaged").write_bytes(b"123")
+    files, oldest, total, set_aside = ours.look()
+    assert (files, oldest, set_aside) == (2, AT.timestamp(), 1)
+    assert total == 3 + sum(path.stat().st_size for path in ours.waiting())
 
 
 def test_is_in_the_state_directory(state_dir: Path) -> None:

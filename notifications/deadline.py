@@ -1,0 +1,84 @@
+"""A limit for work with the database. Libpq has none for a server that takes a query and never answers."""
+
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from django.db import transaction
+
+from notifications.forks import renew_after_fork
+
+
+@contextmanager
+def deadline(seconds: float, db: Any = None) -> Iterator[None]:
+    """Break a connection to PostgreSQL off after so many seconds: what waits on it raises OperationalError.
+
+    `db` is a Django connection, else the default one of this thread. Raises that of Django itself where it cannot
+    connect. Opening a connection is limited by DATABASES' `connect_timeout`, which proppy/environment.py sets; SQLite
+    has its busy time-out.
+    """
+    db = transaction.get_connection() if db is None else db
+    if db.vendor != "postgresql":
+        yield
+        return
+    db.ensure_connection()
+    with db.wrap_database_errors:  # psycopg's own, of a connection that was lost without Django's knowledge
+        descriptor = os.dup(db.connection.fileno())
+    with closing(socket.socket(fileno=descriptor)) as line:
+        _watcher.add(line, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            _watcher.remove(line)
+
+
+class _Watcher:
+    """One thread for all deadlines of the process. It sleeps until the first may have passed."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._deadlines: dict[socket.socket, float] = {}
+        self._wakes_at = math.inf
+        self._earlier = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, line: socket.socket, until: float) -> None:
+        """Hang up at that time of the monotonic clock."""
+        with self._earlier:
+            self._deadlines[line] = until
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+                self._thread.start()
+            elif until < self._wakes_at:
+                self._earlier.notify()
+
+    def remove(self, line: socket.socket) -> None:
+        """Leave the line alone from now on."""
+        with self._earlier:
+            self._deadlines.pop(line, None)
+
+    def _watch(self) -> None:
+        with self._earlier:
+            while True:
+                now = time.monotonic()
+                for line in [line for line, until in self._deadlines.items() if until <= now]:
+                    del self._deadlines[line]
+                    _hang_up(line)
+                self._wakes_at = min(self._deadlines.values(), default=math.inf)
+                self._earlier.wait(None if self._wakes_at == math.inf else self._wakes_at - now)
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already
+        line.shutdown(socket.SHUT_RDWR)
+
+
+_watcher = _Watcher()
