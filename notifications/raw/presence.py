@@ -33,6 +33,10 @@ class Presence:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         unlocked.rename(_folder() / self.token.hex)
 
+    def excuse(self, is_excused: bool) -> None:
+        """Whether what it has in hand is not to blame should it end now. Raises OSError."""
+        os.ftruncate(self._descriptor, int(is_excused))
+
     def close(self) -> None:
         """Let go. The file stays: somebody looks then whether anything was left in hand."""
         os.close(self._descriptor)
@@ -49,6 +53,14 @@ def departed() -> Iterator[list[uuid.UUID]]:
     finally:
         for descriptor in locked.values():
             os.close(descriptor)
+
+
+def is_excused(token: uuid.UUID) -> bool:
+    """Whether a worker among the departed has said that what it had in hand is not to blame."""
+    try:
+        return (_folder() / token.hex).stat().st_size > 0
+    except FileNotFoundError:  # another process has just taken over from it
+        return False
 
 
 def _paths() -> list[Path]:

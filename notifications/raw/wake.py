@@ -9,9 +9,11 @@ import time
 import uuid
 import weakref
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
+
+from django.db import Error
 
 from notifications.conf import conf
 from notifications.folders import make_private
@@ -81,20 +83,34 @@ class Waker:
 
 
 class Notifier:
-    """Wakes the workers on other machines, through PostgreSQL. NOTIFY takes a lock at commit: seldom is enough."""
+    """Wakes the workers on other machines, through PostgreSQL. NOTIFY takes a lock at commit: seldom is enough.
+
+    What is kept within 10 ms of a NOTIFY gives none: whoever hears one looks again after that time (listen.py).
+    """
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def notify(self, db: Any) -> None:
-        """Send with the transaction of the caller, if there is one, else at once, at most every 10 ms.
+        """Send once the transaction of the caller is committed, if there is one, else now; at most every 10 ms.
 
-        Raises what the database raises.
+        Never raises: the payload is stored, and the workers poll.
         """
-        if db.vendor != "postgresql" or (not db.in_atomic_block and time.monotonic() < self._next):
+        if db.vendor != "postgresql":
             return
-        self._next = time.monotonic() + NOTIFY_INTERVAL
-        with db.cursor() as cursor:
+        if db.in_atomic_block:  # within it NOTIFY would make its commit wait for those of others
+            db.on_commit(partial(self._send, db))
+        else:
+            self._send(db)
+
+    def _send(self, db: Any) -> None:
+        # Called when the payload is in the table for all to see: the interval that swallows this call has not ended,
+        # so the NOTIFY that began it comes to a worker that looks again later than now.
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + NOTIFY_INTERVAL
+        with suppress(Error), db.cursor() as cursor:
             cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
 
 

@@ -1,6 +1,7 @@
 """The keep lane while a real PostgreSQL stops, crashes and comes back."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -9,15 +10,21 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
+from notifications.deadline import deadline
 from notifications.models import RawPayload, ReportRow
+from notifications.raw import listen
 from notifications.raw.breaker import breaker
 from notifications.raw.spool import spool
 from notifications.raw.spool_import import import_spool
 from tests import app_settings
 from tests.support.database import use_database
+from tests.support.machines import Client as PostingClient
+from tests.support.machines import Machines, left
+from tests.support.machines import effects as all_effects
 from tests.support.payloads import states
 from tests.support.postgres import Postgres
 from tests.support.processes import Site
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
@@ -100,3 +107,96 @@ def test_posts_are_taken_meanwhile(own: Postgres, served: Site, settings: Any) -
     connection.close()
     assert import_spool() == 3
     assert RawPayload.objects.count() == 3
+
+
+class TestSilence:
+    """A network that swallows everything and closes nothing: the kernel of the other end acknowledges all the same."""
+
+    @pytest.fixture
+    def proxy(self, postgres: Postgres) -> Iterator[TcpProxy]:
+        with TcpProxy(postgres.port) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def behind(self, machines: Machines, proxy: TcpProxy, postgres: Postgres) -> Site:
+        """A machine whose way to the database leads through the proxy."""
+        return machines.add("behind", url=machines.url.replace(f":{postgres.port}/", f":{proxy.port}/"))
+
+    def test_an_idle_worker_notices_and_goes_on_by_itself(self, behind: Site, proxy: TcpProxy) -> None:
+        process = behind.start("process_raw")
+        keep("count", b"before")
+        wait_for(lambda: states() == ["done"], timeout=30)
+        with proxy.silent():
+            keep("count", b"meanwhile")
+            wait_for(lambda: "The database is away" in process.log, timeout=60)
+        wait_for(lambda: states() == ["done"] * 2, timeout=60)
+        assert effects() == {"before": 1, "meanwhile": 1}
+        assert process.alive
+        assert behind.terminate("process_raw", timeout=60) == 0
+
+    def test_what_a_worker_had_in_hand_is_done_in_the_end(self, behind: Site, proxy: TcpProxy) -> None:
+        hold = behind.folder / "state" / "hold-before"
+        hold.touch()
+        for name in (b"a", b"b", b"c"):
+            keep("slow", name)
+        process = behind.start("process_raw")
+        wait_for((behind.folder / "state" / "at-before").exists, timeout=30)
+        with proxy.silent():
+            hold.unlink()
+            # Its handler's statement hangs: the time of the handler is up then, and the process ends.
+            wait_for(lambda: not process.alive, timeout=60)
+        behind.start("process_raw")
+        wait_for(lambda: left() == 0, timeout=60)
+        assert effects() == {"a": 1, "b": 1, "c": 1}
+
+    def test_a_site_takes_everything_meanwhile(self, machines: Machines, behind: Site, proxy: TcpProxy) -> None:
+        worker = behind.start("process_raw")
+        behind.start("web")
+
+        def all_done() -> bool:
+            nonlocal worker
+            if not worker.alive:  # it was in a handler, whose time was up; systemd starts it again
+                worker = behind.start("process_raw")
+            return left() == 0 and RawPayload.objects.count() >= len(client.receipts)
+
+        with PostingClient(behind, "c") as client:
+            wait_for(lambda: len(client.receipts) >= 20, timeout=30)
+            with proxy.silent():
+                spool_folder = behind.folder / "state" / "spool"
+                wait_for(lambda: spool_folder.exists() and len(list(spool_folder.iterdir())) > 20, timeout=60)
+            seen = len(client.receipts)
+            wait_for(lambda: len(client.receipts) >= seen + 20, timeout=60)
+        assert client.refusals == []
+        wait_for(all_done, timeout=90)
+        assert all_effects().keys() == client.receipts.keys()
+        assert set(all_effects().values()) == {1}
+
+    def test_a_listener_that_is_deaf_is_replaced(
+        self, proxy: TcpProxy, postgres: Postgres, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listen, "PROBE_INTERVAL", 0.0)
+        monkeypatch.setattr(listen, "LONGEST_ANSWER", 0.5)
+        monkeypatch.setattr(listen, "RETRY_INTERVAL", 0.0)
+        url = postgres_database.replace(f":{postgres.port}/", f":{proxy.port}/")
+        with use_database(url), closing(listen.Listener()) as listener:
+            listener.drain()
+            first = listener._database
+            listener.drain()
+            assert listener._database is first is not None
+            with proxy.silent():
+                listener.drain()
+                assert listener._database is None
+
+            def listens() -> bool:
+                listener.drain()
+                return listener._database is not None
+
+            wait_for(listens)
+
+    def test_a_deadline_is_for_its_own_block_alone(self, postgres_database: str) -> None:
+        with deadline(0.2):
+            pass
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.5)")
+        with deadline(60), pytest.raises(OperationalError), deadline(0.2), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")

@@ -25,20 +25,26 @@ class Postgres:
     """A cluster of its own, on a Unix socket in `folder` and a port of 127.0.0.1; `with Postgres() as pg:`.
 
     fsync is on unless said otherwise, so that what is measured holds elsewhere. Root starts it as `postgres`.
+    `standby_of` makes it a hot standby of another, which takes no writes before `promote()`.
     """
 
-    def __init__(self, *, fsync: bool = True) -> None:
+    def __init__(self, *, fsync: bool = True, standby_of: "Postgres | None" = None) -> None:
         self._bin = _programs()
         self._user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         # Not below pytest's folder, which other users may not enter; and short, for the socket's path.
         self.folder = Path(tempfile.mkdtemp(prefix="proppy-pg-"))
-        self._port = free_port()
+        self.port = free_port()
+        self._primary = standby_of
         self._fsync = "on" if fsync else "off"
 
     def __enter__(self) -> "Postgres":
         if os.getuid() == 0:
             shutil.chown(self.folder, self._user)
-        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        if self._primary is None:
+            self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        else:
+            where = ["--host=127.0.0.1", f"--port={self._primary.port}", "--username=postgres"]
+            self._run("pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", *where)
         self.start()
         return self
 
@@ -54,7 +60,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start it; connections are accepted when this returns."""
-        options = f"-k {self.folder} -p {self._port} -c listen_addresses=127.0.0.1 -c fsync={self._fsync}"
+        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync={self._fsync}"
         self._run("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}", f"--options={options}")
 
     def stop(self, mode: StopMode = "fast") -> None:
@@ -65,6 +71,15 @@ class Postgres:
         """Stop and start it, at the same address."""
         self.stop(mode)
         self.start()
+
+    def promote(self) -> None:
+        """Make a standby take writes."""
+        self._run("pg_ctl", "promote", "--wait")
+
+    def configure(self, name: str, value: str) -> None:
+        """Change a setting that needs no restart, for the sessions that there are as well."""
+        self._execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        self._execute(sql.SQL("SELECT pg_reload_conf()").format())
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -91,7 +106,7 @@ class Postgres:
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _address(self, database: str) -> str:
-        return f"postgres://postgres@127.0.0.1:{self._port}/{database}"
+        return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -1,5 +1,6 @@
 """A bad setting is named, with what to write instead, by a real `manage.py check` with that environment."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,8 +118,54 @@ def test_a_postgresql_that_is_gone_is_found_out_soon_unless_the_url_says_otherwi
     )
 
 
+@pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("host1:5432,host2:5433", "host1,host2", "5432,5433"),
+        ("host1,host2:5433", "host1,host2", "5432,5433"),
+        ("host1:5433,host2,host3", "host1,host2,host3", "5433,5432,5432"),
+        ("[::1]:5433,[fe80::2]", "::1,fe80::2", "5433,5432"),
+        ("%2Fvar%2Frun,127.0.0.1", "/var/run,127.0.0.1", "5432,5432"),
+    ],
+)
+def test_several_hosts_are_tried_until_one_takes_writes(hosts: str, host: str, port: str) -> None:
+    config = database(f"postgres://user:p%2Ca,ss@{hosts}/name?sslmode=require", Path("/site"))
+    assert (config["HOST"], config["PORT"], config["NAME"]) == (host, port, "name")
+    assert (config["USER"], config["PASSWORD"]) == ("user", "p,a,ss")
+    assert config["OPTIONS"] == POSTGRESQL | {"target_session_attrs": "read-write", "sslmode": "require"}
+
+
+def test_which_of_several_hosts_is_wanted_may_be_said() -> None:
+    config = database("postgres://host1,host2/name?target_session_attrs=primary", Path("/site"))
+    assert config["OPTIONS"]["target_session_attrs"] == "primary"
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("host1,/name", "host1:5432,host2:5432"),
+        ("host1,,host2/name", "host1:5432,host2:5432"),
+        ("host1:port,host2/name", "each port a number"),
+        ("host1:70000,host2/name", "each port a number"),
+        ("host1,::1/name", "host1:5432,host2:5432"),
+        ("host1,[::1/name", "DATABASE_URL: write"),
+        ("host1,host2/name?target_session_attrs=readwrite", "target_session_attrs is one of any, read-write"),
+        ("host1/name?target_session_attrs=master", "target_session_attrs is one of any, read-write"),
+    ],
+)
+def test_hosts_that_nobody_could_connect_to_are_refused(address: str, advice: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(advice)) as raised:
+        database(f"postgres://user:secret@{address}", Path("/site"))
+    assert "secret" not in str(raised.value)
+
+
 def test_an_error_does_not_show_the_password() -> None:
-    for url in ("postgres://user:top/secret@host/name", "postgres://user:secret@host:top/name"):
+    for url in (
+        "postgres://user:top/secret@host/name",
+        "postgres://user:secret@host:top/name",
+        "postgres://user:top/secret,more@host1,host2/name",
+        "postgres://user:to,p/secret@host1,host2/name",
+    ):
         with pytest.raises(ImproperlyConfigured) as raised:
             database(url, Path("/site"))
         assert "secret" not in str(raised.value)
