@@ -83,7 +83,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"].update(
         transaction_mode="IMMEDIATE",
         timeout=5,
-        init_command=f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS};",
+        # process_raw moves what the log holds into the database; a commit does it only where that one does not run.
+        init_command=(
+            f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS}; PRAGMA wal_autocheckpoint=10000;"
+        ),
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -93,6 +96,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="proppy <proppy@localhost>")
 
 # Files: a folder, or S3 where a bucket is named. Photos are never public: the site hands out signed addresses.
+# Large bodies are in the same bucket, or in STATE_DIR/bodies.
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 MEDIA_ROOT = STATE_DIR / "media"
@@ -112,12 +116,19 @@ STORAGES: dict[str, dict[str, Any]] = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+# django-storages reads these two; a machine's role, where they are empty, is found by boto3.
+AWS_ACCESS_KEY_ID = env.str("AWS_ACCESS_KEY_ID", default="") or None
+AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="") or None
 if S3_BUCKET:
-    from proppy.s3 import storage_options
+    from proppy.s3 import body_storage_options, storage_options
 
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": storage_options(S3_BUCKET, S3_ENDPOINT_URL),
+    }
+    STORAGES["raw"] = {
+        "BACKEND": "proppy.body_s3.StreamingS3Storage",
+        "OPTIONS": body_storage_options(S3_BUCKET, S3_ENDPOINT_URL),
     }
 
 STATIC_URL = "static/"
@@ -173,6 +184,7 @@ NOTIFICATIONS_STATE_DIR = STATE_DIR
 NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
+NOTIFICATIONS_BODY_STORAGE = "raw" if S3_BUCKET else ""
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd
 NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])

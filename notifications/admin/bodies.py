@@ -3,28 +3,36 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.db.models import BinaryField
-from django.db.models.functions import Substr
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from notifications.body_view import LIMIT, view_body
 from notifications.models import RawPayload
+from notifications.raw import body_store, row_bodies
+from notifications.raw.body_store import BodyDamaged, StorageFailed
 
-#: Bytes. Both databases walk from the start of a body to each piece: smaller ones would take longer in all.
-PIECE: Final = 4 * 1024 * 1024
+#: Bytes of a row's body that are read at a time.
+PIECE: Final = row_bodies.PIECE
 
 
-def read(pk: int, start: int, length: int) -> bytes:
-    """Up to `length` bytes of a body from `start` on; none where the payload is gone."""
-    piece = Substr("inline_body", start + 1, length, output_field=BinaryField())
-    return bytes(RawPayload.objects.filter(pk=pk).values_list(piece, flat=True).first() or b"")
+def start_of(pk: int, length: int) -> bytes:
+    """Up to `length` bytes of a body. Raises BodyDamaged, StorageFailed, and RawPayload.DoesNotExist."""
+    try:
+        return row_bodies.piece_of(pk, 0, length)
+    except row_bodies.Moved as moved:
+        return body_store.start_of(moved.stored_as, length)
 
 
 def page_of(payload: RawPayload) -> SafeString:
-    """The start of a body, laid out."""
-    view = view_body(read(payload.pk, 0, LIMIT), payload.content_type, payload.size)
+    """The start of a body, laid out; or why there is none."""
+    try:
+        view = view_body(start_of(payload.pk, LIMIT), payload.content_type, payload.size)
+    except (BodyDamaged, StorageFailed) as error:
+        return render("no_body.html", error=str(error))
+    except RawPayload.DoesNotExist:
+        return render("no_body.html", error="the payload was deleted just now")
     return render("body.html", view=view, payload=payload)
 
 
@@ -33,8 +41,15 @@ def render(template: str, **context: Any) -> SafeString:
     return render_to_string(f"admin/notifications/rawpayload/{template}", context)
 
 
-def download_of(payload: RawPayload) -> StreamingHttpResponse:
-    """The body, byte for byte, to be saved and not shown."""
+def download_of(payload: RawPayload) -> HttpResponseBase:
+    """The body, byte for byte, to be saved and not shown; or why there is none, before anything was sent."""
+    try:
+        if payload.stored_as:
+            body_store.verify(payload.stored_as, payload.digest)
+    except BodyDamaged as error:
+        return _refusal(error, 404)
+    except StorageFailed as error:
+        return _refusal(error, 503)
     return StreamingHttpResponse(
         _pieces(payload.pk),
         content_type="application/octet-stream",
@@ -46,8 +61,24 @@ def download_of(payload: RawPayload) -> StreamingHttpResponse:
     )
 
 
+def _refusal(error: Exception, status: int) -> HttpResponse:
+    text = f"The body cannot be downloaded: {error}\n"
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+
+
 def _pieces(pk: int) -> Iterator[bytes]:
     start = 0
-    while piece := read(pk, start, PIECE):
-        yield piece
-        start += len(piece)
+    try:
+        while piece := row_bodies.piece_of(pk, start, PIECE):
+            yield piece
+            start += len(piece)
+    except row_bodies.Moved as moved:  # before, or since the last piece
+        yield from _without(start, body_store.pieces(moved.stored_as))
+
+
+def _without(count: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces after the first `count` bytes."""
+    for piece in pieces:
+        if rest := piece[count:]:
+            yield rest
+        count = max(0, count - len(piece))

@@ -95,7 +95,7 @@ class RawPayload(models.Model):
 
     @cached_property
     def body(self) -> bytes:
-        """The bytes as they came, wherever they are. Raises BodyDamaged, and what the storage raises."""
+        """The bytes as they came, wherever they are. Raises BodyDamaged and StorageFailed of raw/body_store."""
         return body_store.read(self)
 
     @contextmanager
