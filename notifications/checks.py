@@ -17,6 +17,7 @@ from notifications import sqlite
 from notifications.channels.base import Channel
 from notifications.conf import conf
 from notifications.events import NAME, RESERVED
+from notifications.handler_checks import load_handlers
 from notifications.handlers import event_handlers
 from notifications.journal import parse_url
 from notifications.source_checks import check_source
@@ -92,7 +93,10 @@ def check_channels(**_: Any) -> list[CheckMessage]:
 def check_alert_channel(**_: Any) -> list[CheckMessage]:
     """NOTIFICATIONS_ALERT_CHANNEL."""
     name, channels = conf.alert_channel, getattr(settings, "NOTIFICATIONS_CHANNELS", {})
-    if not channels or name in channels or name in event_handlers:
+    if not channels or name in channels:
+        return []
+    load_handlers()
+    if name in event_handlers:
         return []
     hint = "Name a channel that people read, or nobody is told of losses and failed units: " + ", ".join(channels)
     return [checks.Warning(f"NOTIFICATIONS_ALERT_CHANNEL is {name!r}, no channel.", hint=hint, id="notifications.W004")]

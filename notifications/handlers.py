@@ -3,10 +3,11 @@
 The module `handlers` of each installed app is imported by the workers, never by a process that answers requests.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
@@ -22,7 +23,7 @@ PayloadFunction = Callable[["RawPayload"], None]
 EventFunction = Callable[[Event], None]
 
 
-#: Whatever a handler says of other errors: the database is away, or somebody was faster.
+#: Whatever a handler says of errors: the database is away, or somebody was faster.
 ALWAYS_RETRIED: Final = (OperationalError, InterfaceError)
 
 
@@ -33,14 +34,20 @@ class GiveUp(Exception):
 class RetryAt(Exception):
     """Raised by a handler: call me again with this payload at `time`, which counts as no attempt.
 
-    `time` is an aware datetime, or a timedelta from now. `reason` is shown in the admin until then.
+    `time` is an aware datetime, or a timedelta from now; one that has passed means in a second. `reason` is shown in
+    the admin until then. Raises TypeError for anything else, ValueError for a datetime without a time zone, and
+    OverflowError for a time that no datetime can hold.
     """
 
     def __init__(self, time: datetime | timedelta, reason: str = "The handler wants to be called later.") -> None:
         super().__init__(reason)
-        self.time = timezone.now() + time if isinstance(time, timedelta) else time
-        if timezone.is_naive(self.time):
+        if isinstance(time, timedelta):
+            time = timezone.now() + time
+        elif not isinstance(time, datetime):
+            raise TypeError(f"RetryAt takes an aware datetime or a timedelta, not {type(time).__name__}")
+        if timezone.is_naive(time):
             raise ValueError(f"RetryAt({time!r}) has no time zone: use django.utils.timezone")
+        self.time = time.astimezone(UTC)
 
 
 Exceptions = tuple[type[BaseException], ...]
@@ -60,10 +67,12 @@ class PayloadHandler:
     give_up_on: Exceptions = ()
 
     def is_final(self, error: BaseException) -> bool:
-        """Whether trying again is of no use."""
-        if isinstance(error, self.give_up_on):
-            return True
-        return self.retry_on is not None and not isinstance(error, (*self.retry_on, *ALWAYS_RETRIED))
+        """Whether trying again is of no use, as the handler says. `give_up_on` goes before `retry_on`."""
+        if isinstance(error, ALWAYS_RETRIED):
+            return False
+        return isinstance(error, self.give_up_on) or (
+            self.retry_on is not None and not isinstance(error, self.retry_on)
+        )
 
 
 payload_handlers: dict[str, PayloadHandler] = {}
@@ -79,14 +88,21 @@ def on_payload(
     says `atomic=False`, does its slow work, then commits its effects under `with payload.done():`.
 
     What it raises is tried again, up to the source's `max_attempts`. `give_up_on=(ValueError,)`: these make the
-    payload dead at once. `retry_on=(ConnectionError,)`: everything but these does, and but a database that
-    is away.
+    payload dead at once. `retry_on=(ConnectionError,)`: everything but these does. A database that is away
+    (OperationalError) is always waited for.
+
+    Raises ImproperlyConfigured where it cannot work as written.
     """
+    if not isinstance(source, str):
+        raise ImproperlyConfigured(f'@on_payload needs the name of a source: @on_payload("stripe"), not {source!r}')
+    _check_exceptions(source, "retry_on", retry_on)
+    _check_exceptions(source, "give_up_on", give_up_on)
 
     def register(function: PayloadFunction) -> PayloadFunction:
+        _check_runs(function)
         before = payload_handlers.get(source)
-        if before is not None and _name(before.function) != _name(function):
-            raise ImproperlyConfigured(f"{source!r} has two handlers: {_name(before.function)}, {_name(function)}")
+        if before is not None and name_of(before.function) != name_of(function):
+            raise ImproperlyConfigured(f"{source!r} has two handlers: {name_of(before.function)}, {name_of(function)}")
         payload_handlers[source] = PayloadHandler(source, function, atomic, retry_on, give_up_on)
         return function
 
@@ -94,14 +110,18 @@ def on_payload(
 
 
 def on_event(name: str) -> Callable[[EventFunction], EventFunction]:
-    """Register a function as the channel `name`: it gets each event of that name, at least once."""
+    """Register a function as the channel `name`: it gets each event of that name, at least once.
+
+    Raises ImproperlyConfigured where it cannot work as written.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+        raise ImproperlyConfigured(f"{name!r} is no event name: capital letters, digits and _, at most 32")
 
     def register(function: EventFunction) -> EventFunction:
+        _check_runs(function)
         before = event_handlers.get(name)
-        if not NAME.fullmatch(name) or name in RESERVED:
-            raise ImproperlyConfigured(f"{name!r} is no event name: capital letters, digits and _, at most 32")
-        if before is not None and _name(before) != _name(function):
-            raise ImproperlyConfigured(f"{name!r} has two handlers: {_name(before)}, {_name(function)}")
+        if before is not None and name_of(before) != name_of(function):
+            raise ImproperlyConfigured(f"{name!r} has two handlers: {name_of(before)}, {name_of(function)}")
         event_handlers[name] = function
         return function
 
@@ -113,5 +133,26 @@ def autodiscover() -> None:
     autodiscover_modules("handlers")
 
 
-def _name(function: Callable[..., None]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+def _check_exceptions(source: str, option: str, value: Any) -> None:
+    if value is None and option == "retry_on":
+        return
+    if isinstance(value, tuple) and all(isinstance(one, type) and issubclass(one, BaseException) for one in value):
+        return
+    hint = f"write a tuple of exception classes, such as {option}=(ConnectionError,)"
+    raise ImproperlyConfigured(f"The handler of {source!r} has {option}={value!r}: {hint}")
+
+
+def _check_runs(function: Callable[..., Any]) -> None:
+    """What calling it would only prepare, and never do, must not count as done."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        hint = "write a plain def, and call asgiref.sync.async_to_sync() in it"
+        raise ImproperlyConfigured(f"{name_of(function)} is async, and handlers run in threads: {hint}")
+    if inspect.isgeneratorfunction(function):
+        raise ImproperlyConfigured(
+            f"{name_of(function)} is a generator, of which nothing would run: take out its yield"
+        )
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Where a handler is: its module and name."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"

@@ -1,23 +1,48 @@
-"""For the tests of projects that use the engine: work off what was kept, look at what was told.
+"""For the tests of projects that use the engine: run a handler over bytes, look at what was told.
+
+    @pytest.mark.django_db
+    def test_counts_a_payment():
+        handle_bytes("stripe", b'{"type": "charge.succeeded"}')
+        assert Payment.objects.count() == 1
 
 Load the fixture with `pytest_plugins = ["notifications.testing"]`, and set NOTIFICATIONS_JOURNAL_URL = "memory://".
-Events wait for the commit: test with `@pytest.mark.django_db(transaction=True)`.
+Events wait for the commit: test them with `@pytest.mark.django_db(transaction=True)`.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 import pytest
+from django.utils import timezone
 
-from notifications import handlers
+from notifications import handlers, keep
 from notifications.conf import conf
 from notifications.events import Event, event_of, process_outbox
 from notifications.models import RawPayload, State
-from notifications.raw.handling import handle
+from notifications.raw.handling import handle, handle_or_raise
 
 #: How long to wait for events that a busy journal has not taken yet.
 FLUSH_SECONDS: Final = 5.0
+
+
+def handle_bytes(
+    source: str, body: bytes, *, content_type: str = "", headers: Mapping[str, str] | None = None
+) -> RawPayload:
+    """Keep bytes and run the handler of their source over them, as `process_raw` does: in its transaction, committed
+    with what marks the payload done. Gives the payload, as it is in the database afterwards.
+
+    Signatures are not verified: that is for `/in/<source>/`. Needs pytest-django's `db`. Raises what the handler
+    raises (GiveUp and RetryAt too), with its effects rolled back; UnknownSource; NoHandler.
+    """
+    handlers.autodiscover()
+    receipt = keep(source, body, content_type=content_type, headers=headers)
+    ours, lease = RawPayload.objects.filter(receipt=receipt), timezone.now() + timedelta(minutes=1)
+    ours.update(state=State.PROCESSING, lease_token=uuid.uuid4(), lease_until=lease, next_attempt_at=lease)
+    payload: RawPayload = ours.get()
+    handle_or_raise(payload)
+    return RawPayload.objects.get(receipt=receipt)
 
 
 def work_off(source: str = "") -> list[RawPayload]:

@@ -4,19 +4,21 @@ Files `hold-before` and `hold-inside` keep the slow ones in mid-work (`at-before
 there); a file `well` lets those that fail succeed.
 """
 
+import logging
 import os
 import signal
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.db.models import F
 
-from notifications import on_payload
+from notifications import RetryAt, on_payload
 from notifications.conf import conf
 from notifications.models import RawPayload, ReportRow
 
+logger = logging.getLogger(__name__)
 DAY = datetime(2030, 1, 1, tzinfo=UTC).date()
 
 
@@ -49,6 +51,7 @@ def slow(payload: RawPayload) -> None:
 def raises(payload: RawPayload) -> None:
     _count(payload)
     if not _exists("well"):
+        logger.warning("about to fail")
         raise ArithmeticError("the third party changed its format")
 
 
@@ -72,6 +75,19 @@ def kills(payload: RawPayload) -> None:
     _count(payload)
     if not _exists("well"):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@on_payload("asks-later")
+def asks_later(payload: RawPayload) -> None:
+    """What it has written when it asks is taken back."""
+    _count(payload)
+    if not _exists("well"):
+        raise RetryAt(timedelta(seconds=1), "the third party says so")
+
+
+@on_payload("posted")
+@on_payload("small")
+def ignore(payload: RawPayload) -> None: ...
 
 
 def _hold(where: str) -> None:

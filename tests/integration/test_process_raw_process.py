@@ -14,7 +14,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
-from notifications.models import RawPayload, ReportRow
+from notifications.models import FailureGroup, RawPayload, ReportRow
 from notifications.raw.breaker import breaker
 from notifications.raw.time_limit import EXIT_HUNG
 from tests import app_settings
@@ -235,3 +235,99 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(raw: Raw) -> None:
     wait_for(lambda: all_in("done"))
     assert raw.site.terminate("process_raw") == 0
     assert effects() == dict.fromkeys(NAMES[:2], 1)
+
+
+def test_a_neighbour_of_one_that_hangs_has_time_to_finish(raw: Raw) -> None:
+    """With threads: the process ends once it has, with nothing counted against it."""
+    hold = raw.state / "hold-before"
+    hold.touch()
+    keep_all("slow", ["neighbour"])
+    keep_all("hangs", ["stuck"])
+    process = raw.start("--threads", "2", "--batch", "1")
+    wait_for(lambda: "outlasts its lease" in process.log, timeout=60)
+    hold.unlink()
+    wait_for(lambda: not process.alive, timeout=60)
+    assert process._popen.returncode == EXIT_HUNG
+    assert states() == ["done", "retrying"]
+    assert effects() == {"neighbour": 1}
+    assert list(RawPayload.objects.order_by("pk").values_list("attempts", flat=True)) == [1, 1]
+
+
+@pytest.mark.parametrize("hanging", ["hangs", "hangs-atomic"])
+def test_a_neighbour_that_cannot_finish_is_not_punished(raw: Raw, hanging: str) -> None:
+    """Also where the hanging handler has locked SQLite, so that the process can write nothing before it ends."""
+    hold = raw.state / "hold-before"
+    hold.touch()
+    keep_all("slow", ["neighbour", "waits behind it"])
+    process = raw.start("--threads", "2", "--batch", "2")
+    wait_for((raw.state / "at-before").exists, timeout=60)
+    keep_all(hanging, ["stuck"])
+    wait_for(lambda: not process.alive, timeout=90)
+    assert process._popen.returncode == EXIT_HUNG
+    hold.unlink()
+    raw.well.touch()
+    assert raw.restart_until(lambda: all_in("done")) == []
+    assert effects() == {"neighbour": 1, "waits behind it": 1, "stuck": 1}
+    assert list(RawPayload.objects.order_by("pk").values_list("attempts", flat=True)) == [1, 1, 2]
+    assert [group.source for group in FailureGroup.objects.all()] == [hanging]
+
+
+def test_two_that_hang_at_once_are_both_counted(raw: Raw) -> None:
+    keep_all("hangs", ["stuck", "stuck too"])
+    process = raw.start("--threads", "2", "--batch", "1")
+    wait_for(lambda: not process.alive, timeout=60)
+    assert process._popen.returncode == EXIT_HUNG
+    assert list(RawPayload.objects.values_list("state", "attempts")) == [("retrying", 1)] * 2
+    assert FailureGroup.objects.get().attempts == 2
+
+
+def test_threads_handle_each_payload_once_and_lock_nobody_out(raw: Raw) -> None:
+    (raw.state / "hold-before").touch()
+    names = [f"payload {number}" for number in range(200)]
+    keep_all("slow", names)
+    process = raw.start("--threads", "8", "--batch", "3")
+    wait_for(lambda: states().count("processing") >= 24, timeout=60)
+    (raw.state / "hold-before").unlink()
+    wait_for(lambda: all_in("done"), timeout=120)
+    assert raw.site.terminate("process_raw") == 0
+    assert effects() == dict.fromkeys(names, 1)
+    assert set(RawPayload.objects.values_list("attempts", flat=True)) == {1}
+    assert "locked" not in process.log
+
+
+def test_sigterm_finishes_what_each_thread_has_in_hand(raw: Raw) -> None:
+    hold = raw.state / "hold-before"
+    hold.touch()
+    keep_all("slow", NAMES[:12])
+    process = raw.start("--threads", "3", "--batch", "2")
+    wait_for(lambda: states().count("processing") == 6, timeout=60)
+    wait_for(lambda: len(list(raw.state.glob("at-before*"))) >= 1)
+    process._popen.send_signal(signal.SIGTERM)
+    hold.unlink()
+    assert process.terminate() == 0
+    assert all_in("done", "received")
+    assert effects() == dict.fromkeys([payload.body.decode() for payload in RawPayload.objects.filter(state="done")], 1)
+    assert not RawPayload.objects.filter(lease_token__isnull=False).exists()
+
+
+def test_one_that_asks_for_later_counts_no_attempt_and_takes_its_effects_back(raw: Raw) -> None:
+    keep_all("asks-later", ["patient"])
+    raw.start()
+    wait_for(lambda: states() == ["retrying"] and RawPayload.objects.get().error != "")
+    stored = RawPayload.objects.get()
+    assert (stored.attempts, stored.error, effects()) == (0, "the third party says so", {})
+    raw.well.touch()
+    wait_for(lambda: all_in("done"))
+    assert (RawPayload.objects.get().attempts, effects()) == (1, {"patient": 1})
+
+
+def test_a_line_of_the_log_names_the_payload_once(raw: Raw) -> None:
+    keep_all("raises", ["bad"])
+    process = raw.start()
+    receipt = RawPayload.objects.get().receipt
+    wait_for(lambda: "attempt 1 failed" in process.log)
+    (line,) = [line for line in process.log.splitlines() if "attempt 1 failed" in line]
+    start, _, rest = line.partition(", next in ")
+    assert start == f"WARNING notifications.raw.handling: raises {receipt} attempt 1 failed"
+    assert rest.partition(": ")[2].startswith("ArithmeticError: the third party changed its format (app/handlers.py:")
+    assert f"WARNING tests.app.handlers [raises {receipt} attempt 1]: about to fail" in process.log

@@ -1,17 +1,18 @@
 """handle(): what becomes of a payload whose handler returns, raises, or gives up."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
-from notifications import GiveUp
-from notifications.handlers import payload_handlers
-from notifications.models import RawPayload, ReportRow, State
+from notifications import GiveUp, RetryAt
+from notifications.handlers import PayloadHandler, payload_handlers
+from notifications.models import FailureGroup, RawPayload, ReportRow, State
 from notifications.raw import handling
 from notifications.raw.failures import Failure
 from notifications.raw.handling import handle, record_failure
@@ -285,3 +286,130 @@ def test_a_final_failure_says_so(told: list[Any]) -> None:
     (payload,) = claimed()
     record_failure(payload, Failure.without_place("it hangs"), final=True)
     assert (states(), told) == (["dead"], [("it hangs", True)])
+
+
+class TestRetryAt:
+    def ask(self, time: datetime | timedelta) -> Callable[[RawPayload], None]:
+        def asks(_: RawPayload) -> None:
+            count()
+            raise RetryAt(time, "closed\0 on Sundays\ud800")
+
+        return asks
+
+    def test_counts_no_attempt_and_takes_writes_back(self, on_demo: Register, told: list[Any]) -> None:
+        at = timezone.now() + timedelta(days=3)
+        on_demo(self.ask(at))
+        kept()
+        for state in (State.RECEIVED, State.RETRYING):
+            assert not handle_next(state)
+            stored = RawPayload.objects.get()
+            assert (stored.state, stored.attempts, stored.next_attempt_at) == ("retrying", 0, at)
+            assert (stored.error, stored.failure, stored.lease_token) == ("closed\ufffd on Sundays?", None, None)
+            make_due()
+        assert (ReportRow.objects.count(), FailureGroup.objects.count(), told) == (0, 0, [])
+
+    @pytest.mark.parametrize("ago", [timedelta(0), timedelta(days=400)])
+    def test_a_time_that_has_passed_is_in_a_second(self, on_demo: Register, ago: timedelta) -> None:
+        on_demo(self.ask(timezone.now() - ago))
+        kept()
+        before = timezone.now()
+        handle_next()
+        due = RawPayload.objects.get().next_attempt_at
+        assert due is not None
+        assert due >= before + timedelta(seconds=1)
+
+    def test_a_time_that_cannot_be_used_is_a_failure(self, on_demo: Register) -> None:
+        def asks(_: RawPayload) -> None:
+            raise RetryAt(datetime(2030, 1, 1))
+
+        on_demo(asks)
+        kept()
+        handle_next()
+        stored = RawPayload.objects.get()
+        assert (stored.state, stored.attempts) == ("retrying", 1)
+        assert "use django.utils.timezone" in stored.error
+
+    def test_after_done_is_too_late(self, on_demo: Register, caplog: pytest.LogCaptureFixture) -> None:
+        def asks(payload: RawPayload) -> None:
+            with payload.done():
+                count()
+            raise RetryAt(timedelta(1))
+
+        on_demo(asks, atomic=False)
+        kept()
+        assert handle_next()
+        assert (states(), ReportRow.objects.count()) == (["done"], 1)
+        assert "is done, but its handler wanted to be called again" in caplog.text
+
+    def test_leaves_the_group_that_it_failed_in(self, on_demo: Register) -> None:
+        on_demo(divide)
+        kept()
+        handle_next()
+        assert RawPayload.objects.get().failure is not None
+        make_due()
+        on_demo(self.ask(timedelta(1)))
+        handle_next(State.RETRYING)
+        assert RawPayload.objects.get().failure is None
+        assert FailureGroup.objects.get().attempts == 1
+
+
+def test_nothing_is_handled_before_its_time(on_demo: Register) -> None:
+    on_demo(lambda _: None)
+    kept(not_before=timezone.now() + timedelta(hours=1))
+    assert claimed() == []
+    RawPayload.objects.update(next_attempt_at=timezone.now())
+    assert handle_next()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "state"),
+    [
+        ({"give_up_on": (LookupError,)}, KeyError("price"), "dead"),
+        ({"give_up_on": (LookupError,)}, ValueError(), "retrying"),
+        ({"retry_on": (ConnectionError,)}, ValueError(), "dead"),
+        ({"retry_on": (ConnectionError,)}, ConnectionResetError(), "retrying"),
+        ({"retry_on": (ConnectionError,)}, OperationalError("database is locked"), "retrying"),
+        ({"give_up_on": (Exception,)}, OperationalError("database is locked"), "retrying"),
+    ],
+)
+def test_handlers_say_which_errors_are_worth_another_try(
+    monkeypatch: pytest.MonkeyPatch, options: Any, error: Exception, state: str
+) -> None:
+    def fail(_: RawPayload) -> None:
+        raise error
+
+    monkeypatch.setitem(payload_handlers, "demo", PayloadHandler("demo", fail, **options))
+    kept()
+    handle_next()
+    assert (states(), RawPayload.objects.get().attempts) == ([state], 1)
+
+
+def test_a_storage_that_is_away_is_not_what_a_handler_gives_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = PayloadHandler("demo", lambda _: None, retry_on=(ZeroDivisionError,), give_up_on=(OSError,))
+    monkeypatch.setitem(payload_handlers, "demo", handler)
+    kept()
+    RawPayload.objects.update(inline_body=None, stored_as="gone")
+    assert not handle_next()
+    assert states() == ["retrying"]
+    assert "BodyDamaged" in RawPayload.objects.get().error
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, SystemExit])
+def test_no_exception_of_a_handler_ends_its_worker(on_demo: Register, error: type[BaseException]) -> None:
+    def fail(_: RawPayload) -> None:
+        raise error
+
+    on_demo(fail)
+    kept()
+    assert not handle_next()
+    assert states() == ["retrying"]
+
+
+def test_whoever_runs_it_can_interrupt_it(on_demo: Register) -> None:
+    def fail(_: RawPayload) -> None:
+        raise KeyboardInterrupt
+
+    on_demo(fail)
+    kept()
+    with pytest.raises(KeyboardInterrupt):
+        handle_next()

@@ -11,7 +11,8 @@ ENGINE = sorted((ROOT / "notifications").rglob("*.py"))
 SITE = sorted((ROOT / "proppy").rglob("*.py"))
 
 WORKERS = (
-    r"notifications\.(worker|follow|housekeeping|raw\.(process_raw|handling|time_limit|listen|presence|spool_import))\b"
+    r"notifications\.(worker|follow|housekeeping|chores|raw\.("
+    r"process_raw|handling|time_limit|listen|presence|spool_import|give_way|totals|move_bodies|checkpoints|session))\b"
 )
 DESTINATIONS = r"notifications\.channels\b|\w+\.handlers\b"
 #: What a process that answers requests loads. notifications.handlers is the registry, not somebody's handlers.

@@ -268,7 +268,7 @@ class TestRefused:
         assert "Go back, and try again." in page.text
 
     def test_full_quota(self, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(limits, "INTERVAL", 0.0)
+        monkeypatch.setattr(limits, "STALE", 0.0)  # no worker counts
         self.sources(settings, max_waiting=1)
         assert self.post(client).status_code == 303
         page = self.post(client)
