@@ -2,11 +2,14 @@
 
 done, dead, retrying ── process_again ─→ retrying, at once
 quarantined ─────────── admit ─────────→ received
-received, quarantined, retrying ── give_up ─→ dead
+received, retrying ──── give_up ───────→ dead
+
+Nothing else leaves the quarantine: what nobody has verified must not be handled by way of another state.
 """
 
+import uuid
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.db import models
 from django.db.models import Case, Value, When
@@ -15,6 +18,9 @@ from django.utils import timezone
 
 from notifications.clean import clean
 from notifications.models.states import State
+
+#: Rows that one statement moves: SQLite has one writer, and old ones take 999 parameters.
+BATCH: Final = 250
 
 
 class PayloadMoves(models.QuerySet[Any]):
@@ -27,32 +33,39 @@ class PayloadMoves(models.QuerySet[Any]):
         never waits behind a replay. The first is due at `at` (now), each next one `apart` later, by order of arrival.
         The last error and its group stay until an attempt succeeds.
         """
-        states = [State.DONE, State.DEAD, State.RETRYING]
+        rows = self._not_claimed([State.DONE, State.DEAD, State.RETRYING])
         due = at or timezone.now()
-        change = {"state": State.RETRYING, "attempts": 0, "done_at": None}
         if not apart:
-            return self._not_claimed(states).update(**change, next_attempt_at=due)
-        moved = 0
-        for pk in self._not_claimed(states).order_by("pk").values_list("pk", flat=True):
-            one = self._not_claimed(states).filter(pk=pk)
-            moved += one.update(**change, next_attempt_at=due + moved * apart)
+            return rows._make_due(Value(due, models.DateTimeField()))
+        moved, last = 0, 0
+        while pks := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+            times = [When(pk=pk, then=Value(due + (moved + n) * apart)) for n, pk in enumerate(pks)]
+            moved += rows.filter(pk__in=pks)._make_due(Case(*times, output_field=models.DateTimeField()))
+            last = pks[-1]
         return moved
 
-    def admit(self) -> int:
-        """Hand what was quarantined to the workers: somebody has verified its signature."""
+    def admit(self, **receipt: uuid.UUID) -> int:
+        """Hand what was quarantined to the workers: somebody has verified its signature.
+
+        `receipt=…` gives it the one that its key stands for, so that the key admits nothing else from now on. Raises
+        IntegrityError where another payload has that one.
+        """
         return self._not_claimed([State.QUARANTINED]).update(
-            state=State.RECEIVED, next_attempt_at=timezone.now(), error=""
+            **receipt, state=State.RECEIVED, next_attempt_at=timezone.now(), error=""
         )
 
     def give_up(self, by: str) -> int:
         """Make what waits dead, with who did that below the last error."""
         verdict, text = f"Given up by {clean(by)}", models.TextField()
         below = Concat("error", Value(f"\n{verdict}", text))
-        return self._not_claimed([State.RECEIVED, State.QUARANTINED, State.RETRYING]).update(
+        return self._not_claimed([State.RECEIVED, State.RETRYING]).update(
             state=State.DEAD,
             next_attempt_at=None,
             error=Case(When(error="", then=Value(verdict, text)), default=below),
         )
+
+    def _make_due(self, time: Any) -> int:
+        return self.update(state=State.RETRYING, attempts=0, done_at=None, next_attempt_at=time)
 
     def _not_claimed(self, states: list[State]) -> "PayloadMoves":
         # A claim is a state: the database looks at it again when it has waited for the lock of a row.

@@ -1,30 +1,81 @@
-from datetime import timedelta
+from argparse import SUPPRESS
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
+from django.db import Error
 
-from notifications.models import RawPayload, State
+from notifications.management.erase_dialogue import Dialogue
+from notifications.raw import prune
+from notifications.raw.erase import Search
+from notifications.raw.pauses import unhurried
+from notifications.raw.progress import ProgressBar
+from notifications.raw.search_text import pattern_of
+from notifications.times import parse_time
+from notifications.worker import Stop, stop_on_signals
 
 
 class Command(BaseCommand):
-    help = "Delete payloads that were done long ago, in small batches. Dead ones are kept."
+    help = (
+        "Delete payloads that were kept as long as their source says (keep_done_days, keep_dead_days,"
+        " keep_quarantined_days); with --containing, instead, all in which a text occurs: those of one person."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, default=30, help="keep what was done since (%(default)s)")
-        parser.add_argument("--batch", type=int, default=500, help="rows deleted at a time (%(default)s)")
-        parser.add_argument("--dry-run", action="store_true", help="only say how many")
+        parser.add_argument("--source", default="", help="only this source")
+        parser.add_argument("--days", type=float, help="keep what was done since, whatever the sources say")
+        parser.add_argument("--batch", type=int, default=prune.BATCH, help=SUPPRESS)
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+        parser.add_argument("--containing", metavar="TEXT", help="all with this name, address, … in any state")
+        parser.add_argument("--since", metavar="TIME", help='of those, received since "90 days ago" or "2026-05-01"')
+        parser.add_argument("--until", metavar="TIME", help='of those, received before "now"')
+        parser.add_argument("--yes", action="store_true", help="delete those without asking")
 
-    def handle(self, *_: Any, days: int, batch: int, dry_run: bool, **__: Any) -> None:
-        if days < 0 or batch < 1:
-            raise CommandError("--days takes a number from 0, --batch one from 1.")
-        old = RawPayload.objects.filter(state=State.DONE, done_at__lt=timezone.now() - timedelta(days=days))
-        if dry_run:
-            self.stdout.write(f"{old.count()} payloads would be deleted.")
-            return
-        deleted = 0
-        while ids := list(old.order_by("pk").values_list("pk", flat=True)[:batch]):
-            deleted += old.filter(pk__in=ids)._raw_delete("default")
-            self.stdout.write(f"\r{deleted} payloads deleted", ending="")
-            self.stdout.flush()
-        self.stdout.write(f"\r{deleted} payloads deleted.")
+    def handle(self, *_: Any, containing: str | None, **options: Any) -> None:
+        try:
+            if containing is None:
+                self._prune(**options)
+            else:
+                self._erase(containing, **options)
+        except (Error, OSError) as error:
+            raise CommandError(f"{error}. What was deleted is gone; run it again for the rest.") from error
+
+    def _prune(self, *, source: str, days: float | None, batch: int, dry_run: bool, **options: Any) -> None:
+        if options["since"] or options["until"] or options["yes"]:
+            raise CommandError("--since, --until and --yes are for --containing.")
+        if (days is not None and not 0 <= days <= 36500) or not 1 <= batch <= prune.BATCH:
+            raise CommandError(f"--days takes a number from 0, --batch one from 1 to {prune.BATCH}.")
+        with stop_on_signals() as stop:
+            rules = prune.rules(source=source, done_days=days)
+            counts = {rule: count for rule in rules if (count := rule.rows().order_by().count())}
+            for rule, count in counts.items():
+                self.stdout.write(f"{count:8} {rule.state} in {rule.source}, from before {rule.before:%Y-%m-%d %H:%M}")
+            if dry_run:
+                self.stdout.write(f"{sum(counts.values())} payloads would be deleted.")
+                return
+            self.stdout.write(f"{self._delete(stop, counts, batch)} payloads deleted.")
+            if stop.is_set():
+                self.stdout.write("Stopped: run it again for the rest.")
+            else:
+                prune.prune_groups()
+
+    def _delete(self, stop: Stop, counts: dict[prune.Rule, int], batch: int) -> int:
+        bar, deleted = ProgressBar(self.stdout, sum(counts.values())), 0
+        steps = (gone for rule in counts for gone in prune.prune(rule, batch=batch))
+        for gone in unhurried(steps, stop.wait):
+            deleted += gone
+            bar.show(deleted)
+            if stop.is_set():
+                break
+        bar.close()
+        return deleted
+
+    def _erase(
+        self, text: str, *, source: str, since: str, until: str, dry_run: bool, yes: bool, **options: Any
+    ) -> None:
+        if not (since and until) or options["days"] is not None:
+            raise CommandError('--containing needs --since and --until, such as --since "90 days ago" --until now.')
+        try:
+            search = Search(pattern_of(text), parse_time(since), parse_time(until), source)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        Dialogue(search, self.stdout).run(dry_run=dry_run, yes=yes)

@@ -2,58 +2,85 @@ import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 
 from notifications.conf import conf
-from notifications.models import RawPayload, State
-from notifications.raw.wake import wake
+from notifications.management.replay_modes import Replay
+from notifications.models import FailureGroup, State
+from notifications.raw.replay import RATE
+from notifications.raw.replay_checkpoint import Checkpoint
+from notifications.raw.selection import Selection
+from notifications.raw.send_copy import AddressRefused, target_of
 from notifications.times import parse_time
-
-BATCH = 500
 
 
 class Command(BaseCommand):
-    help = "Have payloads processed again: by source, state, time or receipt. --dry-run lists them."
+    help = (
+        "Have payloads processed again: by receipt, source, state, failure group or time; without any of receipt, state"
+        " and group the dead ones. Quarantined ones are verified again. --to sends copies to a developer's machine."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("receipts", nargs="*", metavar="RECEIPT", help="only these")
-        parser.add_argument("--source", help="only this source")
-        parser.add_argument("--state", choices=State.values, help="only in this state (without receipts: dead)")
+        parser.add_argument("--source", default="", help="only this source")
+        parser.add_argument("--state", choices=State.values, help="only in this state")
+        parser.add_argument("--failure", type=int, metavar="GROUP-ID", help="only those that fail like this")
         parser.add_argument("--since", metavar="TIME", help='received since "2 days ago" or "2026-05-01 14:02"')
         parser.add_argument("--until", metavar="TIME", help="received before")
         parser.add_argument("--dry-run", action="store_true", help="list, change nothing")
+        parser.add_argument("--rate", type=float, default=RATE, help="payloads that become due a second (%(default)s)")
+        parser.add_argument("--restart", action="store_true", help="begin anew where such a replay was stopped")
+        parser.add_argument("--to", metavar="URL", help="POST copies to this address instead; changes nothing")
+        parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="--to may go there")
+        parser.add_argument("--with-signatures", action="store_true", help="copies have their signature headers")
+        parser.add_argument("--with-keys", action="store_true", help="copies have idempotency keys and credentials")
 
-    def handle(self, *_: Any, dry_run: bool, **options: Any) -> None:
-        rows = self._rows(**options)
-        if dry_run:
-            self._list(rows)
-            return
-        again, last = 0, 0
-        while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
-            again, last = again + RawPayload.objects.filter(pk__in=ids).process_again(), ids[-1]
-            wake()
-        self.stdout.write(f"{again} payloads will be processed again.")
-
-    def _list(self, rows: Any) -> None:
-        listed = 0
-        for row in rows.order_by("pk").defer("inline_body", "headers_json", "error").iterator():
-            self.stdout.write(f"{row.receipt} {row.received_at:%Y-%m-%d %H:%M:%S} {row.state:<11} {row.source}")
-            listed += 1
-        if not listed:
-            self.stdout.write(f"None. Without receipts it takes dead ones; else --state {'|'.join(State.values)}.")
-
-    def _rows(self, *, receipts: list[str], **options: Any) -> Any:
-        rows = RawPayload.objects.all()
-        state = options["state"] or ("" if receipts else State.DEAD)
-        if options["source"] and options["source"] not in conf.sources:
-            raise CommandError(f"No source {options['source']!r}. There are: {', '.join(sorted(conf.sources))}.")
+    def handle(self, *_: Any, dry_run: bool, to: str | None, rate: float, restart: bool, **options: Any) -> None:
+        if not 0.001 <= rate <= 1_000_000:
+            raise CommandError("--rate takes the number of payloads a second, such as 100.")
+        selection = _selection(options)
+        replay = Replay(selection, self.stdout)
         try:
-            if receipts:
-                rows = rows.filter(receipt__in=[uuid.UUID(receipt) for receipt in receipts])
-            for option, lookup in (("since", "received_at__gte"), ("until", "received_at__lt")):
-                if options[option]:
-                    rows = rows.filter(**{lookup: parse_time(options[option])})
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        for name, value in (("state", state), ("source", options["source"])):
-            rows = rows.filter(**{name: value}) if value else rows
-        return rows
+            if dry_run:
+                replay.show()
+            elif to is not None:
+                target = target_of(to, allowed=options["allow_host"])
+                replay.send(target, signatures=options["with_signatures"], keys=options["with_keys"])
+            elif selection.state == State.QUARANTINED:
+                replay.verify_again()
+            else:
+                replay.replay(Checkpoint(_asked(options, selection)), rate=rate, restart=restart)
+        except AddressRefused as error:
+            raise CommandError(f"--to: {error}") from error
+        except (Error, OSError) as error:
+            raise CommandError(f"{error}. Run it again: it goes on where it stopped.") from error
+
+
+def _selection(options: dict[str, Any]) -> Selection:
+    """Raises CommandError."""
+    source, state, failure = options["source"], options["state"], options["failure"]
+    if source and source not in conf.sources:
+        raise CommandError(f"No source {source!r}. There are: {', '.join(sorted(conf.sources))}.")
+    if failure is not None and not FailureGroup.objects.filter(pk=failure).exists():
+        raise CommandError(f"No failure group {failure}: the admin lists them, and so does --dry-run.")
+    try:
+        receipts = tuple(sorted({uuid.UUID(receipt) for receipt in options["receipts"]}))
+        since, until = (options[name] and parse_time(options[name]) for name in ("since", "until"))
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if not (state or receipts or failure is not None):
+        state = State.DEAD
+    return Selection(
+        receipts=receipts,
+        source=source,
+        state=State(state) if state else None,
+        failure=failure,
+        since=since,
+        until=until,
+    )
+
+
+def _asked(options: dict[str, Any], selection: Selection) -> dict[str, Any]:
+    """What was asked for, in the words in which it may be asked for again."""
+    words = {name: options[name] for name in ("source", "since", "until")}
+    return words | {"state": selection.state, "failure": selection.failure, "receipts": selection.receipts}

@@ -1,0 +1,126 @@
+"""Deletes what was kept long enough: by source and state, a few hundred at a time, each only if that is still so."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from notifications.conf import Source, conf
+from notifications.models import FailureGroup, RawPayload, State
+from notifications.models.claims import TABLE
+from notifications.raw import body_store, deletion_notes
+from notifications.raw.selection import Place, Selection
+from notifications.sql import execute, time_value
+
+#: Rows that one transaction deletes, and bytes of bodies in them: others wait for it on SQLite.
+BATCH: Final = 500
+BATCH_BYTES: Final = 8 * 1024 * 1024
+#: How long a group of failures is kept after its last payload has gone.
+KEEP_GROUPS: Final = timedelta(days=30)
+
+#: A row that may be deleted: its id, the bytes in it, and where its body is otherwise.
+Row = tuple[int, int, str]
+
+
+class Rule(NamedTuple):
+    """Payloads of a source in one state are deleted once they are older than `before`.
+
+    What is done has the age since then; what is dead or quarantined, since it came.
+    """
+
+    source: str
+    state: State
+    before: datetime
+
+    def rows(self, after: Place | None = None) -> "QuerySet[RawPayload]":
+        """What it takes after a place, in the order of an index; for what is done, a place's time is that of `done_at`.
+
+        PostgreSQL walks through what was deleted before the place, until somebody has vacuumed.
+        """
+        if self.state != State.DONE:
+            return Selection(source=self.source, state=self.state, until=self.before).rows(after=after)
+        done = RawPayload.objects.filter(source=self.source, done_at__lt=self.before, state=State.DONE)
+        if after:
+            done = done.filter(Q(done_at__gt=after.time) | Q(pk__gt=after.pk), done_at__gte=after.time)
+        return done.order_by("done_at", "pk")
+
+
+def rules(*, source: str = "", done_days: float | None = None) -> list[Rule]:
+    """What the settings say, for each source that is configured or has payloads; `done_days` instead of theirs."""
+    now = timezone.now()
+    found = []
+    for name in [source] if source else sorted({*conf.sources, *_sources()}):
+        for state, days in _days(conf.source(name), done_days):
+            if days is not None:
+                found.append(Rule(name, state, now - timedelta(days=days)))
+    return found
+
+
+def prune(rule: Rule, *, batch: int = BATCH) -> Iterator[int]:
+    """Delete what a rule takes; gives how many with each transaction. Raises what the database raises, and OSError."""
+    column = "done_at" if rule.state == State.DONE else "received_at"
+    before = time_value(connections[DEFAULT_DB_ALIAS], rule.before)
+    still = (f"source = %s AND state = %s AND {column} < %s", [rule.source, rule.state, before])
+    after: Place | None = None
+    while found := list(rule.rows(after).values_list(column, "pk", "size", "stored_as")[:batch]):
+        for rows in in_batches([(pk, 0 if name else size, name) for _, pk, size, name in found]):
+            yield delete(rows, *still)
+        after = Place(found[-1][0], found[-1][1])
+
+
+def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
+    """Delete those for which the condition `still` holds, and their bodies in the storage; gives how many.
+
+    Raises what the database raises, and OSError. Killed at any point, it leaves no body without a row.
+    """
+    names = [name for _, _, name in rows if name]
+    note = deletion_notes.write(names) if names else None
+    marks = ", ".join(["%s"] * len(rows))
+    gone = execute(
+        connections[DEFAULT_DB_ALIAS],
+        f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING stored_as",
+        [*(pk for pk, _, _ in rows), *values],
+    ).fetchall()
+    body_store.delete(name for (name,) in gone)
+    if note:
+        note.unlink(missing_ok=True)
+    return len(gone)
+
+
+def prune_groups() -> int:
+    """Delete groups of failures that no payload belongs to any more; gives how many."""
+    theirs = RawPayload.objects.filter(failure_id=OuterRef("pk"))
+    old = FailureGroup.objects.filter(~Exists(theirs), last_at__lt=timezone.now() - KEEP_GROUPS)
+    return old._raw_delete(DEFAULT_DB_ALIAS)
+
+
+def in_batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Each of at most BATCH rows and BATCH_BYTES bytes, or of one row."""
+    chunk: list[Row] = []
+    total = 0
+    for row in rows:
+        if chunk and (len(chunk) == BATCH or total + row[1] > BATCH_BYTES):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(row)
+        total += row[1]
+    if chunk:
+        yield chunk
+
+
+def _days(source: Source, done_days: float | None) -> Iterator[tuple[State, float | None]]:
+    yield State.DONE, source.keep_done_days if done_days is None else done_days
+    yield State.DEAD, source.keep_dead_days
+    yield State.QUARANTINED, source.keep_quarantined_days
+
+
+def _sources() -> Iterator[str]:
+    """Those that have payloads: one step in the index for each, however many payloads there are."""
+    names = RawPayload.objects.order_by("source").values_list("source", flat=True)
+    name = names.first()
+    while name is not None:
+        yield name
+        name = names.filter(source__gt=name).first()

@@ -1,0 +1,180 @@
+"""Sends stored requests once more, to a developer's machine: what goes there leaves the house, so little does."""
+
+import ipaddress
+import re
+import socket
+import ssl
+import string
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from notifications.clean import one_line
+from notifications.conf import conf
+from notifications.models import RawPayload
+from notifications.raw.body_store import BodyDamaged
+from notifications.raw.signatures import SCHEMES, headers_of
+
+#: Seconds for one request, from connecting to the answer's headers.
+TIMEOUT: Final = 10.0
+URL: Final = re.compile(r"[!-~]+")
+TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+#: Of one connection (RFC 9110, 7.6.1), or of who asks whom: they would be wrong in a copy.
+NEVER: Final = re.compile(
+    r"connection|keep-alive|proxy-.*|te|trailers?|transfer-encoding|upgrade|http2-settings|expect|host|content-.*"
+    r"|via|forwarded|x-forwarded.*|x-original-.*|x-real-.*|x-envoy-.*|.*client-ip|.*connecting-ip"
+)
+SIGNATURES: Final = re.compile(r".*(signature|hmac|digest|certificate|-cert-).*|.*-sig")
+KEYS: Final = re.compile(r".*(idempoten|auth|cookie|token|secret|passw|api-?key|credential|session|jwt).*")
+
+
+class AddressRefused(ValueError):
+    """Nothing is sent to this address."""
+
+
+class Target(NamedTuple):
+    """A checked address: `addresses` are what the name was resolved to, once, and all that is ever connected to."""
+
+    scheme: str
+    host: str
+    netloc: str
+    path: str
+    query: str
+    addresses: tuple[tuple[int, Any], ...]
+
+
+def target_of(url: str, *, allowed: Sequence[str] = ()) -> Target:
+    """Resolve and check an address: this machine, or a host that is named in `allowed`. Raises AddressRefused."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise AddressRefused(f"{url!r} is no address: {error}") from error
+    if parts.scheme not in {"http", "https"} or not host or not URL.fullmatch(url) or "\\" in url or parts.fragment:
+        raise AddressRefused(f"{url!r} is no address: write http://127.0.0.1:8000/in/SOURCE/")
+    if "@" in parts.netloc:
+        raise AddressRefused("leave user and password out of the address")
+    try:
+        found = socket.getaddrinfo(host, port or (443 if parts.scheme == "https" else 80), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise AddressRefused(f"{host} is not known here: {error}") from error
+    addresses = tuple((int(family), address) for family, _, _, _, address in found)
+    if host.lower() not in {name.lower().strip("[]") for name in allowed}:
+        for _, address in addresses:
+            if not _is_loopback(str(address[0])):
+                raise AddressRefused(
+                    f"{host} is {address[0]}, not this machine: --allow-host {host} if it may have customers' data"
+                )
+    return Target(parts.scheme, host, parts.netloc, parts.path or "/", parts.query, addresses)
+
+
+def send(payload: RawPayload, target: Target, *, signatures: bool = False, keys: bool = False) -> str:
+    """POST a payload's body to the target; gives the status it answered, or why there is none. Follows no redirect."""
+    try:
+        body = payload.body
+        headers = copied_headers(payload, signatures=signatures, keys=keys)
+        with _connected(target) as (connection, sock), _hanging_up(sock):
+            connection.putrequest("POST", _path(target, payload.query), skip_host=True, skip_accept_encoding=True)
+            for name, value in (*headers.items(), ("host", target.netloc), ("content-length", str(len(body)))):
+                connection.putheader(name, _encoded(value))
+            connection.putheader("connection", "close")
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has read enough to answer
+                connection.endheaders(body)
+            with connection.getresponse() as response:
+                return one_line(f"{response.status} {response.reason}")[:200]
+    except TimeoutError:
+        return f"no answer within {TIMEOUT:g} s"
+    except (OSError, HTTPException, BodyDamaged) as error:
+        return one_line(f"{type(error).__name__}: {error}")[:200]
+
+
+def copied_headers(payload: RawPayload, *, signatures: bool, keys: bool) -> dict[str, str]:
+    """The stored headers that a copy has, by lower-case name."""
+    source = conf.source(payload.source)
+    signed = frozenset[str]().union(*map(headers_of, SCHEMES))
+    secret = {source.key_header.lower()}
+    copied = {}
+    for name, value in (payload.headers | {"content-type": payload.content_type}).items():
+        if not TOKEN.fullmatch(name) or CONTROL.search(value) or (NEVER.fullmatch(name) and name != "content-type"):
+            continue
+        if name in signed or SIGNATURES.fullmatch(name):
+            wanted = signatures
+        else:
+            wanted = keys or not (name in secret or KEYS.fullmatch(name))
+        if wanted and value:
+            copied[name] = value
+    return copied
+
+
+def _path(target: Target, query: str) -> str:
+    """The path of the target, with the stored query after its own. What no request line may have is escaped."""
+    stored = quote(query, safe=string.punctuation.replace("#", ""), errors="replace")
+    whole = "&".join(filter(None, (target.query, stored)))
+    return f"{target.path}?{whole}" if whole else target.path
+
+
+def _encoded(value: str) -> bytes:
+    """The bytes that came: WSGI gives each as one character."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace")
+
+
+def _is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return bool((mapped or ip).is_loopback)
+
+
+@contextmanager
+def _connected(target: Target) -> Iterator[tuple[HTTPConnection, socket.socket]]:
+    """Over the first address that answers. http.client resolves nothing: it gets an open socket."""
+    with _first_that_answers(target.addresses) as plain:
+        sock = plain
+        if target.scheme == "https":
+            sock = ssl.create_default_context().wrap_socket(plain, server_hostname=target.host)
+        with closing(sock), closing(HTTPConnection(target.host)) as connection:
+            connection.sock = sock
+            yield connection, sock
+
+
+def _first_that_answers(addresses: Sequence[tuple[int, Any]]) -> socket.socket:
+    problem: OSError = OSError("no address")
+    for family, address in addresses:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.settimeout(TIMEOUT)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            problem = error
+        else:
+            return sock
+    raise problem
+
+
+@contextmanager
+def _hanging_up(sock: socket.socket) -> Iterator[None]:
+    """Break off after TIMEOUT, and raise TimeoutError: a socket's own limit begins anew with each byte."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(TIMEOUT, hang_up)
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException):
+        if late.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
