@@ -2,11 +2,13 @@
 
 from notifications.admin.channels import PositionAdmin
 from notifications.admin.failed import FailedDeliveryAdmin
+from notifications.admin.failures import FailureGroupAdmin
 from notifications.admin.payloads import RawPayloadAdmin
 from notifications.admin.tell import LossAdmin, RefusalAdmin, ReportRowAdmin
 
 __all__ = [
     "FailedDeliveryAdmin",
+    "FailureGroupAdmin",
     "LossAdmin",
     "PositionAdmin",
     "RawPayloadAdmin",

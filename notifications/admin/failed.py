@@ -1,9 +1,9 @@
 """Failed deliveries: why they failed, and their way back to the channel."""
 
-from typing import Any, ClassVar
+from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Left, Right
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -23,13 +23,32 @@ from notifications.admin.cells import (
     text,
     when,
 )
+from notifications.admin.filters import ChoiceFilter, chosen_in
+from notifications.admin.keyset import Listing
 from notifications.admin.moves import Moved
-from notifications.admin.read_only import ReadOnly
+from notifications.admin.order import NEWEST, Order
+from notifications.admin.read_only import KeysetChangeList, ReadOnly
 from notifications.body_view import visible
 from notifications.models import FailedDelivery, Position
 
+ASKED: Final = Order("again_at")
 
-class ChannelFilter(admin.SimpleListFilter):
+
+class FailedList(KeysetChangeList):
+    """By when they came, or by when somebody asked for them to be sent again."""
+
+    def lay_out(self, rows: "QuerySet[Any]") -> Listing:
+        chosen = chosen_in(self.filter_specs)
+        if "nothing" in chosen:
+            return Listing(rows.none())
+        channel = [Q(channel=chosen["channel"])] if "channel" in chosen else []
+        asked = [Q(again_at__isnull=not chosen["again"])] if "again" in chosen else []
+        if chosen.get("again"):
+            return Listing.of(rows, NEWEST if channel else ASKED, [*channel, *asked], [])
+        return Listing.of(rows, NEWEST, channel, asked)
+
+
+class ChannelFilter(ChoiceFilter):
     """By channel: those that have a position, as asking this table for them would read all of it."""
 
     title = "channel"
@@ -38,23 +57,21 @@ class ChannelFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(name, visible(name)) for name in sorted(set(Position.objects.values_list("channel", flat=True)))]
 
-    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
-        return queryset.filter(channel=self.value()) if self.value() else queryset
+    def parse(self, value: str) -> dict[str, Any]:
+        return {} if "\0" in value else {"channel": value}  # PostgreSQL refuses it
 
 
-class AgainFilter(admin.SimpleListFilter):
+class AgainFilter(ChoiceFilter):
     """By whether somebody has asked for it to be sent again."""
 
     title = "waits to be sent again"
     parameter_name = "again"
-    choice: ClassVar[dict[str, tuple[str, bool]]] = {"yes": ("Yes", False), "no": ("No", True)}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value, label) for value, (label, _) in self.choice.items()]
+        return [("yes", "Yes"), ("no", "No")]
 
-    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
-        value = self.value()
-        return queryset.filter(again_at__isnull=self.choice[value][1]) if value in self.choice else queryset
+    def parse(self, value: str) -> dict[str, Any]:
+        return {"again": value == "yes"} if value in {"yes", "no"} else {}
 
 
 @admin.register(FailedDelivery)
@@ -74,12 +91,14 @@ class FailedDeliveryAdmin(ReadOnly):
         pretty("data"),
         text("event_id"),
     )
-    ordering = ("-id",)
     actions = ("send_again", "send_same_again")
 
     def list_queryset(self, queryset: "QuerySet[FailedDelivery]") -> "QuerySet[FailedDelivery]":
         shown = queryset.only("channel", "created_at", "again_at")
         return shown.annotate(ends=Right("reason", LOADED), starts=Left("text", LOADED))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FailedList]:
+        return FailedList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in {"channel", "again"}

@@ -1,35 +1,31 @@
 """Moves the payloads that somebody chose, however many: a few hundred at a time, so that no lock is held for long."""
 
 import logging
+from array import array
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from notifications.models import RawPayload
 from notifications.models.claims import RawPayloadQuerySet
-from notifications.raw.wake import wake
+from notifications.raw import replay
+from notifications.raw.replay import Moved
 
 logger = logging.getLogger(__name__)
 
 #: Below the number of parameters that every SQLite takes.
 BATCH: Final = 500
+#: Ids that are read at a time.
+READ: Final = 10_000
 
 
-class Moved(NamedTuple):
-    """How many payloads were moved, and how many left alone."""
-
-    moved: int
-    left: int
+__all__ = ["Moved", "give_up", "process_again"]
 
 
 def process_again(chosen: QuerySet[RawPayload], by: str) -> Moved:
-    """Hand them to the workers as if new, and wake those. `by` is the user's name."""
-    moved = _move(chosen, lambda payloads: payloads.process_again())
-    logger.info("%s had %d payloads processed again", by, moved.moved)
-    transaction.on_commit(wake)
-    return moved
+    """Hand them to the workers as replay_raw does, and at its rate. `by` is the user's name."""
+    return replay.start(chosen, by=by)
 
 
 def give_up(chosen: QuerySet[RawPayload], by: str) -> Moved:
@@ -48,9 +44,8 @@ def _move(chosen: QuerySet[RawPayload], change: Callable[[RawPayloadQuerySet], i
 
 
 def _batches(chosen: QuerySet[RawPayload]) -> Iterator[list[int]]:
-    """Ids from the newest down: what is moved may come back, or leave `chosen`, without being met twice."""
-    pks = chosen.order_by("-pk").values_list("pk", flat=True)
-    batch = list(pks[:BATCH])
-    while batch:
-        yield batch
-        batch = list(pks.filter(pk__lt=batch[-1])[:BATCH])
+    """Ids from the newest down. All are read first, 8 bytes each: what is moved may come back, or leave `chosen`."""
+    pks = array("q", chosen.order_by().values_list("pk", flat=True).iterator(chunk_size=READ))
+    pks = array("q", sorted(pks, reverse=True))
+    for start in range(0, len(pks), BATCH):
+        yield pks[start : start + BATCH].tolist()

@@ -4,17 +4,21 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications.admin import bodies
-from notifications.admin.cells import EMPTY, moment, pre, since, text
+from notifications.admin.cells import EMPTY, duration, last_line, moment, pre, since, text, unbroken
+from notifications.admin.curl import curl
 from notifications.body_view import visible
 from notifications.conf import Source, conf
-from notifications.models import RawPayload
+from notifications.models import RawPayload, State
 
 #: Characters of an error that are shown; the end of a traceback says the most.
 LONGEST_ERROR: Final = 64 * 1024
+HANDLING: Final = ("next_attempt_at", "lease_until", "done_at")
 
 
 @admin.display(description="receipt")
@@ -40,6 +44,39 @@ def size(payload: RawPayload) -> str:
 @admin.display(description="age")
 def age(payload: RawPayload) -> SafeString | str:
     return since(payload.received_at)
+
+
+@admin.display(description="attempts")
+def tried(payload: RawPayload) -> str:
+    """How often, and when it is tried next."""
+    if payload.next_attempt_at is None or payload.state not in {State.RECEIVED, State.RETRYING}:
+        return str(payload.attempts)
+    seconds = (payload.next_attempt_at - timezone.now()).total_seconds()
+    return unbroken(f"{payload.attempts}, next in {duration(seconds)}" if seconds > 0 else f"{payload.attempts}, due")
+
+
+@admin.display(description="last error")
+def reason(payload: Any) -> SafeString | str:
+    """The last line of the error, with a link to its group."""
+    line = last_line(payload.error_end)
+    return format_html('<a href="{}">{}</a>', _group(payload), line) if payload.failure_id and line else line
+
+
+@admin.display(description="fails as")
+def failure(payload: RawPayload) -> SafeString | str:
+    group = payload.failure
+    if group is None:
+        return EMPTY
+    return format_html('<a href="{}">{}</a> {}', _group(payload), visible(group.title), visible(group.place))
+
+
+@admin.display(description="as curl")
+def as_curl(payload: RawPayload) -> SafeString:
+    return bodies.render("curl.html", command=curl(payload), payload=payload)
+
+
+def _group(payload: RawPayload) -> str:
+    return reverse("admin:notifications_failuregroup_change", args=[payload.failure_id])
 
 
 @admin.display(description="attempts")
@@ -72,9 +109,13 @@ def no_body(payload: RawPayload) -> str:
 def fieldsets(*, with_body: bool) -> list[tuple[str | None, dict[str, Any]]]:
     """What the page shows, in the order of the questions that bring people to it."""
     shown = body if with_body else no_body
+    command = [as_curl] if with_body else []
     return [
         (None, {"fields": [receipt, text("source"), state, moment("received_at")]}),
-        ("Handling", {"fields": [attempts, *map(moment, ("next_attempt_at", "lease_until", "done_at")), error]}),
+        (
+            "Handling",
+            {"fields": [attempts, *map(moment, HANDLING), failure, error]},
+        ),
         ("Body", {"fields": [size, text("content_type"), text("digest"), shown]}),
         (
             "Request",
@@ -84,6 +125,7 @@ def fieldsets(*, with_body: bool) -> list[tuple[str | None, dict[str, Any]]]:
                     text("remote_addr", "client address"),
                     text("idempotency_key"),
                     headers,
+                    *command,
                 ]
             },
         ),

@@ -11,15 +11,69 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from notifications.admin.cells import EMPTY
+from notifications.admin.keyset import AFTER, BEFORE, WINDOW, Listing, Page
 from notifications.admin.pages import NextPagePaginator, page_number
 
 
 class LeanChangeList(ChangeList):
     """A list that loads what it shows."""
 
+    page: Page | None = None
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         queryset = super().get_queryset(request, exclude_parameters)
         return self.model_admin.list_queryset(queryset)  # type: ignore[attr-defined, no-any-return]  # of ReadOnly
+
+
+class KeysetChangeList(LeanChangeList):
+    """A list of what may be millions of rows, paged by keys."""
+
+    listing: Listing
+
+    def lay_out(self, rows: QuerySet[Any]) -> Listing:
+        """The rows with what was chosen applied to them, and their order."""
+        return Listing(rows)
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        for parameter in (AFTER, BEFORE):  # else they would be in the links of filters, and lookups
+            self.params.pop(parameter, None)
+            self.filter_params.pop(parameter, None)
+        self.listing = self.lay_out(super().get_queryset(request, exclude_parameters))
+        return self.listing.all.order_by(*self.listing.order.fields())
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return []  # any but the listing's would sort the whole table
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.page = self.listing.page(request.GET, self.list_per_page)
+        self.result_list, self.result_count = self.page.rows, len(self.page.rows)
+        self.show_admin_actions, self.show_full_result_count = bool(self.page.rows), False
+        self.full_result_count, self.can_show_all, self.multi_page = None, False, False
+
+    @property
+    def newest_address(self) -> str:
+        """Of the first page."""
+        return self.get_query_string()
+
+    @property
+    def before_address(self) -> str:
+        """Of the page before this one, if there is one."""
+        return self.get_query_string({BEFORE: self.page.before}) if self.page and self.page.before else ""
+
+    @property
+    def after_address(self) -> str:
+        """Of the page after this one, if there is one."""
+        return self.get_query_string({AFTER: self.page.after}) if self.page and self.page.after else ""
+
+    @property
+    def further_address(self) -> str:
+        """Where a page goes on that has looked through as many as one may."""
+        return {AFTER: self.after_address, BEFORE: self.before_address}.get(self.page.cut, "") if self.page else ""
+
+    @property
+    def window(self) -> int:
+        """Rows that a page looks through."""
+        return WINDOW
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is generic in its stubs only
@@ -33,6 +87,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
 
     class Media:
         css = {"all": ("notifications/admin.css",)}
+        js = (forms.Script("notifications/copy.js", defer=True),)
 
     def list_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """What the list loads of its rows."""

@@ -5,10 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.db.models.functions import Left
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from notifications.admin.cells import LOADED, block, first_line, moment, since, text
-from notifications.admin.read_only import ReadOnly
+from notifications.admin.read_only import KeysetChangeList, ReadOnly
 from notifications.models import Loss, Refusal, ReportRow
 
 
@@ -23,7 +24,10 @@ class LossAdmin(ReadOnly):
         *map(moment, ("since", "until", "told_at")),
         text("key"),
     )
-    ordering = ("-id",)
+    sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
 
     @admin.display(description="events")
     def how_many(self, loss: Loss) -> str:

@@ -1,0 +1,65 @@
+"""The admin as somebody's browser sees it: a client that is logged in, rows to look at."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from notifications import keep
+from notifications.models import FailureGroup, RawPayload
+
+LIST = "/admin/notifications/rawpayload/"
+FAILURES = "/admin/notifications/failuregroup/"
+FAILED = "/admin/notifications/faileddelivery/"
+TRACEBACK = 'Traceback (most recent call last):\n  File "handlers.py", line 1\nValueError: <b>nope</b>\n'
+
+
+@pytest.fixture
+def admin() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def staff(*permissions: str) -> Client:
+    """A member of the staff with these permissions alone."""
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def payload(body: bytes = b"{}", content_type: str = "", **columns: Any) -> RawPayload:
+    """One that was kept, with some columns changed."""
+    receipt = keep("demo", body, content_type=content_type, headers=columns.pop("headers", {}))
+    RawPayload.objects.filter(receipt=receipt).update(**columns)
+    return RawPayload.objects.get(receipt=receipt)
+
+
+def group(title: str = "KeyError: 'price'", *, source: str = "demo", **columns: Any) -> FailureGroup:
+    """A failure group."""
+    now = timezone.now()
+    values = {"place": "shop/handlers.py:41, count", "first_at": now, "last_at": now, "attempts": 37, **columns}
+    return FailureGroup.objects.create(source=source, title=title, fingerprint=title, **values)
+
+
+def page(client: Client, stored: RawPayload) -> str:
+    """The page of a payload."""
+    answer = client.get(f"{LIST}{stored.pk}/change/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def listed(client: Client, query: str = "", address: str = LIST) -> list[int]:
+    """The ids that a list shows."""
+    return [row.pk for row in client.get(f"{address}?{query}").context["cl"].result_list]
+
+
+def act(client: Client, action: str, *stored: Model, address: str = LIST, **more: str) -> str:
+    """What the page says that follows an action on these rows."""
+    data = {"action": action, "index": "0", "_selected_action": [str(one.pk) for one in stored], **more}
+    return client.post(address, data, follow=True).content.decode()
