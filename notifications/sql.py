@@ -25,6 +25,29 @@ def execute(db: Any, sql: str, values: Sequence[Any]) -> Any:
         return Cursor(db.connection).execute(sql, values)
 
 
+def execute_last(db: Any, sql: str, values: Sequence[Any]) -> Any:
+    """`execute()` for the last statement of a transaction, with nothing to come but its commit.
+
+    Where nothing came before it either, PostgreSQL commits it by itself: one round trip instead of three.
+    """
+    if db.vendor != "postgresql" or not _has_not_begun(db.connection):
+        return execute(db, sql, values)
+    driver = db.connection
+    driver.autocommit = True
+    try:
+        return execute(db, sql, values)
+    finally:
+        if not driver.closed:  # Django goes on to commit, which is nothing to do now
+            driver.autocommit = False
+
+
+def _has_not_begun(driver: Any) -> bool:
+    """psycopg sends BEGIN with the first statement; where it is to send none, each statement is on its own anyway."""
+    from psycopg.pq import TransactionStatus
+
+    return driver is not None and not driver.autocommit and driver.info.transaction_status == TransactionStatus.IDLE
+
+
 def time_value(db: Any, value: Any) -> Any:
     """An aware datetime as the database takes it; None stays None."""
     return None if value is None else db.ops.adapt_datetimefield_value(value)

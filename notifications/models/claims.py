@@ -22,12 +22,15 @@ from notifications.clean import clean
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.moves import PayloadMoves
 from notifications.models.states import State
+from notifications.raw.body_store import LARGE
 from notifications.raw.failures import WORKER_DIED, Failure, tell_new_failure
 from notifications.signals import payload_failed
-from notifications.sql import execute, time_value, uuid_value
+from notifications.sql import execute, execute_last, time_value, uuid_value
 
 if TYPE_CHECKING:
     from notifications.models.payload import RawPayload
+
+Execute = Callable[[Any, str, list[Any]], Any]
 
 TABLE: Final = "notifications_rawpayload"
 
@@ -74,16 +77,23 @@ class RawPayloadQuerySet(PayloadMoves):
         return Claim(token, sorted(rows))
 
     def load(self, claim: Claim, *, max_bytes: int) -> Iterator["RawPayload"]:
-        """The claimed payloads in order, loaded at most `max_bytes` of bodies at a time (one, if it is larger)."""
+        """The claimed payloads in order, loaded at most `max_bytes` of bodies at a time.
+
+        Large ones come without their bodies, one after the other: `payload.body` fetches each when it is handled.
+        """
         chunk: list[int] = []
         total = 0
         for pk, size in claim.payloads:
-            if chunk and total + size > max_bytes:
+            if chunk and (size > LARGE or total + size > max_bytes):
                 yield from self._ours(claim, chunk)
                 chunk, total = [], 0
+            if size > LARGE:
+                yield from self._ours(claim, [pk]).defer("inline_body")
+                continue
             chunk.append(pk)
             total += size
-        yield from self._ours(claim, chunk)
+        if chunk:
+            yield from self._ours(claim, chunk)
 
     def next_due(self, sources: Sequence[str] = ()) -> datetime | None:
         """When the next payload that waits is due, if any waits."""
@@ -109,10 +119,13 @@ class RawPayloadQuerySet(PayloadMoves):
         )
 
     def finish(self, payload: "RawPayload") -> None:
-        """Mark it done, in the caller's transaction. Raises LeaseLost."""
+        """Mark it done, as the last statement of the caller's transaction. Raises LeaseLost."""
         payload.done_at = timezone.now()
         self._change(
-            payload, "state = 'done', done_at = %s, error = '', failure_id = NULL", [self._time(payload.done_at)]
+            payload,
+            "state = 'done', done_at = %s, error = '', failure_id = NULL",
+            [self._time(payload.done_at)],
+            execute=execute_last,
         )
 
     def fail(self, payload: "RawPayload", failure: Failure, *, retry_at: datetime | None) -> Noted:
@@ -190,9 +203,10 @@ class RawPayloadQuerySet(PayloadMoves):
             payload_failed.send_robust(sender=self.model, payload=payload, error=WORKER_DIED.text, final=dead)
         return len(rows)
 
-    def _change(self, payload: "RawPayload", assignments: str, values: list[Any]) -> None:
+    def _change(self, payload: "RawPayload", assignments: str, values: list[Any], execute: Execute = execute) -> None:
         nothing_due = "" if "next_attempt_at" in assignments else ", next_attempt_at = NULL"
-        changed = self._execute(
+        changed = execute(
+            self._connection,
             f"UPDATE {TABLE} SET {assignments}{nothing_due}, attempts = %s, lease_until = NULL, lease_token = NULL"
             " WHERE id = %s AND lease_token = %s",
             [*values, payload.attempts, payload.pk, self._uuid(payload.lease_token)],

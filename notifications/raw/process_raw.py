@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from django.db import Error, connections
@@ -11,11 +11,15 @@ from django.utils import timezone
 
 from notifications.backoff import backoff
 from notifications.conf import Source, conf
+from notifications.deadline import deadline
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
+from notifications.raw import store
+from notifications.raw.give_way import GiveWay
 from notifications.raw.handling import handle
 from notifications.raw.listen import Listener
-from notifications.raw.presence import Presence, departed
+from notifications.raw.presence import Presence, departed, is_excused
+from notifications.raw.session import limit_transactions
 from notifications.raw.spool_import import import_spool
 from notifications.raw.time_limit import TimeLimit
 from notifications.worker import LONGEST_WAIT, Stop
@@ -25,6 +29,8 @@ logger = logging.getLogger(__name__)
 BATCH: Final = 50
 #: Bytes of bodies that a batch may hold in memory at a time.
 BATCH_BYTES: Final = 8 * 1024 * 1024
+#: Seconds for statements of its own on PostgreSQL; those of handlers have their lease.
+LONGEST_WORK: Final = 15.0
 
 
 class ProcessRaw:
@@ -37,7 +43,8 @@ class ProcessRaw:
         self._drain = drain
         self._presence = Presence()
         self._listener = Listener()
-        self._time_limit = TimeLimit()
+        self._give_way = GiveWay(stop, self._listener)
+        self._time_limit = TimeLimit(stop, self._presence)
         self._failures = 0
 
     def fileno(self) -> int | None:
@@ -54,7 +61,8 @@ class ProcessRaw:
         self._listener.drain()
         try:
             if self._failures:  # what was in hand when the database went away, perhaps because of it
-                self._release_claims_of(self._presence.token)
+                with deadline(LONGEST_WORK):
+                    self._release_claims_of(self._presence.token)
             delay = self._turn()
         except Error as error:
             self._failures += 1
@@ -66,13 +74,15 @@ class ProcessRaw:
                 delay,
             )
             connections.close_all()
+            self._listener.hang_up()
             return delay
         self._failures = 0
-        return delay
+        return None if delay is None else self._listener.within(delay)
 
     def _turn(self) -> float | None:
-        imported = self._import_spool()
-        released = self._release()
+        with deadline(LONGEST_WORK):
+            imported = self._import_spool()
+            released = self._release()
         handled = self._handle_claim(State.RECEIVED, self._batch) + self._handle_claim(State.RETRYING, 1)
         if imported or released or handled:
             return 0.0
@@ -81,6 +91,8 @@ class ProcessRaw:
     def _release(self) -> int:
         """Take over from workers that died or hang; gives how many payloads."""
         with departed() as tokens:
+            for token in filter(is_excused, tokens):
+                RawPayload.objects.give_back(token)
             return sum(map(self._release_claims_of, {*tokens, *RawPayload.objects.expired_tokens()}))
 
     def _release_claims_of(self, token: uuid.UUID | None) -> int:
@@ -92,9 +104,11 @@ class ProcessRaw:
         What failed before is claimed one by one: a payload that kills its worker takes no neighbours along.
         """
         lease = max((source.lease for source in conf.sources.values()), default=Source(name="").lease)
-        claim = RawPayload.objects.claim(
-            state, token=self._presence.token, limit=limit, lease=2 * lease, sources=self._sources
-        )
+        with deadline(LONGEST_WORK):
+            limit_transactions(store.connection(), lease)
+            claim = RawPayload.objects.claim(
+                state, token=self._presence.token, limit=limit, lease=2 * lease, sources=self._sources
+            )
         if not claim.payloads:
             return 0
         self._work_off(claim, lease)
@@ -102,16 +116,27 @@ class ProcessRaw:
 
     def _work_off(self, claim: Claim, lease: float) -> None:
         renewed = time.monotonic()
-        for payload in RawPayload.objects.load(claim, max_bytes=BATCH_BYTES):
+        self._give_way.begin()
+        payloads = RawPayload.objects.load(claim, max_bytes=BATCH_BYTES)
+        while payload := self._next(payloads):
+            self._stop.turned()
             if self._stop.is_set():
-                RawPayload.objects.give_back(claim.token)
+                with deadline(LONGEST_WORK):
+                    RawPayload.objects.give_back(claim.token)
                 break
             if time.monotonic() - renewed > lease:  # less than one handler's time is left
-                if not RawPayload.objects.renew(claim.token, 2 * lease):
+                with deadline(LONGEST_WORK):
+                    ours = RawPayload.objects.renew(claim.token, 2 * lease)
+                if not ours:
                     break
                 renewed = time.monotonic()
+            self._give_way()
             with self._time_limit(payload):
                 handle(payload)
+
+    def _next(self, payloads: Iterator[RawPayload]) -> RawPayload | None:
+        with deadline(LONGEST_WORK):
+            return next(payloads, None)
 
     def _import_spool(self) -> int:
         try:
@@ -121,7 +146,8 @@ class ProcessRaw:
             return 0
 
     def _until_next(self) -> float:
-        due = RawPayload.objects.next_due(self._sources)
+        with deadline(LONGEST_WORK):
+            due = RawPayload.objects.next_due(self._sources)
         if due is None:
             return LONGEST_WAIT
         return min(max((due - timezone.now()).total_seconds(), 0.001), LONGEST_WAIT)

@@ -20,6 +20,8 @@ from tests.benchmarks.timing import empty_times, microseconds, time_each
 from tests.support.child import BASE_DIR, bare_env
 from tests.support.wait import wait_for
 
+#: Those that have rows which need nothing of a machine.
+MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "admin"}
 FIGURE = re.compile(r"\d[\d,.]* (x|ms|a second|MB|messages?)")
 
 
@@ -38,12 +40,17 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("post", 4),
         ("process_raw", 2),
         ("idle", 1),
+        ("claim_cost", 2),
+        ("backlog", 2),
+        ("memory", 2),
         ("follow_journal", 1),
         ("to_slack", 1),
         ("catch_up", 3),
         ("slack_down", 1),
         ("slack_limits", 1),
         ("hanging", 1),
+        ("admin", 2),
+        ("away", 3),
     ],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:
@@ -62,7 +69,7 @@ def test_every_benchmark_is_tested() -> None:
     assert [name for name, _ in tested] == list(rows.BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", [name for name in rows.BENCHMARKS if name not in {"keep", "process_raw", "idle"}])
+@pytest.mark.parametrize("name", [name for name in rows.BENCHMARKS if name not in MEASURES_SQLITE])
 def test_a_benchmark_says_what_it_needs(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.needs._is_there", lambda need: False)
     measured = list(rows.BENCHMARKS[name](lab))

@@ -5,12 +5,17 @@ from typing import Final
 
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.rows import (
+    admin,
+    away,
+    backlog,
     catch_up,
+    claim_cost,
     emit,
     follow_journal,
     hanging,
     idle,
     keep,
+    memory,
     post,
     process_raw,
     slack_down,
@@ -27,10 +32,15 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "post": post.rows,
     "process_raw": process_raw.rows,
     "idle": idle.rows,
+    "claim_cost": claim_cost.rows,
+    "backlog": backlog.rows,
+    "memory": memory.rows,
     "follow_journal": follow_journal.rows,
     "to_slack": to_slack.rows,
     "catch_up": catch_up.rows,
     "slack_down": slack_down.rows,
     "slack_limits": slack_limits.rows,
     "hanging": hanging.rows,
+    "admin": admin.rows,
+    "away": away.rows,
 }
