@@ -5,13 +5,16 @@ import pytest
 from django.conf import settings
 
 pytest_plugins = [
+    "tests.support.admin",
     "tests.support.browser",
     "tests.support.in_process",
     "tests.support.journald",
     "tests.support.payloads",
     "tests.support.postgres",
     "tests.support.database",  # after what it imports, or pytest cannot rewrite its assertions
+    "tests.support.faults",
     "tests.support.processes",
+    "tests.support.machines",
     "tests.support.s3",
     "tests.support.slack",
     "tests.support.smtp",
