@@ -117,6 +117,9 @@ def settings_env(folder: Path) -> dict[str, str]:
         "DEFAULT_FROM_EMAIL": "proppy <proppy@localhost>",
         "S3_BUCKET": "",
         "S3_ENDPOINT_URL": "",
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "NOTIFY_SOCKET": "",
         "RAW_MAX_BODY_BYTES": str(10 * 1024 * 1024),
     }
 
