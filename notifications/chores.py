@@ -10,7 +10,7 @@ def chores() -> list[Chore]:
     """New ones, to be done from now on."""
     return [
         Chore("checkpoints", Checkpoints().do),
-        Chore("move large bodies", BodyMover()),
+        Chore("move large bodies", BodyMover(), longest=None),
         Chore("delete bodies", delete_noted),
         Chore("count totals", count_totals),
     ]

@@ -25,7 +25,7 @@ class Source:
     #: Any one of them makes a signature good, so that a secret can be changed without a gap.
     secrets: tuple[str, ...] = ()
     #: What becomes of a bad signature: "reject" answers 401; "quarantine" keeps the payload, unhandled, so that it can
-    #: be verified again once a wrong secret was mended.
+    #: be verified again once a wrong secret was mended (bodies up to 256 kB; larger ones are rejected).
     bad_signature: str = "reject"
     #: Payloads that may be in quarantine; more are rejected.
     max_quarantined: int = 1000

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,11 +29,13 @@ LONGEST_CHORE: Final = 20.0
 class Chore:
     """`do` does some of it, within a second or so, and gives the seconds until it wants to be called again.
 
-    It may raise what the database or a storage raises, and is then called again later.
+    It is called again later where it raises, as it may what the database or a storage raises.
     """
 
     name: str
     do: Callable[[], float]
+    #: Seconds after which its connection to PostgreSQL is cut; None for one that sees to that itself.
+    longest: float | None = LONGEST_CHORE
     due: float = 0.0
     failures: int = field(default=0)
 
@@ -44,12 +47,21 @@ class Chore:
 
     def _do(self) -> float:
         try:
-            with deadline(LONGEST_CHORE):
+            with nullcontext() if self.longest is None else deadline(self.longest):
                 delay = self.do()
-        except (Error, OSError) as error:
+        except Exception as error:
             self.failures += 1
             delay = backoff(self.failures, cap=60.0)
-            logger.warning("%s: %s: %s; next try in %.1f s", self.name, type(error).__name__, error, delay)
+            known = isinstance(error, Error | OSError)
+            logger.log(
+                logging.WARNING if known else logging.ERROR,
+                "%s: %s: %s; next try in %.1f s",
+                self.name,
+                type(error).__name__,
+                error,
+                delay,
+                exc_info=not known,
+            )
             connections.close_all()
             return delay
         self.failures = 0

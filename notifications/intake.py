@@ -13,11 +13,12 @@ from notifications.conf import Source, conf
 from notifications.errors import BadRequest, SignatureRefused, UnknownSource
 from notifications.proxies import client_address
 from notifications.raw import limits, store
+from notifications.raw.body_store import LARGE
 from notifications.raw.put import check_disk, put
 from notifications.raw.record import Record, digest_of, dump_headers, receipt_for
 from notifications.raw.signatures import BadSignature, verify
 from notifications.raw.wake import notifier, wake
-from notifications.raw_body import read_body, stored_headers
+from notifications.raw_body import read_body, stored_headers, without_secrets
 
 LONGEST_KEY: Final = 255
 
@@ -47,8 +48,7 @@ def keep(
         not_before = not_before.astimezone(UTC)
     if key is not None and not _is_key(key):
         raise ValueError(f"key must be printable and 1 to {LONGEST_KEY} characters long, or None")
-    names = {name.lower(): value for name, value in (headers or {}).items()}
-    return _keep(source, body, key, not_before, content_type=content_type, headers=names)
+    return _keep(source, body, key, not_before, content_type=content_type, headers=without_secrets(headers or {}))
 
 
 def capture(request: HttpRequest, source: str) -> uuid.UUID:
@@ -62,7 +62,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     limits.check_quota(rules)
     body = read_body(meta, rules.body_limit)
     problem = _signature_problem(rules, meta, body) if rules.signature else ""
-    if problem and (rules.bad_signature != "quarantine" or limits.is_quarantine_full(rules)):
+    if problem and not _may_be_quarantined(rules, body):
         raise SignatureRefused(problem)
     key = meta.get("HTTP_" + rules.key_header.upper().replace("-", "_"))
     if key is not None and not _is_key(key):
@@ -79,6 +79,11 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
         remote_addr=client_address(meta),
         quarantined_for=problem,
     )
+
+
+def _may_be_quarantined(source: Source, body: bytes) -> bool:
+    """Anybody can send bad signatures: their bytes are bounded, by number and by size."""
+    return source.bad_signature == "quarantine" and len(body) <= LARGE and not limits.is_quarantine_full(source)
 
 
 def _is_key(key: str) -> bool:

@@ -69,6 +69,11 @@ def _is_secret(name: str) -> bool:
     return SECRET_HEADER.search(name) is not None
 
 
+def without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers by lower-case name, without credentials and cookies."""
+    return {name.lower(): value for name, value in headers.items() if not _is_secret(name.upper().replace("-", "_"))}
+
+
 def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:
     """Headers as WSGI gives them, by lower-case name, without credentials and cookies."""
     return {

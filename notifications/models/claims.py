@@ -168,7 +168,9 @@ class RawPayloadQuerySet(PayloadMoves):
         expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=timezone.now())
         return list(expired.order_by().values_list("lease_token", flat=True).distinct())
 
-    def release(self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int]) -> int:
+    def release(
+        self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int], failure: Failure = WORKER_DIED
+    ) -> int:
         """Take back what a worker that died or hangs had claimed. Gives how many.
 
         A worker handles its claim in the order of ids and unmarks what it has handled, so the first that is left is
@@ -185,22 +187,22 @@ class RawPayloadQuerySet(PayloadMoves):
                 return 0
             first, source, attempts = rows[0]
             free: dict[str, Any] = {"lease_until": None, "lease_token": None}
-            group = FailureGroup.objects.using(self.db).note(source, WORKER_DIED, now)
+            group = FailureGroup.objects.using(self.db).note(source, failure, now)
             dead = attempts + 1 >= max_attempts(source)
             self.filter(pk=first).update(
                 state=State.DEAD if dead else State.RETRYING,
                 attempts=attempts + 1,
                 next_attempt_at=None if dead else now + timedelta(seconds=backoff(attempts + 1)),
-                error=WORKER_DIED.text,
+                error=failure.text,
                 failure_id=group.pk,
                 **free,
             )
             others = [pk for pk, _, _ in rows[1:]]
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=now, **free)
         if group.new:
-            tell_new_failure(source, WORKER_DIED)
+            tell_new_failure(source, failure)
         for payload in self.defer("inline_body").filter(pk=first):
-            payload_failed.send_robust(sender=self.model, payload=payload, error=WORKER_DIED.text, final=dead)
+            payload_failed.send_robust(sender=self.model, payload=payload, error=failure.text, final=dead)
         return len(rows)
 
     def _change(self, payload: "RawPayload", assignments: str, values: list[Any], execute: Execute = execute) -> None:

@@ -90,6 +90,11 @@ def name_of(receipt: uuid.UUID, pk: int) -> str:
     return f"{receipt.hex[:2]}/{receipt.hex}-{pk}"
 
 
+def place_of(pk: int, receipt: uuid.UUID, size: int, stored_as: str) -> str:
+    """Where the storage may have the body of a row, or a copy that a mover left when it was killed; "" is nowhere."""
+    return stored_as or (name_of(receipt, pk) if size > LARGE else "")
+
+
 def save(name: str, body: IO[bytes], *, size: int, digest: str) -> str:
     """Store a body for good. Gives the name that the storage has taken, which may be another one.
 

@@ -34,7 +34,7 @@ def write(names: Sequence[str]) -> Path:
 def read(path: Path) -> list[str]:
     """The names in a note; none where somebody else was faster. Raises OSError."""
     with suppress(FileNotFoundError):
-        return path.read_text().split("\n")
+        return path.read_text(encoding="utf-8").split("\n")
     return []
 
 

@@ -88,7 +88,7 @@ class Search:
             self.problem = str(error)
         if not parts:
             return None
-        row = (payload.pk, 0 if payload.stored_as else payload.size, payload.stored_as)
+        row = prune.row_of(payload.pk, payload.receipt, payload.size, payload.stored_as)
         names = tuple(name.removesuffix("_json") for name in parts)
         return Found(row, payload.receipt, payload.received_at, payload.source, payload.state, names)
 
@@ -133,7 +133,7 @@ def erase_spooled(waiting: Sequence[Waiting]) -> int:
         there = path.exists()
         spool().remove([path])
         rows = RawPayload.objects.filter(receipt=record.receipt) if record else RawPayload.objects.none()
-        imported = [(pk, size, name) for pk, size, name in rows.values_list("pk", "size", "stored_as")]
+        imported = [prune.row_of(*columns) for columns in rows.values_list(*prune.COLUMNS)]
         if imported:
             there = bool(prune.delete(imported, "state <> %s", [State.PROCESSING])) or there
         erased += there

@@ -160,3 +160,4 @@ def _shortened(text: str) -> str:
 
 
 WORKER_DIED: Final = Failure.without_place("The worker died or was stopped hard while it handled this.")
+DATABASE_LEFT: Final = Failure.without_place("The database went away while this was handled.")

@@ -47,7 +47,7 @@ class Total(NamedTuple):
 
 def check_quota(source: Source) -> None:
     """Raise QuotaFull when as many payloads, or bytes, of the source wait as may."""
-    if not (source.max_waiting or source.max_waiting_bytes) or breaker.is_open():  # the spool has a quota of its own
+    if not (source.max_waiting or source.max_waiting_bytes):
         return
     total = _totals.of(source)
     if source.max_waiting and total.waiting >= source.max_waiting:

@@ -11,6 +11,7 @@ from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
 from notifications.backoff import backoff
+from notifications.deadline import deadline
 from notifications.models import RawPayload
 from notifications.raw import body_store, deletion_notes, row_bodies
 
@@ -25,7 +26,10 @@ IDLE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 #: Seconds between two looks at the notes of bodies to delete.
 BETWEEN_LOOKS: Final = 60.0
-RECEIPT: Final = re.compile("[0-9a-f]{32}")
+#: Seconds for what is to do in the database; the storage has time-outs of its own.
+LONGEST_WORK: Final = 20.0
+#: The id in the name of a body; the receipt before it may be another one by now.
+ID: Final = re.compile(r"-(\d+)$")
 
 
 class BodyMover:
@@ -80,7 +84,8 @@ def move(pk: int) -> None:
     if row is None:
         return
     try:
-        body = row_bodies.whole(pk)
+        with deadline(LONGEST_WORK):
+            body = row_bodies.whole(pk)
     except (row_bodies.Moved, RawPayload.DoesNotExist):  # another worker was faster
         return
     if hashlib.sha256(body.getbuffer()).hexdigest() != row.digest:
@@ -102,11 +107,13 @@ def move(pk: int) -> None:
 def _let_go(pk: int, stored_as: str) -> bool:
     """The body is in the storage now; False where it is not this row's any more."""
     row = RawPayload.objects.filter(pk=pk, inline_body__isnull=False)
-    return bool(row.update(inline_body=None, stored_as=stored_as))
+    with deadline(LONGEST_WORK):
+        return bool(row.update(inline_body=None, stored_as=stored_as))
 
 
 def _next_after(pk: int) -> int | None:
-    return RawPayload.objects.filter(IS_TO_MOVE, pk__gt=pk).order_by("pk").values_list("pk", flat=True).first()
+    with deadline(LONGEST_WORK):
+        return RawPayload.objects.filter(IS_TO_MOVE, pk__gt=pk).order_by("pk").values_list("pk", flat=True).first()
 
 
 def _is_nobodys(pk: int, stored_as: str) -> bool:
@@ -126,9 +133,9 @@ def delete_noted() -> float:
 
 
 def _in_use(names: list[str]) -> set[str]:
-    """Those of a row: whoever wanted to delete it was stopped before."""
-    rows = RawPayload.objects.filter(stored_as__in=names)
-    receipts = [RECEIPT.search(name) for name in names]
-    if all(receipts):  # else the storage has names of its own, and no index helps
-        rows = rows.filter(receipt__in=[match[0] for match in receipts if match])
-    return set(rows.values_list("stored_as", flat=True))
+    """Those of a row, or of one whose body may just be moved: whoever wanted to delete it was stopped before."""
+    found = {int(match[1]): name for name in names if (match := ID.search(name))}
+    if len(found) < len(names):  # the storage has names of its own, and no index helps
+        return set(RawPayload.objects.filter(stored_as__in=names).values_list("stored_as", flat=True))
+    rows = RawPayload.objects.filter(pk__in=found).values_list("pk", "stored_as")
+    return {found[pk] for pk, stored_as in rows if stored_as in {"", found[pk]}}

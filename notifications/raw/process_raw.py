@@ -15,6 +15,7 @@ from notifications.deadline import deadline
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
 from notifications.raw import store
+from notifications.raw.failures import DATABASE_LEFT, WORKER_DIED, Failure
 from notifications.raw.give_way import GiveWay
 from notifications.raw.handling import handle
 from notifications.raw.listen import Listener
@@ -31,6 +32,8 @@ BATCH: Final = 50
 BATCH_BYTES: Final = 8 * 1024 * 1024
 #: Seconds for statements of its own on PostgreSQL; those of handlers have their lease.
 LONGEST_WORK: Final = 15.0
+#: Seconds until it is looked again at what is due and could not be claimed: somebody else has it locked.
+LOCKED_WAIT: Final = 0.05
 
 
 class ProcessRaw:
@@ -46,6 +49,8 @@ class ProcessRaw:
         self._give_way = GiveWay(stop, self._listener)
         self._time_limit = TimeLimit(stop, self._presence)
         self._failures = 0
+        #: Whether the first of what is claimed was started: an attempt is counted then.
+        self._started = False
 
     def fileno(self) -> int | None:
         return self._listener.fileno()
@@ -60,9 +65,8 @@ class ProcessRaw:
         """One turn. A database that is away costs a pause, not the process."""
         self._listener.drain()
         try:
-            if self._failures:  # what was in hand when the database went away, perhaps because of it
-                with deadline(LONGEST_WORK):
-                    self._release_claims_of(self._presence.token)
+            if self._failures:
+                self._recover()
             delay = self._turn()
         except Error as error:
             self._failures += 1
@@ -78,6 +82,15 @@ class ProcessRaw:
             return delay
         self._failures = 0
         return None if delay is None else self._listener.within(delay)
+
+    def _recover(self) -> None:
+        """Let go of what was in hand when the database went away, perhaps because of it."""
+        with deadline(LONGEST_WORK):
+            if self._started:
+                self._release_claims_of(self._presence.token, DATABASE_LEFT)
+            else:
+                RawPayload.objects.give_back(self._presence.token)
+        self._started = False
 
     def _turn(self) -> float | None:
         with deadline(LONGEST_WORK):
@@ -95,8 +108,10 @@ class ProcessRaw:
                 RawPayload.objects.give_back(token)
             return sum(map(self._release_claims_of, {*tokens, *RawPayload.objects.expired_tokens()}))
 
-    def _release_claims_of(self, token: uuid.UUID | None) -> int:
-        return RawPayload.objects.release(token, max_attempts=lambda source: conf.source(source).max_attempts)
+    def _release_claims_of(self, token: uuid.UUID | None, failure: Failure = WORKER_DIED) -> int:
+        return RawPayload.objects.release(
+            token, max_attempts=lambda source: conf.source(source).max_attempts, failure=failure
+        )
 
     def _handle_claim(self, state: State, limit: int) -> int:
         """Claim and handle; gives how many were claimed.
@@ -131,8 +146,11 @@ class ProcessRaw:
                     break
                 renewed = time.monotonic()
             self._give_way()
+            self._stop.turned()
+            self._started = True
             with self._time_limit(payload):
                 handle(payload)
+            self._started = False
 
     def _next(self, payloads: Iterator[RawPayload]) -> RawPayload | None:
         with deadline(LONGEST_WORK):
@@ -150,4 +168,5 @@ class ProcessRaw:
             due = RawPayload.objects.next_due(self._sources)
         if due is None:
             return LONGEST_WAIT
-        return min(max((due - timezone.now()).total_seconds(), 0.001), LONGEST_WAIT)
+        delay = (due - timezone.now()).total_seconds()
+        return min(delay, LONGEST_WAIT) if delay > 0 else LOCKED_WAIT

@@ -1,5 +1,6 @@
 """Deletes what was kept long enough: by source and state, a few hundred at a time, each only if that is still so."""
 
+import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -21,8 +22,11 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 #: How long a group of failures is kept after its last payload has gone.
 KEEP_GROUPS: Final = timedelta(days=30)
 
-#: A row that may be deleted: its id, the bytes in it, and where its body is otherwise.
+#: A row that may be deleted: its id, the bytes in it, and where the storage may have its body (body_store.place_of).
 Row = tuple[int, int, str]
+
+
+COLUMNS: Final = ("pk", "receipt", "size", "stored_as")
 
 
 class Rule(NamedTuple):
@@ -65,8 +69,8 @@ def prune(rule: Rule, *, batch: int = BATCH) -> Iterator[int]:
     before = time_value(connections[DEFAULT_DB_ALIAS], rule.before)
     still = (f"source = %s AND state = %s AND {column} < %s", [rule.source, rule.state, before])
     after: Place | None = None
-    while found := list(rule.rows(after).values_list(column, "pk", "size", "stored_as")[:batch]):
-        for rows in in_batches([(pk, 0 if name else size, name) for _, pk, size, name in found]):
+    while found := list(rule.rows(after).values_list(column, *COLUMNS)[:batch]):
+        for rows in in_batches([row_of(*columns) for _, *columns in found]):
             yield delete(rows, *still)
         after = Place(found[-1][0], found[-1][1])
 
@@ -76,18 +80,23 @@ def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
 
     Raises what the database raises, and OSError. Killed at any point, it leaves no body without a row.
     """
-    names = [name for _, _, name in rows if name]
-    note = deletion_notes.write(names) if names else None
+    names = {pk: name for pk, _, name in rows if name}
+    note = deletion_notes.write(list(names.values())) if names else None
     marks = ", ".join(["%s"] * len(rows))
     gone = execute(
         connections[DEFAULT_DB_ALIAS],
-        f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING stored_as",
+        f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
         [*(pk for pk, _, _ in rows), *values],
     ).fetchall()
-    body_store.delete(name for (name,) in gone)
+    body_store.delete({name for pk, stored_as in gone for name in (stored_as, names.get(pk, ""))})
     if note:
         note.unlink(missing_ok=True)
     return len(gone)
+
+
+def row_of(pk: int, receipt: uuid.UUID, size: int, stored_as: str) -> Row:
+    """A row from its COLUMNS."""
+    return pk, 0 if stored_as else size, body_store.place_of(pk, receipt, size, stored_as)
 
 
 def prune_groups() -> int:

@@ -41,13 +41,14 @@ def _insert(record: Record, db: Any) -> bool:
 
     started = time.monotonic()
     try:
-        store.soon(db, insert, failed_before=breaker.is_open())
+        store.soon(db, insert, failed_before=breaker.is_open(), size=len(record.body))
     except KeyReused:
         breaker.close()
         raise
     except (IntegrityError, DataError, OverflowError) as error:  # it would take others
         breaker.close()
-        logger.error("The database refuses payload %s (%s); it goes to the spool", record.receipt, error)
+        why = str(error).partition("\n")[0]  # what follows may quote the row
+        logger.error("The database refuses payload %s (%s); it goes to the spool", record.receipt, why)
     except (Error, OSError) as error:
         breaker.open(time.monotonic() - started)
         logger.warning("The database took no payload (%s); it goes to the spool", type(error).__name__)

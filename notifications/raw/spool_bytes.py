@@ -45,18 +45,23 @@ class SpoolBytes:
         self._add(-size, None)
 
     def count_again(self) -> None:
-        """Set the number to what is really there. Raises OSError."""
+        """Set the number to what is really there, and what is reserved meanwhile. Raises OSError."""
+        with self._locked() as descriptor:
+            before = _read(descriptor)
         started = time.monotonic()
         total = self._count()
         now = time.monotonic()
         self._count_at = now + max(INTERVAL, PATIENCE * (now - started))
         with self._locked() as descriptor:
-            _write(descriptor, total)
+            after = _read(descriptor)
+            added = after - before if after is not None and before is not None else 0
+            _write(descriptor, total + max(0, added))
 
     def _add(self, size: int, limit: int | None) -> None:
         with self._locked() as descriptor:
-            text = os.pread(descriptor, DIGITS, 0)
-            used = int(text) if text.isdigit() else self._count()
+            used = _read(descriptor)
+            if used is None:
+                used = self._count()
             if limit is not None and used + size > limit:
                 raise SpoolFull(f"the spool holds {used} of {limit} bytes")
             _write(descriptor, max(0, used + size))
@@ -69,6 +74,11 @@ class SpoolBytes:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _read(descriptor: int) -> int | None:
+    text = os.pread(descriptor, DIGITS, 0)
+    return int(text) if text.isdigit() else None
 
 
 def _write(descriptor: int, total: int) -> None:

@@ -29,6 +29,8 @@ LOCKED_MS: Final = 250
 STILL_LOCKED_MS: Final = 5
 #: Seconds to wait for the answer of a PostgreSQL.
 LONGEST_STATEMENT: Final = 1.0
+#: Bytes a second that a link to it carries at least.
+SLOWEST: Final = 4 * 1024 * 1024
 
 
 def connection() -> Any:
@@ -47,13 +49,13 @@ def insert(record: Record, db: Any) -> bool:
     return inserted
 
 
-def soon(db: Any, work: Callable[[], T], *, failed_before: bool = False) -> T:
+def soon(db: Any, work: Callable[[], T], *, failed_before: bool = False, size: int = 0) -> T:
     """What `work` gives: statements on this connection, which may run twice.
 
     Gives up on a locked SQLite after a quarter of a second, at once if it `failed_before`; and on a PostgreSQL that
-    takes a statement and does not answer after a second. A kept connection to PostgreSQL that turns out to be lost is
-    made anew, once. Raises what the database raises, and OSError. Inside a transaction it waits as the caller's own
-    statements do.
+    takes a statement and does not answer after a second, or longer where `size` bytes are on their way. A kept
+    connection to PostgreSQL that turns out to be lost is made anew, once. Raises what the database raises, and OSError.
+    Inside a transaction it waits as the caller's own statements do.
     """
     if db.in_atomic_block:
         return work()
@@ -61,18 +63,19 @@ def soon(db: Any, work: Callable[[], T], *, failed_before: bool = False) -> T:
         _be_impatient(db, STILL_LOCKED_MS if failed_before else LOCKED_MS)
     if db.vendor != "postgresql":
         return work()
+    longest = LONGEST_STATEMENT + size / SLOWEST
     if db.connection is not None:
         started = time.monotonic()
         db.health_check_done = True  # the statement itself shows whether it lives, and costs no second round trip
         try:
-            with deadline(LONGEST_STATEMENT, db):
+            with deadline(longest, db):
                 return work()
         except (OperationalError, InterfaceError):
-            hangs = time.monotonic() - started >= LONGEST_STATEMENT
+            hangs = time.monotonic() - started >= longest
             if hangs or db.connection is None or not db.connection.closed:
                 raise
         db.close()
-    with deadline(LONGEST_STATEMENT, db):
+    with deadline(longest, db):
         return work()
 
 

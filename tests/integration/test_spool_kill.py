@@ -1,5 +1,6 @@
 """kill -9 at each step of writing to the spool and of importing it: what was promised is there once, and stays so."""
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -50,7 +51,8 @@ def kill_at(step: int) -> None:
 def until_it_lives(work: Callable[[int], object], check: Callable[[bool], None]) -> int:
     """Have a child do the work, killed one step later each time, until one comes to its end. Gives the steps."""
     for step in range(1, MOST):
-        connections.close_all()  # no child may use a connection of this process
+        connections.close_all()  # no child may use a connection of this process…
+        gc.collect()  # …and SQLite's stays open while a cursor of it is alive
         code = exit_code(in_child(lambda step=step: work(step)))  # type: ignore[misc]
         assert code in {0, -signal.SIGKILL}
         check(code == 0)

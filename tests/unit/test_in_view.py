@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from notifications.models import RawPayload
 from notifications.raw import limits
+from notifications.raw.body_store import LARGE
 from notifications.raw.signatures import SCHEMES, sign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "sources")]
@@ -241,6 +242,9 @@ class TestQuarantine:
         assert [post("hook").status_code for _ in range(5)] == [202, 202, 202, 401, 401]
         assert RawPayload.objects.count() == 3
         assert post("hook", b"x", **self.signed(b"x")).status_code == 202
+
+    def test_none_that_is_large(self) -> None:
+        assert [post("hook", b"x" * size).status_code for size in (LARGE, LARGE + 1)] == [202, 401]
 
     def test_none_where_none_may(self, settings: Any) -> None:
         none = settings.NOTIFICATIONS_SOURCES["hook"] | {"max_quarantined": 0}

@@ -59,6 +59,12 @@ def test_gives_the_receipt_of_what_it_stored() -> None:
     assert waiting() == 0
 
 
+def test_credentials_and_cookies_are_not_stored() -> None:
+    headers = {"Cookie": "sessionid=1", "Authorization": "Bearer x", "X-Api-Key": "x", "X-Shop": "42"}
+    receipt = keep("demo", b"x", headers=headers)
+    assert RawPayload.objects.get(receipt=receipt).headers == {"x-shop": "42"}
+
+
 def test_another_connection_sees_it_at_once(sqlite_file: Path) -> None:
     keep("photo", b"x")
     with closing(sqlite3.connect(sqlite_file)) as other:

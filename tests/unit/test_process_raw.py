@@ -278,6 +278,20 @@ class TestDatabaseAway:
         assert make().poll() == 0
         assert states() == ["done"]
 
+    def test_no_attempt_is_counted_before_the_handler_was_called(
+        self, make: Any, on_demo: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.NOTIFICATIONS_SOURCES = {"demo": {"max_attempts": 1}}
+        handled: list[int] = []
+        on_demo(lambda payload: handled.append(payload.attempts))
+        kept()
+        worker = make()
+        with monkeypatch.context() as patch:
+            patch.setattr(ProcessRaw, "_next", _away)
+            worker.poll()
+        worker.poll()
+        assert (handled, states()) == ([1], ["done"])
+
 
 def _away(*_: object) -> int:
     raise OperationalError("server closed the connection unexpectedly")

@@ -211,6 +211,20 @@ def test_what_a_killed_process_had_reserved_is_found_out(ours: Spool) -> None:
     assert ours.write(record())
 
 
+def test_what_is_reserved_during_a_count_is_in_its_result(ours: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.write(record(b"x"))
+    count = ours._bytes._count
+
+    def count_while_somebody_writes() -> int:
+        total = count()
+        ours.write(record(b"y" * 1000))
+        return total
+
+    monkeypatch.setattr(ours._bytes, "_count", count_while_somebody_writes)
+    ours.count_again()
+    assert int((ours.folder.parent / "spool.bytes").read_text()) == ours.look().bytes
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"-5"])
 def test_a_damaged_number_is_counted_anew(ours: Spool, content: bytes) -> None:
     ours.write(record())
