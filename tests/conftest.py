@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.smtp",
     "tests.support.tell",
     "tests.support.webhook",
+    "tests.support.installed",  # after what it imports
 ]
 
 

@@ -1,9 +1,11 @@
 """What systemd is to start exists, and systemd understands it."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +13,16 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from notifications.conf import conf
-from tests.support.child import BASE_DIR
+from tests.support.child import BASE_DIR, BIN
 
-UNITS: Final = sorted((BASE_DIR / "deploy" / "systemd").glob("*.service"))
+SYSTEMD: Final = BASE_DIR / "deploy" / "systemd"
+UNITS: Final = sorted(SYSTEMD.glob("*.service"))
+#: All files of settings that deploy/install puts on a machine.
+SETTINGS: Final = sorted(path for path in SYSTEMD.rglob("*") if path.is_file()) + [
+    BASE_DIR / "deploy" / name for name in ("journald@proppy.conf", "sysusers.d/proppy.conf")
+]
 README: Final = (BASE_DIR / "deploy" / "README.md").read_text()
-PYTHON: Final = "/opt/proppy/current/.venv/bin/python"
-MANAGE: Final = "/opt/proppy/current/manage.py"
+RUN: Final = "/opt/proppy/current/deploy/run"
 
 
 def commands(text: str) -> list[list[str]]:
@@ -27,7 +33,7 @@ def commands(text: str) -> list[list[str]]:
 
 def managed(unit: Path) -> list[list[str]]:
     """Those that run manage.py: the command and its arguments."""
-    return [words[2:] for words in commands(unit.read_text()) if words[:2] == [PYTHON, MANAGE]]
+    return [words[3:] for words in commands(unit.read_text()) if words[:3] == [RUN, "python", "manage.py"]]
 
 
 def command(name: str) -> Any:
@@ -45,16 +51,35 @@ def test_each_command_of_a_unit_exists_and_takes_its_arguments(unit: Path) -> No
         command(name).create_parser("manage.py", name).parse_args(arguments)
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_each_setting_of_a_unit_is_explained(unit: Path) -> None:
+@pytest.mark.parametrize("path", SETTINGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_each_setting_is_explained(path: Path) -> None:
     explained = False
-    for line in unit.read_text().splitlines():
-        if not line or line.startswith("["):
+    # The first lines say what the file is for: enough for one that sets a single thing.
+    for line in path.read_text().splitlines():
+        if not line:
             explained = False
         elif line.startswith("#"):
             explained = True
-        elif not line.startswith(("Description=", "User=", "EnvironmentFile=")):
+        elif not line.startswith(("[", "Description=", "User=", "ExecStart=", " ")):
             assert explained, line
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_each_program_of_a_unit_exists(unit: Path) -> None:
+    for words in commands(unit.read_text()):
+        if words[0] != RUN:
+            assert words[0] == "/bin/sh", words
+            continue
+        assert os.access(BASE_DIR / "deploy" / "run", os.X_OK)
+        assert shutil.which(words[1], path=BIN), words
+        if words[2] == "-m":
+            assert find_spec(words[3]), words
+
+
+def test_what_the_target_wants_is_there() -> None:
+    target = (SYSTEMD / "proppy.target").read_text()
+    wanted = {name for line in re.findall("^Wants=(.*)$", target, re.MULTILINE) for name in line.split()}
+    assert {re.sub("@[0-9]+", "@", name) for name in wanted} <= {path.name for path in SYSTEMD.iterdir()}
 
 
 @pytest.mark.services
@@ -62,8 +87,11 @@ def test_each_setting_of_a_unit_is_explained(unit: Path) -> None:
 def test_systemd_understands_each_unit(unit: Path, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("needs systemd-analyze")
-    there = tmp_path / unit.name
-    there.write_text(unit.read_text().replace(PYTHON, "/bin/true"))
+    for path in UNITS:
+        (tmp_path / path.name).write_text(path.read_text().replace(RUN, "/bin/true"))
+    shutil.copytree(SYSTEMD / "proppy-.service.d", tmp_path / "proppy-.service.d")
+    there = tmp_path / unit.name.replace("@", "@1")
+    there.write_text((tmp_path / unit.name).read_text())
     done = subprocess.run(["systemd-analyze", "--man=no", "verify", there], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -74,7 +102,7 @@ def test_what_the_readme_adds_to_a_unit_is_understood(tmp_path: Path) -> None:
         pytest.skip("needs systemd-analyze")
     (block,) = [part for part in re.findall(r"(?:^    .*\n|^\n)+", README, re.MULTILINE) if "ExecStopPost" in part]
     alert = tmp_path / "proppy-alert@.service"
-    alert.write_text((UNITS[0].parent / alert.name).read_text().replace(PYTHON, "/bin/true"))
+    alert.write_text((UNITS[0].parent / alert.name).read_text().replace(RUN, "/bin/true"))
     unit = tmp_path / "web.service"
     added = re.sub(r"^    ", "", block, flags=re.MULTILINE)
     unit.write_text(f"{added}\nExecStart=/bin/true\nRestart=always\n")
@@ -91,3 +119,24 @@ def test_the_readme_names_what_exists() -> None:
     source = (BASE_DIR / "notifications" / "conf.py").read_text()
     assert {name for name in names if f'"{name}"' not in source} == set()
     assert "ALERT_LOG_UNITS=" in (BASE_DIR / ".env.example").read_text()
+
+
+def test_the_template_names_settings_that_exist() -> None:
+    template = (BASE_DIR / "deploy" / "env.template").read_text()
+    known = set(re.findall(r"^([A-Z0-9_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))
+    units = set(re.findall(r"(?:Environment=| )([A-Z_]+)=", "".join(unit.read_text() for unit in UNITS)))
+    assert set(re.findall(r"^#?([A-Z0-9_]+)=", template, re.MULTILINE)) <= known | units
+    secrets = template.partition("SECRET_KEY (it is there)")[2].partition("\n\n")[0]
+    assert set(re.findall(r"\b[A-Z0-9]+_[A-Z0-9_]+\b", secrets)) <= known
+
+
+def test_the_readme_names_files_and_commands_that_exist() -> None:
+    for path in re.findall(r"(?<![\w/])(?:deploy|docs)/[\w/@.-]*[\w]", README):
+        assert (BASE_DIR / path).exists(), path
+    for path in re.findall(r"/opt/proppy/current/([\w/.]+)", README):
+        assert (BASE_DIR / path).exists(), path
+    for name, options in re.findall(r"proppy-manage (\w+)([^`\n]*)", README):
+        known = set(command(name).create_parser("manage.py", name)._option_string_actions)
+        assert set(re.findall(r"--[a-z-]+", options)) <= known, name
+    for name in re.findall(r"\b(proppy-(?:manage|restart))\b", README):
+        assert os.access(BASE_DIR / "deploy" / name, os.X_OK)

@@ -1,0 +1,92 @@
+"""Copies the database and the files beside it into a folder of the time, while all of it is used, and checks the copy.
+
+Run by proppy-backup.service: python -m deploy.operate.backup --to FOLDER --keep N
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from deploy.operate import database
+
+#: Of STATE_DIR: what was accepted and is in no table yet, large bodies, photos where there is no bucket.
+FOLDERS: Final = ("spool", "bodies", "media")
+PARTIAL: Final = ".partial"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="backup", description=__doc__)
+    parser.add_argument("--to", type=Path, required=True, help="folder of the backups")
+    parser.add_argument("--keep", type=int, default=14, help="how many of them stay")
+    options = parser.parse_args()
+    try:
+        print(back_up(database.state_dir(), options.to, options.keep))  # noqa: T201
+    except (database.Failed, OSError) as error:
+        sys.exit(f"Failed: {error}")
+
+
+def back_up(state: Path, to: Path, keep: int) -> Path:
+    """One backup, which is there whole or not at all; older ones than the last `keep` go. Gives its folder."""
+    for rest in to.glob(f"*{PARTIAL}"):
+        shutil.rmtree(rest)
+    there = backups(to)
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    partial = to / f"{now}{PARTIAL}"
+    partial.mkdir(mode=0o700)
+    latest = there[-1] if there else None
+    # Twice: what the database's copy names was there before it, or came while that was made.
+    copy_files(state, partial, latest)
+    database.dump(partial)
+    copy_files(state, partial, latest)
+    os.sync()
+    whole = partial.rename(to / now)
+    for old in backups(to)[: -max(keep, 1)]:
+        shutil.rmtree(old)
+    return whole
+
+
+def backups(folder: Path) -> list[Path]:
+    """Those that are whole, oldest first."""
+    return sorted(path for path in folder.glob("2*") if path.is_dir() and path.suffix != PARTIAL)
+
+
+def copy_files(state: Path, to: Path, latest: Path | None) -> None:
+    """Copy what is not there yet; what has not changed since the latest backup is a second link to its file."""
+    for name in FOLDERS:
+        for folder, _, files in os.walk(state / name):
+            target = to / Path(folder).relative_to(state)
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for file in files:
+                path = Path(folder) / file
+                _copy(path, target / file, latest / path.relative_to(state) if latest else None)
+
+
+def _copy(path: Path, to: Path, before: Path | None) -> None:
+    try:
+        if _same(path, to):
+            return
+        to.unlink(missing_ok=True)
+        if before is not None and _same(path, before):
+            os.link(before, to)
+        else:
+            shutil.copy2(path, to)
+    except FileNotFoundError:  # deleted meanwhile, or imported from the spool
+        to.unlink(missing_ok=True)
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether they have one size and time of change. Raises FileNotFoundError where `path` is gone."""
+    ours = path.stat()
+    try:
+        theirs = other.stat()
+    except FileNotFoundError:
+        return False
+    return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Copies the site's database into a folder, and back: SQLite by its own library, PostgreSQL by its own programs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import django
+from django.conf import settings
+
+SQLITE: Final = "database.sqlite3"
+POSTGRESQL: Final = "database.dump"
+
+
+class Failed(Exception):
+    """What went wrong, and what to do."""
+
+
+def _database() -> Mapping[str, Any]:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proppy.settings")
+    django.setup()
+    config: Mapping[str, Any] = settings.DATABASES["default"]
+    return config
+
+
+def state_dir() -> Path:
+    _database()
+    return Path(settings.STATE_DIR)
+
+
+def _is_sqlite(config: Mapping[str, Any]) -> bool:
+    return str(config["ENGINE"]).endswith("sqlite3")
+
+
+def dump(folder: Path) -> None:
+    """A checked copy of the database as it is now. Raises Failed."""
+    config = _database()
+    if _is_sqlite(config):
+        _copy_sqlite(Path(config["NAME"]), folder / SQLITE)
+        return
+    path = folder / POSTGRESQL
+    _run(["pg_dump", "--format=custom", "--no-owner", f"--file={path}"], config)
+    _run(["pg_restore", "--list", str(path)], config)
+
+
+def load(folder: Path) -> None:
+    """Put a copy in the database's place. Nobody may use it meanwhile. Raises Failed."""
+    config = _database()
+    name = SQLITE if _is_sqlite(config) else POSTGRESQL
+    if not (folder / name).is_file():
+        raise Failed(f"{folder} has no {name}: is it the backup of another kind of database?")
+    if _is_sqlite(config):
+        target = Path(config["NAME"])
+        partial = target.with_name(f"{target.name}.restored")
+        _copy_sqlite(folder / name, partial)
+        # A log of the old file would be applied to the new one.
+        for suffix in ("-wal", "-shm", ""):
+            old = target.with_name(f"{target.name}{suffix}")
+            kept = target.with_name(f"{target.name}.before-restore{suffix}")
+            kept.unlink(missing_ok=True)
+            if old.exists():
+                old.rename(kept)
+        partial.rename(target)
+        return
+    options = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
+    _run(["pg_restore", *options, f"--dbname={config['NAME']}", str(folder / name)], config)
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """By the library that the services use: two of different ages must not open one file."""
+    import sqlite3  # after proppy/__init__.py has put the fixed one in its place
+
+    if not source.is_file():
+        raise Failed(f"There is no database {source}: manage.py migrate makes it.")
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600)
+    try:
+        with closing(sqlite3.connect(source, timeout=60)) as old, closing(sqlite3.connect(target)) as new:
+            # In one step, which keeps nobody from writing: with several it would begin anew after each commit.
+            old.backup(new)
+            found = [row[0] for row in new.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as error:
+        raise Failed(f"{source} cannot be copied: {error}") from error
+    if found != ["ok"]:
+        raise Failed(f"The copy of {source} is damaged: {'; '.join(found[:3])}")
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _run(command: Sequence[str], config: Mapping[str, Any]) -> None:
+    if not shutil.which(command[0]):
+        raise Failed(f"There is no {command[0]}: apt-get install postgresql-client, of the server's version or newer.")
+    done = subprocess.run(command, env={**os.environ, **_libpq(config)}, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"{command[0]}: {done.stderr.strip()}")
+
+
+def _libpq(config: Mapping[str, Any]) -> dict[str, str]:
+    """The connection as environment variables: arguments can be seen by everybody."""
+    options = config.get("OPTIONS", {})
+    found = {
+        "PGHOST": config.get("HOST"),
+        "PGPORT": config.get("PORT"),
+        "PGUSER": config.get("USER"),
+        "PGPASSWORD": config.get("PASSWORD"),
+        "PGDATABASE": config.get("NAME"),
+        "PGTARGETSESSIONATTRS": options.get("target_session_attrs"),
+        "PGCONNECT_TIMEOUT": options.get("connect_timeout"),
+        **{
+            f"PG{name.upper()}": options.get(name)
+            for name in ("sslmode", "sslrootcert", "sslcert", "sslkey", "service")
+        },
+    }
+    return {name: str(value) for name, value in found.items() if value}

@@ -1,0 +1,84 @@
+"""The units of a release on the machine, and a restart that refuses nobody."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from deploy.operate.machine import Failed, Machine
+
+TARGET: Final = "proppy.target"
+#: Their order matters: while one of the first two restarts, the other one answers.
+SERVICES: Final = (
+    "proppy-web@1.service",
+    "proppy-web@2.service",
+    "proppy-process-raw.service",
+    "proppy-follow-journal.service",
+)
+JOURNAL: Final = "systemd-journald@proppy.service"
+#: Seconds that a service that is ready has to go on.
+STEADY: Final = 2.0
+UNITS: Final = Path("/etc/systemd/system")
+SYSTEMD: Final = Path("/etc/systemd")
+SYSUSERS: Final = Path("/etc/sysusers.d/proppy.conf")
+
+
+def _files(release: Path) -> Iterator[tuple[Path, Path]]:
+    """Where each file of the release's is, and where it goes."""
+    folder = release / "deploy" / "systemd"
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path, UNITS / path.relative_to(folder)
+    yield release / "deploy" / "journald@proppy.conf", SYSTEMD / "journald@proppy.conf"
+
+
+def install_user(machine: Machine, release: Path) -> None:
+    machine.write(SYSUSERS, (release / "deploy" / "sysusers.d" / "proppy.conf").read_bytes())
+    machine.run(["systemd-sysusers", SYSUSERS])
+
+
+def install_units(machine: Machine, release: Path) -> None:
+    """Put the release's units in place, and remove those that it no longer has. systemctl edit's are left alone."""
+    files = dict(_files(release))
+    changed = [there for path, there in files.items() if machine.write(there, path.read_bytes())]
+    for old in sorted({*UNITS.glob("proppy-*.*"), *UNITS.glob("proppy-*@.*")} - set(files.values())):
+        if old.is_file():
+            machine.remove(old)
+    machine.run(["systemctl", "daemon-reload"])
+    if any("journald" in str(path) for path in changed):
+        machine.run(["systemctl", "try-restart", JOURNAL])  # what is sent meanwhile waits in its sockets
+    machine.run(["systemctl", "--quiet", "enable", TARGET])
+
+
+def is_active(unit: str) -> bool:
+    return subprocess.run(["systemctl", "--quiet", "is-active", unit]).returncode == 0
+
+
+def start(machine: Machine) -> None:
+    """Start all, or restart one after the other. Raises Failed at the first that does not come up; the others go on."""
+    if machine.dry_run or not is_active(TARGET):
+        machine.say(f"start or restart {TARGET}" if machine.dry_run else f"start {TARGET}")
+        machine.run(["systemctl", "start", TARGET])
+        for unit in SERVICES if not machine.dry_run else ():
+            _expect_active(unit)
+        return
+    for unit in SERVICES:
+        machine.say(f"restart {unit}")
+        machine.run(["systemctl", "restart", unit])  # returns when it is ready
+        _expect_active(unit)
+    for unit in ("proppy-prune.timer", "proppy-backup.timer"):
+        machine.run(["systemctl", "restart", unit])
+
+
+def _expect_active(unit: str) -> None:
+    """Raises Failed unless it runs, and still does a little later."""
+    before = _main_pid(unit)
+    time.sleep(STEADY)
+    if not is_active(unit) or _main_pid(unit) != before:
+        raise Failed(f"{unit} does not run: journalctl -u {unit} says why.")
+
+
+def _main_pid(unit: str) -> str:
+    command = ["systemctl", "show", "--property=MainPID", "--value", unit]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,105 @@
+"""proppy on a booted Debian, installed as an operator would, with a Slack, a mail server and an S3 that it may use."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.booted import CHECKOUT, SERVICES, Booted
+from tests.support.s3 import S3Server
+from tests.support.slack import FakeSlack
+from tests.support.smtp import MailServer
+from tests.support.wait import wait_for
+
+TOOLS: Final = ("debootstrap", "systemd-nspawn", "nsenter")
+#: A system call of this network belongs to nobody else on it.
+ALLOWED_HOSTS: Final = "localhost,127.0.0.1"
+
+
+class Installed(Booted):
+    """The machine, with proppy in it and the servers around it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.slack = FakeSlack()
+        self.mail = MailServer()
+        self.s3 = S3Server(folder)
+
+    def __enter__(self) -> "Installed":
+        for server in (self.slack, self.mail, self.s3):
+            server.__enter__()
+        super().__enter__()
+        self.prepare()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        for server in (self.s3, self.mail, self.slack):
+            server.__exit__()
+
+    def prepare(self) -> None:
+        """What deploy/README.md says: install, which says what is missing; write that; install again."""
+        first = self.try_run(f"{CHECKOUT}/deploy/install")
+        assert first.returncode == 1, first.stdout
+        assert "ALLOWED_HOSTS is empty" in first.stdout
+        env = (self.root / "etc/proppy/env").read_text()
+        settings = {"S3_BUCKET": self.s3.bucket, "S3_ENDPOINT_URL": self.s3.url, "SLACK_API_URL": self.slack.url}
+        settings["AWS_DEFAULT_REGION"] = self.s3.env["AWS_DEFAULT_REGION"]
+        env = env.replace("\nALLOWED_HOSTS=\n", f"\nALLOWED_HOSTS={ALLOWED_HOSTS}\n")
+        env = env.replace("\nPORT=8000\n", f"\nPORT={self.port}\n")
+        self.write("/etc/proppy/env", env + "".join(f"{name}={value}\n" for name, value in settings.items()))
+        secrets = {"SLACK_TOKEN": self.slack.token, "EMAIL_URL": self.mail.url}
+        secrets |= {name: self.s3.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        for name, value in secrets.items():
+            self.write(f"/etc/proppy/credentials/{name}", f"{value}\n")
+        self.install()
+
+    def install(self) -> str:
+        """Install, or upgrade to, what is in the checkout; what was printed."""
+        return self.run(f"{CHECKOUT}/deploy/install")
+
+    @property
+    def releases(self) -> list[str]:
+        """The names of those that are there, oldest first."""
+        return sorted(path.name for path in (self.root / "opt/proppy/releases").iterdir())
+
+    @property
+    def release(self) -> str:
+        """The name of the one in use."""
+        return (self.root / "opt/proppy/current").readlink().name
+
+    def handled(self) -> set[str]:
+        """The marks of contact forms that a worker has read, once each."""
+        code = "from proppy.models import ContactMessage as C; print(*C.objects.values_list('name', flat=True))"
+        names = self.shell(code).split()
+        assert len(names) == len(set(names)), "handled twice"
+        return set(names)
+
+    def wait_until_handled(self, marks: list[str], timeout: float = 120) -> None:
+        """Until all that was answered with 202 has been handled. AssertionError that says how many are missing."""
+        missing = set(marks)
+
+        def rest() -> bool:
+            missing.difference_update(self.handled())
+            return not missing
+
+        wait_for(rest, timeout=timeout, message="all that was accepted is handled")
+
+
+@pytest.fixture(scope="session")
+def installed_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}: sh tests/install-services")
+    with Installed(tmp_path_factory.mktemp("booted")) as machine:
+        yield machine
+        print(machine.log())
+
+
+@pytest.fixture
+def installed(installed_machine: Installed) -> Installed:
+    """The machine that all tests of a process share, up and with all services ready."""
+    installed_machine.wait_until_active(*SERVICES)
+    return installed_machine

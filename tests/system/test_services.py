@@ -1,0 +1,87 @@
+"""The services in a booted Debian: what they may, what they survive."""
+
+import re
+import signal
+
+import pytest
+
+from tests.support.booted import SERVICES
+from tests.support.installed import Installed
+from tests.support.load import Load
+from tests.support.visitor_https import sign_up_and_upload
+from tests.support.wait import wait_for
+
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("booted")]
+
+JOBS = ("proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
+JOURNAL = "systemd-journald@proppy.service"
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, *JOBS])
+def test_the_sandbox_is_tight(installed: Installed, unit: str) -> None:
+    said = installed.try_run("systemd-analyze", "security", "--no-pager", unit).stdout
+    level = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert level, said
+    assert float(level[1]) <= 1.5
+
+
+def test_a_sign_up_reaches_slack_mail_and_s3(installed: Installed) -> None:
+    slack, mail = len(installed.slack.messages), len(installed.mail.messages)
+    sign_up_and_upload(installed.port, name="Ada Lovelace", email="ada@example.org")
+    wait_for(
+        lambda: [
+            message for message in installed.slack.messages[slack:] if "Ada Lovelace signed up" in message["text"]
+        ],
+        timeout=60,
+    )
+    wait_for(lambda: len(installed.mail.messages) > mail, timeout=60, message="the welcome mail")
+    wait_for(lambda: "photo" in " ".join(installed.s3.keys()), timeout=60, message="the photo in S3")
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_killed_service_comes_back_and_is_told(installed: Installed, unit: str) -> None:
+    before, told = installed.main_pid(unit), len(installed.slack.messages)
+    installed.run("systemctl", "kill", "--kill-whom=all", "--signal=SIGKILL", unit)
+    wait_for(lambda: installed.main_pid(unit) not in {0, before}, timeout=60, message=f"{unit} is started again")
+    installed.wait_until_active(unit)
+    text = f"Unit {unit} failed"
+    wait_for(lambda: [m for m in installed.slack.messages[told:] if text in m["text"]], timeout=60, message=text)
+
+
+@pytest.mark.parametrize("unit", ["proppy-process-raw.service", "proppy-follow-journal.service"])
+def test_a_hanging_worker_is_killed_by_the_watchdog(installed: Installed, unit: str) -> None:
+    folder = f"/run/systemd/system/{unit}.d"
+    installed.run("mkdir", "-p", folder)
+    installed.run("sh", "-c", f"printf '[Service]\\nWatchdogSec=5s\\n' > {folder}/quick.conf")
+    try:
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "restart", unit)
+        before = installed.main_pid(unit)
+        installed.run("kill", f"-{signal.SIGSTOP.value}", str(before))
+        wait_for(lambda: installed.main_pid(unit) not in {0, before}, timeout=90, message=f"{unit} is started again")
+        installed.wait_until_active(unit)
+    finally:
+        installed.run("rm", "-r", folder)
+        installed.run("systemctl", "daemon-reload")
+
+
+def test_a_restart_of_everything_refuses_nobody(installed: Installed) -> None:
+    with Load(installed.port) as load:
+        load.during(lambda: installed.run("proppy-restart"))
+    assert load.refused == {}
+    installed.wait_until_handled(load.accepted)
+
+
+def test_another_local_user_can_neither_forge_nor_read(installed: Installed) -> None:
+    forge = (
+        "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+        "s.sendto(b'MESSAGE=SLACK: forged', '/run/systemd/journal.proppy/socket')"
+    )
+    installed.shell("from notifications import emit; emit('REPORT', 'a real one')")
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    assert "Permission denied" in installed.try_run(*as_nobody, "python3", "-c", forge).stdout
+    read = installed.try_run(*as_nobody, "journalctl", "--namespace=proppy", "--no-pager").stdout
+    assert "a real one" not in read
+    for path in ("/etc/proppy/env", "/etc/proppy/credentials", "/var/lib/proppy", "/var/backups/proppy"):
+        tool = "cat" if path.endswith("env") else "ls"
+        assert "Permission denied" in installed.try_run(*as_nobody, tool, path).stdout, path
