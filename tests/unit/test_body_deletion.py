@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from notifications.models import RawPayload, State
-from notifications.raw import deletion_notes, move_bodies, prune
+from notifications.raw import body_store, deletion_notes, move_bodies, prune
 from notifications.raw.move_bodies import delete_noted, move
 from notifications.raw.quarantine import Verdict, verify_again
 from notifications.raw.signatures import sign
@@ -75,7 +75,7 @@ def test_a_body_that_is_just_moved_is_not_deleted_by_a_note(state_dir: Path, mon
     payload = kept(BODY)
     RawPayload.objects.update(state=State.PROCESSING)
     assert prune_all() == 0  # a worker has it
-    name = prune.body_store.name_of(payload.receipt, payload.pk)
+    name = body_store.name_of(payload.receipt, payload.pk)
     deletion_notes.write([name])
     make_notes_due()
 

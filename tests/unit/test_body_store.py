@@ -326,11 +326,7 @@ class TestReading:
     @hypothesis_settings(
         max_examples=25,
         deadline=None,
-        suppress_health_check=[
-            HealthCheck.differing_executors,
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.too_slow,
-        ],
+        suppress_health_check=list(HealthCheck),
     )
     def test_any_bytes_come_back(self, start: bytes, size: int) -> None:
         body = ((start or b"\0") * (size // len(start or b"\0") + 1))[:size]
