@@ -84,6 +84,7 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
 
     list_display = (
         title,
+        "number",
         text("source"),
         text("place"),
         number,
@@ -94,6 +95,7 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
     list_per_page = 25  # the payloads of each are counted
     sortable_by = ()
     fields = (
+        "replay",
         text("source"),
         text("title", "failure"),
         text("place"),
@@ -119,6 +121,14 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
     ) -> HttpResponse:
         context = {"may_process": self.has_process_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
+
+    @admin.display(description="group")
+    def number(self, group: FailureGroup) -> str:
+        return f"#{group.pk}"
+
+    @admin.display(description="in a terminal")
+    def replay(self, group: FailureGroup) -> SafeString:
+        return format_html("<code>manage.py replay_raw --failure {} --dry-run</code>", group.pk)
 
     @admin.display(description="first seen")
     def first(self, group: FailureGroup) -> SafeString | str:

@@ -27,7 +27,7 @@ class ProgressBar:
         if not self._out.isatty():
             tenth = 10 * seen // max(self._total, 1)
             if tenth > self._tenth:
-                self._out.write(f"{10 * tenth:3} %  {seen} of {self._total}\n")
+                self._out.write(f"{100 * seen // max(self._total, 1):3} %  {seen} of {self._total}\n")
                 self._out.flush()
             self._tenth = tenth
         elif seen == self._total or time.monotonic() - self._shown_at > INTERVAL:

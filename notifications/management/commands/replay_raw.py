@@ -1,3 +1,5 @@
+import os
+import sys
 import uuid
 from typing import Any
 
@@ -50,10 +52,17 @@ class Command(BaseCommand):
                 replay.verify_again()
             else:
                 replay.replay(Checkpoint(_asked(options, selection)), rate=rate, restart=restart)
+        except BrokenPipeError:  # | head
+            _end_quietly()
         except AddressRefused as error:
             raise CommandError(f"--to: {error}") from error
         except (Error, OSError) as error:
             raise CommandError(f"{error}. Run it again: it goes on where it stopped.") from error
+
+
+def _end_quietly() -> None:
+    """Nobody reads any more: Python must not complain of that when it flushes its output at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _selection(options: dict[str, Any]) -> Selection:
@@ -64,7 +73,7 @@ def _selection(options: dict[str, Any]) -> Selection:
     if failure is not None and not FailureGroup.objects.filter(pk=failure).exists():
         raise CommandError(f"No failure group {failure}: the admin lists them, and so does --dry-run.")
     try:
-        receipts = tuple(sorted({uuid.UUID(receipt) for receipt in options["receipts"]}))
+        receipts = tuple(sorted(set(map(_receipt, options["receipts"]))))
         since, until = (options[name] and parse_time(options[name]) for name in ("since", "until"))
     except ValueError as error:
         raise CommandError(str(error)) from error
@@ -78,6 +87,15 @@ def _selection(options: dict[str, Any]) -> Selection:
         since=since,
         until=until,
     )
+
+
+def _receipt(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no whole receipt: copy all of it from the payload's page or --dry-run."
+        ) from None
 
 
 def _asked(options: dict[str, Any], selection: Selection) -> dict[str, Any]:
