@@ -11,6 +11,11 @@ from notifications.admin.keyset import Count
 
 #: That are counted; more are "1,000+".
 MOST: Final = 1000
+#: Past some ten thousand the answer may come later than a proxy waits for it.
+MANY: Final = (
+    "They are many, and this page waits for all of them. In a terminal manage.py replay_raw shows how far it is, and goes on"
+    " where it was stopped."
+)
 
 
 def is_confirmed(request: HttpRequest) -> bool:
@@ -27,7 +32,7 @@ def ask(
         "title": "Are you sure?",
         "verb": verb,
         "count": count,
-        "consequences": consequences,
+        "consequences": [*consequences, *([MANY] if count.more else [])],
         "opts": model_admin.opts,
         "media": model_admin.media,
         "action": request.POST.get("action", ""),
