@@ -13,8 +13,8 @@ from notifications.admin.keyset import Count
 MOST: Final = 1000
 #: Past some ten thousand the answer may come later than a proxy waits for it.
 MANY: Final = (
-    "They are many, and this page waits for all of them. In a terminal manage.py replay_raw shows how far it is, and goes"
-    " on where it was stopped."
+    "They are many, and this page waits for all of them. In a terminal manage.py replay_raw shows how far it is, and"
+    " goes on where it was stopped."
 )
 
 
