@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # A virtual environment that could not be finished must not pass for one that is.
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all lint bench requirements clean
+.PHONY: help run test test-all test-system lint bench requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -14,11 +14,15 @@ run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST an
 	@exec $(BIN)/python -m proppy.local
 
 test: lint ## Lint, and every test that needs neither root nor services
-	$(BIN)/python -m pytest -n auto -m "not services"
+	$(BIN)/python -m pytest -n auto -m "not services and not system"
 
 test-all: .venv/test.installed ## Every test, with coverage; installs the services that they need
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report term
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not system" --cov --cov-report term
+
+test-system: .venv/test.installed ## A booted Debian: install, kill, upgrade, restore (root; 4 minutes)
+	@sh tests/install-services
+	$(BIN)/python -m pytest -m system
 
 lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff check

@@ -7,7 +7,7 @@ from tests.support.installed import Installed
 from tests.support.load import Load, post
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("booted")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 STATE = "/var/lib/proppy"
 FORM = b"name=Ada&email=a%40example.org&text=hello"

@@ -5,7 +5,7 @@ import pytest
 from tests.support.installed import Installed
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("booted")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 JOURNAL = "systemd-journald@proppy.service"
 STORM = 100_000

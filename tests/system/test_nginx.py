@@ -14,7 +14,7 @@ from tests.support.installed import Installed
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("booted")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 CERTIFICATE = "/etc/letsencrypt/live/example.org"
 

@@ -9,7 +9,7 @@ from tests.support.installed import Installed
 from tests.support.load import Load
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("booted")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 PAGE = f"{CHECKOUT}/proppy/wsgi.py"
 MIGRATION = f"{CHECKOUT}/proppy/migrations/9999_broken.py"

@@ -11,7 +11,7 @@ from tests.support.load import Load
 from tests.support.visitor_https import sign_up_and_upload
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("booted")]
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 JOBS = ("proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
 JOURNAL = "systemd-journald@proppy.service"
