@@ -239,9 +239,10 @@ def test_what_a_killed_journald_had_in_hand_is_counted(
     scripts = [start(code=SCRIPT) for _ in range(3)]
     kills = 0
     while any(script.alive for script in scripts):
-        journald.kill()
-        journald.start()
-        kills += 1
+        if kills < 20:  # on a busy machine it might never read between two, and a process waits 5 s at its end
+            journald.kill()
+            journald.start()
+            kills += 1
         desk.turn()
     desk.be_patient()
     counts = arrived(journal)
