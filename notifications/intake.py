@@ -18,7 +18,7 @@ from notifications.raw.put import check_disk, put
 from notifications.raw.record import Record, digest_of, dump_headers, receipt_for
 from notifications.raw.signatures import BadSignature, verify
 from notifications.raw.wake import notifier, wake
-from notifications.raw_body import read_body, stored_headers, without_secrets
+from notifications.raw_body import read_body, stored_headers, without_credentials
 
 LONGEST_KEY: Final = 255
 
@@ -48,7 +48,7 @@ def keep(
         not_before = not_before.astimezone(UTC)
     if key is not None and not _is_key(key):
         raise ValueError(f"key must be printable and 1 to {LONGEST_KEY} characters long, or None")
-    return _keep(source, body, key, not_before, content_type=content_type, headers=without_secrets(headers or {}))
+    return _keep(source, body, key, not_before, content_type=content_type, headers=without_credentials(headers or {}))
 
 
 def capture(request: HttpRequest, source: str) -> uuid.UUID:

@@ -1,6 +1,5 @@
 """Reads the raw body of a request to its end, and what else is stored of it. Parses nothing."""
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from typing import Any, Final, ParamSpec, Protocol
@@ -10,12 +9,11 @@ from django.http import HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
+from notifications.headers import is_credential
 
 P = ParamSpec("P")
 
 CHUNK: Final = 64 * 1024
-#: Credentials and cookies are never stored. Signatures are: they are worth nothing without the secret.
-SECRET_HEADER: Final = re.compile("AUTH|COOKIE|TOKEN|SECRET|PASSW|API_?KEY|CREDENTIAL|SESSION")
 
 
 class Readable(Protocol):
@@ -65,22 +63,20 @@ def _has_end(meta: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_secret(name: str) -> bool:
-    return SECRET_HEADER.search(name) is not None
+def _name_of(variable: str) -> str:
+    """The header of a WSGI variable HTTP_…; "" for one that is not stored."""
+    name = variable[5:].replace("_", "-").lower()
+    return "" if not variable.startswith("HTTP_") or is_credential(name) else name
 
 
-def without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
+def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers by lower-case name, without credentials and cookies."""
-    return {name.lower(): value for name, value in headers.items() if not _is_secret(name.upper().replace("-", "_"))}
+    return {name.lower(): value for name, value in headers.items() if not is_credential(name.lower().replace("_", "-"))}
 
 
 def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:
     """Headers as WSGI gives them, by lower-case name, without credentials and cookies."""
-    return {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in meta.items()
-        if name.startswith("HTTP_") and not _is_secret(name)
-    }
+    return {name: value for variable, value in meta.items() if (name := _name_of(variable))}
 
 
 def _parse_length(length: str, limit: int) -> int:

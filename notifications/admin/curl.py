@@ -11,6 +11,7 @@ from urllib.parse import quote as percent_encoded
 
 from notifications.body_view import UNSEEN
 from notifications.conf import conf
+from notifications.headers import TOKEN, is_credential, is_of_a_connection, is_signature
 from notifications.models import RawPayload
 from notifications.raw.signatures import SCHEMES
 
@@ -20,15 +21,8 @@ LONGEST_BODY: Final = 4096
 LONGEST_HEADER: Final = 2048
 #: A tab completes, a return runs: in a terminal both are keys.
 KEYS: Final = re.compile("[\t\r]")
-TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PRINTABLE: Final = re.compile(r"[ -~]*")
-SECRET: Final = re.compile(r"signature|authorization|cookie|token|secret|password|passwd|api-?key|credential")
 SIGNED: Final = frozenset().union(*(verifier.headers for verifier in SCHEMES.values()))
-#: What curl says itself, and what proxies have added.
-NOT_OURS: Final = re.compile(
-    r"host|content-(type|length)|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|accept-encoding"
-    r"|forwarded|via|x-(forwarded|real)-.*"
-)
 
 
 def curl(payload: RawPayload) -> str:
@@ -66,7 +60,8 @@ def _headers(payload: RawPayload) -> Iterator[str]:
 def _may_be_sent(name: str, value: str) -> bool:
     # "@" in front would be a file of whoever runs it; no name that is a token has it.
     taken = TOKEN.fullmatch(name) and PRINTABLE.fullmatch(value) and len(value) <= LONGEST_HEADER
-    return bool(taken) and name not in SIGNED and not SECRET.search(name) and not NOT_OURS.fullmatch(name)
+    secret = name in SIGNED or is_signature(name) or is_credential(name)
+    return bool(taken) and not secret and not is_of_a_connection(name) and name != "accept-encoding"
 
 
 def _body(payload: RawPayload) -> str:
