@@ -1,6 +1,5 @@
 """What `process_raw` does beside handling payloads: chores, one process on each machine, in a thread of its own."""
 
-import fcntl
 import logging
 import os
 import time
@@ -11,10 +10,10 @@ from typing import Final
 
 from django.db import Error, connections
 
+from notifications import locks
 from notifications.backoff import backoff
 from notifications.conf import conf
 from notifications.deadline import deadline
-from notifications.folders import make_private
 from notifications.worker import LONGEST_WAIT, Stop
 
 logger = logging.getLogger(__name__)
@@ -74,43 +73,22 @@ class Housekeeper:
     def __init__(self, _: Stop, *, chores: Sequence[Chore], drain: bool = False) -> None:
         self._chores = chores
         self._drain = drain
-        self._lock = _Lock()
+        #: Held by the one process of this machine that keeps house.
+        self._lock: int | None = None
 
     def fileno(self) -> int | None:
         return None
 
     def poll(self) -> float | None:
-        if not self._lock.take():
+        if self._lock is None:
+            self._lock = locks.take(conf.state_dir / "locks" / "housekeeping")
+        if self._lock is None:
             return None if self._drain else RETRY_INTERVAL
         delay = min((chore.turn() for chore in self._chores), default=LONGEST_WAIT)
         return None if self._drain and delay > 0 else delay
 
     def close(self) -> None:
-        self._lock.release()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         connections.close_all()
-
-
-class _Lock:
-    """Held by the one process of this machine that keeps house; the kernel lets go with it."""
-
-    def __init__(self) -> None:
-        self._descriptor: int | None = None
-
-    def take(self) -> bool:
-        if self._descriptor is not None:
-            return True
-        folder = conf.state_dir / "locks"
-        make_private(folder)
-        descriptor = os.open(folder / "housekeeping", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
-
-    def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None

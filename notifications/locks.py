@@ -1,12 +1,41 @@
-"""Where the lock of a follower is, and who holds it."""
+"""Locks on files, which the kernel lets go with their process. Where that of a follower is, and who holds it."""
 
 import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from notifications.conf import conf
+from notifications.folders import make_private
+
+
+def take(path: Path) -> int | None:
+    """A descriptor that holds the lock of a file, made where it is missing, until it is closed; None: somebody has it.
+
+    Raises OSError.
+    """
+    make_private(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Whether the lock of a file could be taken; it is held in the block. Raises OSError."""
+    descriptor = take(path)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class Holder(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
-from notifications.raw.folder_storage import write_durably
+from notifications.durable import write_durably
 
 #: Seconds that whoever wrote a note has to delete the bodies himself; also between two tries.
 PATIENCE: Final = 600.0

@@ -1,18 +1,16 @@
 """Remembers how far a replay got, so that one that was killed goes on there: a file in STATE_DIR/replays."""
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from notifications.conf import conf
-from notifications.folders import make_private
+from notifications.durable import write_durably
+from notifications.locks import exclusive
 from notifications.raw.replay import Progress
 from notifications.raw.selection import Place, Selection
 
@@ -36,15 +34,10 @@ class Checkpoint:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep other processes from the same replay. Raises AlreadyReplayed, and OSError."""
-        make_private(self._path.parent)
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with exclusive(self._path.with_suffix(".lock")) as ours:
+            if not ours:
+                raise AlreadyReplayed
             yield
-        except BlockingIOError as error:
-            raise AlreadyReplayed from error
-        finally:
-            os.close(descriptor)
 
     def load(self, selection: Selection) -> tuple[Selection, Progress] | None:
         """The selection with the times that it began with, and how far it got; None where none was broken off.
@@ -71,7 +64,7 @@ class Checkpoint:
         times = {"since": selection.since, "until": selection.until}
         times |= {"started_at": progress.started_at, "due": progress.due}
         kept |= {"place": place} | {name: time and time.isoformat() for name, time in times.items()}
-        _write(self._path, json.dumps(kept).encode())
+        write_durably(self._path, [json.dumps(kept).encode()], temporary=self._path.parent / "tmp")
 
     def forget(self) -> None:
         """The replay is done, or begins anew."""
@@ -80,14 +73,3 @@ class Checkpoint:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-
-def _write(path: Path, data: bytes) -> None:
-    make_private(path.parent)
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from notifications.conf import conf
+from notifications.durable import ABANDONED, sync_folder
 from notifications.folders import make_private
 from notifications.raw.record import Record, from_bytes, to_bytes
 from notifications.raw.spool_bytes import SpoolBytes, SpoolFull
@@ -27,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 RECEIPT: Final = re.compile(r"[0-9a-f]{32}")
 TEMPORARY: Final = ".tmp"
-#: Seconds after which a temporary file has no writer any more.
-ABANDONED: Final = 3600.0
 DAMAGED: Final = ".damaged"
 UNREADABLE: Final = ".unreadable"
 KEY_REUSED: Final = ".key-reused"
@@ -123,7 +122,7 @@ class Spool:
                 path.unlink()
                 removed += size
         if removed:
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
             self._bytes.release(removed)
 
     def count_again(self) -> None:
@@ -137,7 +136,7 @@ class Spool:
             path.rename(aside)
         except FileNotFoundError:  # another worker was faster
             return
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         logger.error("A payload cannot be imported and waits for somebody to look at it: %s", aside)
 
     def _write(self, data: bytes, record: Record) -> bool:
@@ -160,7 +159,7 @@ class Spool:
                 if self.holds(record):
                     break
                 # just imported, or set aside: the name is free
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return new
 
     def _arrivals(self) -> Iterator[tuple[int, str]]:
@@ -200,14 +199,6 @@ def _write_synced(path: Path, data: bytes, time_ns: int) -> None:
             rest = rest[file.write(rest) :]
         os.utime(descriptor, ns=(time_ns, time_ns))  # the order of arrival is finer than the kernel's tick
         os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _spools: dict[tuple[Path, int], Spool] = {}

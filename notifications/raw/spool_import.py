@@ -1,12 +1,9 @@
 """Brings what waited in the spool into the database, each once: its receipt is the key."""
 
-import fcntl
 import logging
-import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,7 +12,7 @@ from django.db import DataError, Error, IntegrityError, transaction
 
 from notifications.conf import conf
 from notifications.errors import KeyReused
-from notifications.folders import make_private
+from notifications.locks import exclusive
 from notifications.raw import store
 from notifications.raw.record import Record, digest_of, receipt_for
 from notifications.raw.spool import DAMAGED, KEY_REUSED, Spool, spool
@@ -59,7 +56,7 @@ class Importer:
         """See `import_spool`."""
         if not self._listed and not self._list():
             return 0
-        with _alone() as alone:
+        with exclusive(lock_path()) as alone:
             if not alone:
                 return 0
             batch, gone = self._read()
@@ -143,6 +140,11 @@ class Importer:
         self._later[path] = time.monotonic() + LATER
 
 
+def lock_path() -> Path:
+    """Held by the one process or thread of this machine that imports."""
+    return conf.state_dir / "locks" / "spool-import"
+
+
 def _try_another() -> None:
     """Raise what the database raises for a small record, of which nothing stays."""
     now = datetime.now(UTC)
@@ -150,26 +152,6 @@ def _try_another() -> None:
     with transaction.atomic():
         store.insert(small, store.connection())
         transaction.set_rollback(True)
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """Whether no other process or thread of this machine imports just now."""
-    folder = conf.state_dir / "locks"
-    make_private(folder)
-    descriptor = os.open(folder / "spool-import", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        yield _lock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 _importers: dict[Spool, Importer] = {}

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from notifications import durable
 from notifications.body_checks import check_body_storage, check_body_storage_is_shared
 from notifications.chores import chores
 from notifications.housekeeping import Chore
@@ -474,7 +475,7 @@ class TestKilled:
 
 def make_old(state_dir: Path) -> None:
     """Let the time pass until unfinished files have no writer any more."""
-    before = time.time() - folder_storage.ABANDONED - 1
+    before = time.time() - durable.ABANDONED - 1
     for path in (state_dir / "bodies" / folder_storage.TEMPORARY).iterdir():
         os.utime(path, (before, before))
 

@@ -20,6 +20,7 @@ from django.test import Client
 
 from notifications import keep
 from notifications.errors import KeyReused, NowhereToStore, UnknownSource
+from notifications.locks import exclusive
 from notifications.models import RawPayload
 from notifications.raw import spool_import, store
 from notifications.raw.breaker import breaker
@@ -331,7 +332,7 @@ class TestDatabaseAway:
     def test_one_process_imports_at_a_time(self) -> None:
         breaker.open()
         keep("photo", b"x")
-        with spool_import._alone() as alone:
+        with exclusive(spool_import.lock_path()) as alone:
             assert alone
             assert import_spool() == 0
         assert import_spool() == 1

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.durable import ABANDONED
 from notifications.raw.record import Record, digest_of, dump_headers, from_bytes, receipt_for, to_bytes
-from notifications.raw.spool import ABANDONED, Spool, SpoolFull, Waiting, spool
+from notifications.raw.spool import Spool, SpoolFull, Waiting, spool
 from tests.support.journals import exit_code, in_child
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
