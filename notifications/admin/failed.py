@@ -106,7 +106,7 @@ class FailedDeliveryAdmin(ReadOnly):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_send": self.has_send_permission(request), **(extra_context or {})}
+        context = {"may": self.has_send_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -119,7 +119,7 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_process": self.has_process_permission(request), **(extra_context or {})}
+        context = {"may": self.has_process_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description="group")

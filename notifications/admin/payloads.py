@@ -96,7 +96,7 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_process": self.has_process_permission(request), **(extra_context or {})}
+        context = {"may": self.has_process_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def may_see_bodies(self, request: HttpRequest) -> bool:
