@@ -29,12 +29,12 @@ def deadline(seconds: float, db: Any = None) -> Iterator[None]:
     db.ensure_connection()
     with db.wrap_database_errors:  # psycopg's own, of a connection that was lost without Django's knowledge
         descriptor = os.dup(db.connection.fileno())
-    with closing(socket.socket(fileno=descriptor)) as line:
-        _watcher.add(line, time.monotonic() + seconds)
-        try:
-            yield
-        finally:
-            _watcher.remove(line)
+    _watcher.add(descriptor, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _watcher.remove(descriptor)  # before it is closed: its number may be somebody else's then
+        os.close(descriptor)
 
 
 class _Watcher:
@@ -45,39 +45,39 @@ class _Watcher:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        self._deadlines: dict[socket.socket, float] = {}
+        self._deadlines: dict[int, float] = {}
         self._wakes_at = math.inf
         self._earlier = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def add(self, line: socket.socket, until: float) -> None:
+    def add(self, descriptor: int, until: float) -> None:
         """Hang up at that time of the monotonic clock."""
         with self._earlier:
-            self._deadlines[line] = until
+            self._deadlines[descriptor] = until
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
                 self._thread.start()
             elif until < self._wakes_at:
                 self._earlier.notify()
 
-    def remove(self, line: socket.socket) -> None:
-        """Leave the line alone from now on."""
+    def remove(self, descriptor: int) -> None:
+        """Leave it alone from now on."""
         with self._earlier:
-            self._deadlines.pop(line, None)
+            self._deadlines.pop(descriptor, None)
 
     def _watch(self) -> None:
         with self._earlier:
             while True:
                 now = time.monotonic()
-                for line in [line for line, until in self._deadlines.items() if until <= now]:
-                    del self._deadlines[line]
-                    _hang_up(line)
+                for descriptor in [each for each, until in self._deadlines.items() if until <= now]:
+                    del self._deadlines[descriptor]
+                    _hang_up(descriptor)
                 self._wakes_at = min(self._deadlines.values(), default=math.inf)
                 self._earlier.wait(None if self._wakes_at == math.inf else self._wakes_at - now)
 
 
-def _hang_up(line: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already
+def _hang_up(descriptor: int) -> None:
+    with suppress(OSError), closing(socket.socket(fileno=os.dup(descriptor))) as line:  # OSError: it is closed already
         line.shutdown(socket.SHUT_RDWR)
 
 

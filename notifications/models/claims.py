@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django.db import connections, models, transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from notifications.backoff import backoff
 from notifications.clean import clean
+from notifications.deadline import deadline
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.moves import PayloadMoves
 from notifications.models.states import State
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 Execute = Callable[[Any, str, list[Any]], Any]
 
 TABLE: Final = "notifications_rawpayload"
+#: Seconds in which PostgreSQL hands out what was claimed.
+LONGEST_LOAD: Final = 15.0
 
 
 class Claim(NamedTuple):
@@ -77,7 +80,7 @@ class RawPayloadQuerySet(PayloadMoves):
         return Claim(token, sorted(rows))
 
     def load(self, claim: Claim, *, max_bytes: int) -> Iterator["RawPayload"]:
-        """The claimed payloads in order, loaded at most `max_bytes` of bodies at a time.
+        """The claimed payloads in order, loaded at most `max_bytes` of bodies at a time. Raises what the database does.
 
         Large ones come without their bodies, one after the other: `payload.body` fetches each when it is handled.
         """
@@ -88,7 +91,7 @@ class RawPayloadQuerySet(PayloadMoves):
                 yield from self._ours(claim, chunk)
                 chunk, total = [], 0
             if size > LARGE:
-                yield from self._ours(claim, [pk]).defer("inline_body")
+                yield from self._ours(claim, [pk], without="inline_body")
                 continue
             chunk.append(pk)
             total += size
@@ -216,9 +219,11 @@ class RawPayloadQuerySet(PayloadMoves):
         if not changed:
             raise LeaseLost(f"{payload} was claimed by another worker after its lease had run out")
 
-    def _ours(self, claim: Claim, pks: list[int]) -> models.QuerySet["RawPayload"]:
+    def _ours(self, claim: Claim, pks: list[int], *, without: str = "") -> list["RawPayload"]:
         """What of them nobody else has claimed since."""
-        return self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
+        ours = self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
+        with deadline(LONGEST_LOAD, self._connection):
+            return list(ours.defer(without) if without else ours)
 
     @property
     def _connection(self) -> Any:

@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from django.db import Error, connections
@@ -132,8 +132,7 @@ class ProcessRaw:
     def _work_off(self, claim: Claim, lease: float) -> None:
         renewed = time.monotonic()
         self._give_way.begin()
-        payloads = RawPayload.objects.load(claim, max_bytes=BATCH_BYTES)
-        while payload := self._next(payloads):
+        for payload in RawPayload.objects.load(claim, max_bytes=BATCH_BYTES):
             self._stop.turned()
             if self._stop.is_set():
                 with deadline(LONGEST_WORK):
@@ -151,10 +150,6 @@ class ProcessRaw:
             with self._time_limit(payload):
                 handle(payload)
             self._started = False
-
-    def _next(self, payloads: Iterator[RawPayload]) -> RawPayload | None:
-        with deadline(LONGEST_WORK):
-            return next(payloads, None)
 
     def _import_spool(self) -> int:
         try:

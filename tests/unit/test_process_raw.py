@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from notifications import keep
 from notifications.models import RawPayload, ReportRow, State
+from notifications.models.claims import RawPayloadQuerySet
 from notifications.raw import process_raw as module
 from notifications.raw.breaker import breaker
 from notifications.raw.process_raw import ProcessRaw
@@ -287,10 +288,14 @@ class TestDatabaseAway:
         kept()
         worker = make()
         with monkeypatch.context() as patch:
-            patch.setattr(ProcessRaw, "_next", _away)
+            patch.setattr(RawPayloadQuerySet, "_ours", _fails)
             worker.poll()
         worker.poll()
         assert (handled, states()) == ([1], ["done"])
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise OperationalError("server closed the connection unexpectedly")
 
 
 def _away(*_: object) -> int:
