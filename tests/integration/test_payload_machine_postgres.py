@@ -1,8 +1,8 @@
-"""The life of payloads on PostgreSQL, against the model of tests/support/machine.py."""
+"""The life of payloads on PostgreSQL, against the model of tests/support/payload_machine.py."""
 
 import pytest
 
-from tests.support.machine import run_machine
+from tests.support.payload_machine import run_machine
 
 pytestmark = [
     pytest.mark.services,

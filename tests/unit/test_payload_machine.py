@@ -8,7 +8,7 @@ from notifications import sql
 from notifications.models.claims import LeaseLost, RawPayloadQuerySet
 from notifications.models.moves import PayloadMoves
 from notifications.raw.spool import Spool
-from tests.support.machine import run_machine
+from tests.support.payload_machine import run_machine
 
 pytestmark = pytest.mark.usefixtures("sqlite_file")
 

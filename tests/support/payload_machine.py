@@ -1,4 +1,4 @@
-"""A model of the life of a payload, and a hypothesis state machine that compares the raw store with it after each step.
+"""A hypothesis state machine that lets payloads live, and compares the raw store with the model after each step.
 
 The clock is the machine's own: nothing becomes due and no lease runs out but in the rule that lets time pass.
 """
@@ -8,16 +8,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from unittest import mock
 
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import F
 from django.test import RequestFactory, override_settings
-from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -27,24 +24,26 @@ from notifications.errors import KeyReused
 from notifications.handlers import PayloadHandler, RetryAt, payload_handlers
 from notifications.models import FailureGroup, RawPayload, ReportRow, State
 from notifications.models.claims import LeaseLost
-from notifications.raw.breaker import breaker
 from notifications.raw.failures import WORKER_DIED, Failure
 from notifications.raw.handling import handle, record_failure
-from notifications.raw.presence import Presence, departed
+from notifications.raw.presence import departed
 from notifications.raw.record import receipt_for
 from notifications.raw.spool import KEY_REUSED, spool
 from notifications.raw.spool_import import import_spool
+from tests.support.payload_model import (
+    FIRST_NOW,
+    LEASE,
+    MAX_ATTEMPTS,
+    MONTH,
+    SOURCES,
+    Expected,
+    Worker,
+    actual_rows,
+    add_effect,
+    clock,
+    database_away,
+)
 from tests.support.payloads import release
-
-SOURCES: Final[dict[str, dict[str, Any]]] = {
-    "quick": {"max_attempts": 3},
-    "slow": {"max_attempts": 2, "keep_done_days": 30},
-    "signed": {"http": True, "signature": "github", "secrets": ["s" * 32], "bad_signature": "quarantine"},
-}
-MAX_ATTEMPTS: Final = {"quick": 3, "slow": 2, "signed": 16}
-LEASE: Final = 60.0
-MONTH: Final = timedelta(days=30)
-FIRST_NOW: Final = datetime(2040, 1, 1, tzinfo=timezone.get_default_timezone())
 
 sources = st.sampled_from(["quick", "slow"])
 bodies = st.sampled_from([b"", b"a", b"b"])
@@ -57,93 +56,6 @@ STEPS: Final = ("succeeds", "succeeds", "breaks after its effects", "fails", "fa
 HANDLERS: Final = ("returns", "raises", "gives up", "later", "raises late")
 #: Which payloads an operator means: all, those of a source, or one of them.
 choices = st.one_of(st.none(), st.sampled_from(list(SOURCES)), st.integers(0, 5))
-
-
-class Clock:
-    """Stands in for django.utils.timezone.now."""
-
-    def __init__(self) -> None:
-        self.now = FIRST_NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-clock: Final = Clock()
-
-
-@dataclass(slots=True)
-class Expected:
-    """A payload as the row should be. `group`: title of its failure group."""
-
-    pk: int
-    receipt: uuid.UUID
-    source: str
-    body: bytes
-    state: str = "received"
-    attempts: int = 0
-    due: datetime | None = None
-    token: uuid.UUID | None = None
-    group: str | None = None
-    done_at: datetime | None = None
-
-    def move(self, state: str, due: datetime | None = None) -> None:
-        self.state, self.due, self.token = state, due, None
-
-    def row(self) -> dict[str, Any]:
-        lease_until = self.due if self.state == "processing" else None
-        return {
-            "pk": self.pk,
-            "receipt": self.receipt,
-            "source": self.source,
-            "body": self.body,
-            "state": self.state,
-            "attempts": self.attempts,
-            "next_attempt_at": self.due,
-            "lease_until": lease_until,
-            "lease_token": self.token,
-            "failure": (self.source, self.group) if self.group else None,
-            "done_at": self.done_at,
-        }
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker: what it has claimed and not looked at yet, and the payload that it is handling."""
-
-    presence: Presence = field(default_factory=Presence)
-    loading: Iterator[RawPayload] | None = None
-    current: RawPayload | None = None
-
-    @property
-    def token(self) -> uuid.UUID:
-        return self.presence.token
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    breaker.open()
-    try:
-        yield
-    finally:
-        breaker.close()
-
-
-def actual_rows() -> list[dict[str, Any]]:
-    """The rows as the database has them, as `Expected.row()` gives them."""
-    names = ["pk", "receipt", "source", "state", "attempts", "next_attempt_at", "lease_until", "lease_token", "done_at"]
-    rows = RawPayload.objects.order_by("pk").values(*names, "inline_body", "failure__source", "failure__title")
-    return [
-        {name: row[name] for name in names}
-        | {"body": bytes(row["inline_body"])}
-        | {"failure": (row["failure__source"], row["failure__title"]) if row["failure__title"] else None}
-        for row in rows
-    ]
-
-
-def add_effect(payload: RawPayload) -> None:
-    row, _ = ReportRow.objects.get_or_create(name=str(payload.receipt), day=FIRST_NOW.date())
-    ReportRow.objects.filter(pk=row.pk).update(count=F("count") + 1)
 
 
 class PayloadMachine(RuleBasedStateMachine):
