@@ -20,12 +20,17 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of one module.
+
+    Playwright keeps an event loop running in this thread, and Django's connections are others then (asgiref's Local): a
+    child that a later test forks has no loop, and would find the database of another test.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("no Chromium here: apt-get install chromium (tests/install-services)")
-    # Playwright keeps an event loop running in this thread; Django would refuse the database to later tests.
+    # Django would refuse the database to whom a loop runs.
     patch = pytest.MonkeyPatch()
     patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with sync_playwright() as playwright:
