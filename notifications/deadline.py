@@ -19,8 +19,8 @@ def deadline(seconds: float, db: Any = None) -> Iterator[None]:
     """Break a connection to PostgreSQL off after so many seconds: what waits on it raises OperationalError.
 
     `db` is a Django connection, else the default one of this thread. Raises that of Django itself where it cannot
-    connect. Opening a connection is limited by DATABASES' `connect_timeout`, which proppy/environment.py sets; SQLite
-    has its busy time-out.
+    connect. Opening a connection is limited by DATABASES' `connect_timeout`, which proppy/environment.py sets together
+    with the time zone, so that Django asks nothing of a new connection; SQLite has its busy time-out.
     """
     db = transaction.get_connection() if db is None else db
     if db.vendor != "postgresql":

@@ -24,7 +24,9 @@ POSTGRESQL: Final = {
     "prepare_threshold": 5,
     # Milliseconds: a table that somebody has locked must not hang requests. And the server finds out within seconds
     # that this machine is gone, whose transactions hold locks until then; its own default is two hours.
-    "options": "-c lock_timeout=3000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3",
+    # In UTC from the start: Django would set that by a statement, which no time limit holds for.
+    "options": "-c TimeZone=UTC -c lock_timeout=3000"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3",
 }
 POSTGRESQL_PORT: Final = "5432"
 SESSION_ATTRIBUTES: Final = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
@@ -16,6 +18,7 @@ from notifications.raw import listen
 from notifications.raw.breaker import breaker
 from notifications.raw.spool import spool
 from notifications.raw.spool_import import import_spool
+from proppy.environment import database
 from tests import app_settings
 from tests.support.database import use_database
 from tests.support.machines import Client as PostingClient
@@ -200,3 +203,11 @@ class TestSilence:
             cursor.execute("SELECT pg_sleep(0.5)")
         with deadline(60), pytest.raises(OperationalError), deadline(0.2), connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(60)")
+
+
+def test_django_asks_nothing_of_a_new_connection(postgres: Postgres, django_db_blocker: DjangoDbBlocker) -> None:
+    """Of a statement that opens a connection no deadline knows: a server that hangs just then hung its thread."""
+    settings = connections.configure_settings({"default": database(postgres.url, Path("/"))})["default"]
+    with django_db_blocker.unblock(), closing(DatabaseWrapper(settings)) as opened, opened.cursor() as cursor:
+        cursor.execute("SELECT setting, source FROM pg_settings WHERE name = 'TimeZone'")
+        assert cursor.fetchone() == ("UTC", "client"), "a SET of Django's would be of the source session"
