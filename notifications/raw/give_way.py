@@ -16,12 +16,14 @@ from notifications.worker import Stop
 EXPECTED: Final = 1.0
 #: Seconds of work between two pauses; shorter ones would only cost.
 WORK: Final = 0.001
+#: Seconds of pause for each second of work. With 1 a capture finds the database locked too often in a row.
+PAUSE: Final = 3.0
 #: Seconds that a pause takes at most.
 LONGEST_PAUSE: Final = 0.025
 
 
 class GiveWay:
-    """Called before each payload; pauses for as long as was worked since the last pause, where captures come."""
+    """Called before each payload; pauses in proportion to the work since the last pause, where captures come."""
 
     def __init__(self, stop: Stop, listener: Listener) -> None:
         self._stop, self._listener = stop, listener
@@ -43,5 +45,5 @@ class GiveWay:
             self._expected_until = now + EXPECTED
         worked = now - self._working_since
         if worked >= WORK and now < self._expected_until:
-            self._stop.wait(min(worked, LONGEST_PAUSE))
+            self._stop.wait(min(PAUSE * worked, LONGEST_PAUSE))
             self._working_since = time.monotonic()
