@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 IS_TO_MOVE: Final = RawSQL("size > 262144 AND inline_body IS NOT NULL", [], output_field=BooleanField())
 #: Seconds that a call may take before it starts on another body.
 STEP: Final = 0.5
-IDLE: Final = 1.0
+#: Seconds until it is looked again for large bodies.
+IDLE: Final = 5.0
 #: Seconds between two rounds over bodies that could not be moved, at most.
 LONGEST_PAUSE: Final = 60.0
 #: Seconds between two looks at the notes of bodies to delete.

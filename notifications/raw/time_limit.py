@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 #: Exit status that says so (EX_SOFTWARE of sysexits.h). The supervisor starts the process again.
 EXIT_HUNG: Final = 70
+#: Seconds between two looks at what is handled…
 CHECK_INTERVAL: Final = 0.25
+#: …and while nothing is.
+IDLE_INTERVAL: Final = 1.0
 #: Seconds for the handlers of other threads to finish.
 FINISHING: Final = 10.0
 #: Seconds for recording the attempt, besides.
@@ -81,7 +84,7 @@ class TimeLimit:
         self._over.set()
 
     def _watch(self) -> None:
-        while not self._closed.wait(CHECK_INTERVAL):
+        while not self._closed.wait(CHECK_INTERVAL if self._running else IDLE_INTERVAL):
             running = self._running
             if running is not None and time.monotonic() > running.deadline:
                 self._end_process(running)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from notifications.raw import give_way as module
-from notifications.raw.give_way import EXPECTED, LONGEST_PAUSE, WORK, GiveWay
+from notifications.raw.give_way import EXPECTED, LONGEST_PAUSE, PAUSE, WORK, GiveWay
 from notifications.raw.listen import Listener
 from notifications.raw.wake import wake
 from notifications.worker import Stop
@@ -59,10 +59,10 @@ def test_where_nobody_captures_it_never_pauses(give_way: GiveWay, clock: Clock) 
     assert clock.pauses == []
 
 
-def test_it_pauses_for_as_long_as_it_worked(give_way: GiveWay, clock: Clock) -> None:
+def test_it_pauses_in_proportion_to_its_work(give_way: GiveWay, clock: Clock) -> None:
     wake()
-    work(give_way, clock, 0.004, 0.002, 0.01)
-    assert clock.pauses == [0.004, 0.002, 0.01]
+    work(give_way, clock, 0.004, 0.002, 0.005)
+    assert clock.pauses == [pytest.approx(PAUSE * worked) for worked in (0.004, 0.002, 0.005)]
 
 
 def test_a_long_handler_costs_no_long_pause(give_way: GiveWay, clock: Clock) -> None:
@@ -75,7 +75,7 @@ def test_short_work_is_put_together(give_way: GiveWay, clock: Clock) -> None:
     wake()
     work(give_way, clock, *[WORK / 4] * 8)
     assert len(clock.pauses) == 2
-    assert sum(clock.pauses) == pytest.approx(2 * WORK)
+    assert sum(clock.pauses) == pytest.approx(2 * PAUSE * WORK)
 
 
 def test_the_first_payload_of_a_claim_need_not_wait(give_way: GiveWay, clock: Clock) -> None:
