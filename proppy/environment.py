@@ -28,6 +28,7 @@ POSTGRESQL: Final = {
     "options": "-c TimeZone=UTC -c lock_timeout=3000"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3",
 }
+POSTGRESQL_ENGINE: Final = "notifications.backends.postgresql"
 POSTGRESQL_PORT: Final = "5432"
 SESSION_ATTRIBUTES: Final = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 _DATABASE: Final = (
@@ -100,6 +101,7 @@ def database(url: str, base_dir: Path) -> dict[str, Any]:
         raise ImproperlyConfigured(_DATABASE) from None
     options = config.setdefault("OPTIONS", {})
     if parts.scheme != "sqlite":
+        config["ENGINE"] = POSTGRESQL_ENGINE
         config["OPTIONS"] = POSTGRESQL | ({"target_session_attrs": "read-write"} if hosts else {}) | options
         if config["OPTIONS"].get("target_session_attrs", "any") not in SESSION_ATTRIBUTES:
             raise ImproperlyConfigured(_ATTRIBUTES)

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "notifications.proxies.TrustedProxies",  # first: nothing may see what somebody else than a proxy forwarded
     "notifications.health.StatusPages",
+    "notifications.patience.PatientRequests",
     "notifications.middleware.RequestStats",
     "proppy.middleware.Trace",
     "django.middleware.security.SecurityMiddleware",
@@ -172,8 +173,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s%(payload)s: %(message)s"}},
-    "filters": {"payload": {"()": "notifications.raw.log.PayloadFilter"}},  # which one a handler logs for
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload"]}},
+    "filters": {
+        "payload": {"()": "notifications.raw.log.PayloadFilter"},  # which one a handler logs for
+        "outages": {"()": "proppy.log.ShortOutages"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload", "outages"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Without Django's own console handler, which says everything a second time under DEBUG.
     "loggers": {"django": {"handlers": [], "propagate": True}},

@@ -2,7 +2,9 @@ from django.contrib import admin
 from django.urls import include, path
 
 from proppy import session_views, views
+from proppy.rate_limits import admin_login
 
+handler500 = "proppy.error_views.server_error"
 urlpatterns = [
     path("", views.home, name="home"),
     path("activity/", views.activity, name="activity"),
@@ -13,6 +15,7 @@ urlpatterns = [
     path("photos/", views.upload_photo, name="photos"),
     path("photos/<int:pk>/", views.photo, name="photo"),
     path("favicon.ico", views.favicon),
+    path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
     path("", include("notifications.urls")),
 ]

@@ -9,6 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 
 from notifications.deadline import deadline
 from notifications.errors import KeyReused
+from notifications.patience import impatient
 from notifications.raw.record import Record
 from notifications.sql import execute, time_value, uuid_value
 
@@ -63,7 +64,11 @@ def soon(db: Any, work: Callable[[], T], *, failed_before: bool = False, size: i
         _be_impatient(db, STILL_LOCKED_MS if failed_before else LOCKED_MS)
     if db.vendor != "postgresql":
         return work()
-    longest = LONGEST_STATEMENT + size / SLOWEST
+    with impatient():
+        return _soon_on_postgresql(db, work, LONGEST_STATEMENT + size / SLOWEST)
+
+
+def _soon_on_postgresql(db: Any, work: Callable[[], T], longest: float) -> T:
     if db.connection is not None:
         started = time.monotonic()
         db.health_check_done = True  # the statement itself shows whether it lives, and costs no second round trip

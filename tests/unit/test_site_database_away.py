@@ -1,0 +1,56 @@
+"""What a visitor sees while the site's database is locked, and what the log says."""
+
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from proppy.error_views import RETRY_AFTER
+from proppy.log import ShortOutages
+
+
+@pytest.fixture
+def visitor(sqlite_file: Path) -> Client:
+    connection.settings_dict["OPTIONS"]["timeout"] = 0.05
+    return Client(raise_request_exception=False)
+
+
+def sign_up(visitor: Client) -> int:
+    return visitor.post("/sign-up/", {"name": "Ada", "email": "ada@example.com"}).status_code
+
+
+def test_a_locked_database_is_a_page_that_says_when_to_come_back(visitor: Client, sqlite_file: Path) -> None:
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = visitor.post("/sign-up/", {"name": "Ada", "email": "ada@example.com"})
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == str(RETRY_AFTER)
+    assert "no-store" in answer["Cache-Control"]
+    assert "default-src" in answer["Content-Security-Policy"]
+    assert "One moment, please" in answer.content.decode()
+    assert sign_up(visitor) == 302
+
+
+def test_another_error_is_still_our_fault(visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proppy.views.SignUpForm", None)
+    answer = visitor.get("/sign-up/")
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in answer.content.decode()
+
+
+def test_the_log_has_one_line_of_it(visitor: Client, sqlite_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.handler.addFilter(outages := ShortOutages())
+    try:
+        with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert sign_up(visitor) == 503
+    finally:
+        caplog.handler.removeFilter(outages)
+    (record,) = [record for record in caplog.records if record.name == "django.request"]
+    assert record.getMessage() == "Service Unavailable: /sign-up/: database is locked"
+    assert record.exc_info is None
+    assert record.levelno == logging.ERROR
