@@ -4,13 +4,16 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.files.storage import Storage, storages
 from django.core.signals import setting_changed
 
 from notifications.raw.folder_storage import FolderStorage
+
+#: Of each address: many people may be behind one.
+UNSIGNED_RATE: Final = "600/minute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,9 @@ class Source:
     key_header: str = "Idempotency-Key"
     #: Path of the page that browsers are sent to, with ?receipt= added; "" answers JSON to everybody.
     redirect: str = ""
+    #: Posts that one address may send before it is answered 429, such as "120/minute", in each process; "" is no
+    #: limit, None is UNSIGNED_RATE where anybody can post: at /in/<source>/, without a signature.
+    rate: str | None = None
     #: Payloads that may wait before /in/<source>/ answers 429; 0 is no limit.
     max_waiting: int = 0
     #: Bytes of bodies that may wait before it answers 429; 0 is no limit.
@@ -54,6 +60,13 @@ class Source:
     def body_limit(self) -> int:
         """The largest body that is taken, in bytes."""
         return conf.raw_max_body_bytes if self.max_body_bytes is None else self.max_body_bytes
+
+    @property
+    def rate_limit(self) -> str:
+        """The rate that holds; "" is no limit."""
+        if self.rate is None:
+            return UNSIGNED_RATE if self.http and not self.signature else ""
+        return self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,11 @@ class Conf:
     def trusted_proxies(self) -> tuple[str, ...]:
         """Addresses or networks whose X-Forwarded-For is believed."""
         return tuple(getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
+
+    @property
+    def rate_limits(self) -> bool:
+        """Whether rate limits refuse anything, those of sources and all others."""
+        return bool(getattr(settings, "NOTIFICATIONS_RATE_LIMITS", True))
 
     @property
     def alert_channel(self) -> str:

@@ -54,6 +54,16 @@ class QuotaFull(IntakeError):
     retry_after = 10
 
 
+class RateLimited(IntakeError):
+    """This client posts more often than the source's `rate`."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class NowhereToStore(IntakeError):
     """Neither the database nor the spool took it."""
 

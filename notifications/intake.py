@@ -12,6 +12,7 @@ from notifications.clean import clean
 from notifications.conf import Source, conf
 from notifications.errors import BadRequest, SignatureRefused, UnknownSource
 from notifications.proxies import client_address
+from notifications.rate_limits import check_source_rate
 from notifications.raw import limits, store
 from notifications.raw.body_store import LARGE
 from notifications.raw.put import check_disk, put
@@ -58,6 +59,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     """
     rules = _source(source)
     meta = request.META
+    check_source_rate(rules, meta)
     check_disk(store.connection())
     limits.check_quota(rules)
     body = read_body(meta, rules.body_limit)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, Error
 
 from notifications.conf import Source
+from notifications.rate_limits import parse_rate
 from notifications.raw.signatures import SCHEMES, BadSignature, key_of
 
 OPTIONS: Final = frozenset(field.name for field in dataclasses.fields(Source)) - {"name"}
@@ -25,6 +26,14 @@ def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def _is_rate(value: Any) -> bool:
+    try:
+        parse_rate(value)
+    except ValueError:
+        return False
+    return True
+
+
 #: For each option: is the value right, and what to write.
 DAYS: Final = (
     lambda value: value is None or _is_positive(value),
@@ -36,6 +45,10 @@ VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "max_body_bytes": (lambda value: value is None or _is_whole(value, 1), "Write bytes, such as 1048576, or None."),
     "key_header": (lambda value: _matches(HEADER, value), "Write the name of a header, such as Idempotency-Key."),
     "redirect": (lambda value: _matches(PATH, value), 'Write a path of this site, such as "/thanks/".'),
+    "rate": (
+        lambda value: value in ("", None) or _is_rate(value),
+        'Write posts and a time, such as "120/minute", or "".',
+    ),
     "max_waiting": (lambda value: _is_whole(value, 0), "Write a number of payloads; 0 is no limit."),
     "max_waiting_bytes": (lambda value: _is_whole(value, 0), "Write a number of bytes; 0 is no limit."),
     "bad_signature": (lambda value: value in ("reject", "quarantine"), 'Write "reject" or "quarantine".'),

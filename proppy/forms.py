@@ -38,7 +38,7 @@ class SignUpForm(CardForm):
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
-        # It tells who has an account, as people expect here; rate limits (issue 5) are against asking for thousands.
+        # It tells who has an account, as people expect here; rate_limits.SIGN_UP is against asking for thousands.
         if User.objects.filter(username=email).exists():
             raise ValidationError(TAKEN)
         return email

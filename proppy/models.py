@@ -12,6 +12,16 @@ from django.utils import timezone
 STEPS_KEPT: Final = timedelta(days=1)
 
 
+class VerifiedAddress(models.Model):
+    """Its user has used a link that was mailed to the address. Who has only signed up has proved nothing."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True)
+    verified_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"address of user {self.pk}"
+
+
 class Photo(models.Model):
     """A photo of a user's. Its file exists from the moment on that a worker has found it to be an image."""
 

@@ -3,6 +3,8 @@
 import orjson
 from django.contrib import messages
 from django.contrib.auth import login, logout
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -11,12 +13,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from notifications import keep
 from proppy.forms import SignInForm
 from proppy.middleware import trace_of
-from proppy.sign_in import user_of
+from proppy.rate_limits import LINK, MAILBOX, SIGN_IN, limited, too_many_requests
+from proppy.sign_in import use, user_of
 from proppy.visits import forget
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited(SIGN_IN)
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Keeps the wish for a link; whether there is such an account is for the worker to find out."""
     if request.user.is_authenticated:
@@ -24,7 +28,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return render(request, "proppy/sign_in.html", {"form": form})
-    wish = {"email": form.cleaned_data["email"], "site": request.build_absolute_uri("/")}
+    email = form.cleaned_data["email"]
+    if seconds := MAILBOX.hit(email):
+        return too_many_requests(seconds)
+    wish = {"email": email, "site": request.build_absolute_uri("/")}
     keep("sign-in", orjson.dumps(wish), content_type="application/json", headers={"x-request-id": trace_of(request)})
     messages.success(request, "If there is an account with this address, a link to sign in is on its way to it.")
     return redirect("home")
@@ -32,16 +39,24 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited(LINK)
 def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     """Where the link leads. A button signs in: programs that look at mails only follow links."""
-    user = user_of(token)
+    user = _signed_in(request, token) if request.method == "POST" else user_of(token)
     if user is None:
         messages.error(request, "This link was used already, or is too old. Ask for a new one.")
         return redirect("sign-in")
     if request.method != "POST":
         return render(request, "proppy/sign_in_link.html", {"name": user.first_name})
-    login(request, user)
     return redirect("home")
+
+
+def _signed_in(request: HttpRequest, token: str) -> User | None:
+    with transaction.atomic():  # a link whose session cannot be opened is good for another try
+        user = use(token)
+        if user is not None:
+            login(request, user)
+    return user
 
 
 @never_cache

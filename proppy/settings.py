@@ -190,11 +190,12 @@ NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
 NOTIFICATIONS_BODY_STORAGE = "raw" if S3_BUCKET else ""
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
+NOTIFICATIONS_RATE_LIMITS = env.bool("RATE_LIMITS", default=True)
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd
 NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])
 NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {
     "contact": {"http": True, "redirect": "/#contact"},
-    "demo": {"http": DEBUG},
+    "demo": {"http": DEBUG, "rate": ""},
     "welcome": {},
     "sign-in": {},
     "photo": {},

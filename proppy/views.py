@@ -20,6 +20,7 @@ from proppy.forms import TAKEN, PhotoForm, SignUpForm
 from proppy.middleware import trace_of
 from proppy.models import Photo
 from proppy.page import live_parts
+from proppy.rate_limits import SIGN_UP, limited
 from proppy.visits import own_visits
 
 
@@ -38,6 +39,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited(SIGN_UP)
 def sign_up(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("home")

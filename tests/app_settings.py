@@ -19,5 +19,6 @@ NOTIFICATIONS_SOURCES = {
     "kills": _quick,
     "asks-later": _quick,
     "posted": {"http": True},
+    "rare": {"http": True, "rate": "2/hour"},
     "small": {"http": True, "max_body_bytes": 100},
 }

@@ -99,6 +99,7 @@ def settings_env(folder: Path) -> dict[str, str]:
         "DEBUG": "true",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "TRUSTED_PROXIES": "",
+        "RATE_LIMITS": "false",
         "STATE_DIR": str(state),
         "DATABASE_URL": f"sqlite:///{state}/proppy.sqlite3",
         "SQLITE_SYNCHRONOUS": "NORMAL",
