@@ -1,5 +1,6 @@
 """Is it a photo? Decides with Pillow, in a worker, never in a request."""
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ FORMATS: Final = {
 #: What Pillow calls a JPEG with a preview appended, as phones take them. Found by its JPEG plugin.
 PREVIEWED: Final = {"MPO": FORMATS["JPEG"]}
 MOST_PIXELS: Final = 40_000_000
+#: Cameras and programs make a dozen. Each goes over all pixels again, and 64 bytes are one.
+MOST_SCANS: Final = 100
+#: A marker that a length follows, or the end: no stuffed zero, no restart, none that stands alone.
+JPEG_MARKER: Final = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+JPEG_END, JPEG_SCAN = b"\xd9", b"\xda"
 #: What Pillow's decoders raise over damaged files.
 DAMAGED: Final = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 BOMB: Final = (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning)
@@ -44,6 +50,8 @@ def verify(body: bytes) -> Image:
         with PillowImage.open(BytesIO(body), formats=list(FORMATS)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise RefusedError(_too_large(f"{image.width} x {image.height} pixels"))
+            if image.format in {"JPEG", "MPO"} and _scans(body) > MOST_SCANS:
+                raise RefusedError("The image is made in an unusual way. Save it again, then send it again.")
             image.load()
             return Image(*(FORMATS | PREVIEWED)[image.format or ""], image.width, image.height)
     except BOMB as bomb:
@@ -52,6 +60,15 @@ def verify(body: bytes) -> Image:
         raise RefusedError("This is no JPEG, PNG, WebP or GIF image. Choose another file.") from unknown
     except DAMAGED as damage:
         raise RefusedError("The image is damaged or incomplete. Save it again, then send it again.") from damage
+
+
+def _scans(jpeg: bytes) -> int:
+    """How many scans a decoder would find, as long as there are not too many."""
+    scans = at = 0
+    while scans <= MOST_SCANS and (marker := JPEG_MARKER.search(jpeg, at)) and marker[1] != JPEG_END:
+        scans += marker[1] == JPEG_SCAN
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2])
+    return scans
 
 
 def _too_large(size: str) -> str:

@@ -9,12 +9,11 @@ from http.client import HTTPException
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.webhook import WebhookClient
 
 from notifications.channels.base import Unavailable, Undeliverable
 from notifications.channels.slack_answers import ABOUT_WEBHOOKS, WHAT_TO_DO, failure, needed_scope
+from notifications.channels.slack_clients import StayingWebClient, StayingWebhookClient
 from notifications.channels.slack_tls import limited_context
 from notifications.clean import one_line
 
@@ -46,7 +45,7 @@ class Bot:
         if api_url and not _is_address(api_url):
             raise ValueError(f"{setting(name, 'api_url')} is no https:// address")
         # Its own retries would sleep in here and post twice; the follower tries again.
-        self._client = WebClient(token, timeout=TIMEOUT, retry_handlers=[], logger=silent, ssl=limited_context())
+        self._client = StayingWebClient(token, timeout=TIMEOUT, retry_handlers=[], logger=silent, ssl=limited_context())
         if api_url:
             self._client.base_url = api_url if api_url.endswith("/") else api_url + "/"
 
@@ -100,7 +99,9 @@ class Webhook:
         self._setting = setting(name, "webhook_url")
         if not _is_address(url):
             raise ValueError(f"{self._setting} is no https:// address: copy it from the app's page Incoming Webhooks")
-        self._client = WebhookClient(url, timeout=TIMEOUT, retry_handlers=[], logger=silent, ssl=limited_context())
+        self._client = StayingWebhookClient(
+            url, timeout=TIMEOUT, retry_handlers=[], logger=silent, ssl=limited_context()
+        )
 
     def post(self, text: str) -> None:
         with _reached():
