@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # A virtual environment that could not be finished must not pass for one that is.
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all test-system lint bench requirements clean
+.PHONY: help run test test-all test-system soak lint bench requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ lint: .venv/test.installed ## ruff and mypy
 
 bench: .venv/test.installed ## The benchmarks, as a table of ratios
 	@$(BIN)/python -m tests.benchmarks
+
+soak: .venv/test.installed ## A million requests while everything breaks, as a table (ARGS=--help says more)
+	@sh tests/install-services
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 requirements: .venv/test.installed ## Compile requirements/*.in to hashed *.txt (ARGS=--upgrade for newer versions)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/compile $(ARGS)
