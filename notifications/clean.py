@@ -32,7 +32,15 @@ def clean_values(value: Any, text: Callable[[str], str] = clean, depth: int = 0)
     return text(str(value))
 
 
+def quoted_lines(text: str) -> str:
+    """For a log: each line made safe by `one_line` and indented, so that none passes for a line of the log's own."""
+    return "\n".join(f"    {_printable(line)}" for line in text.splitlines())
+
+
 def one_line(text: str) -> str:
     """For a terminal or a log: one line, without control characters and those that turn the direction of writing."""
-    text = " ".join(text.split())
+    return _printable(" ".join(text.split()))
+
+
+def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -16,8 +16,12 @@ _OF_A_CONNECTION: Final = re.compile(
 
 @lru_cache(maxsize=1024)
 def is_credential(name: str) -> bool:
-    """Whether it says who asks, in a way that others could repeat. A signature is worth nothing without its secret."""
-    return _CREDENTIAL.search(name) is not None
+    """Whether it says who asks, in a way that others could repeat. A signature is worth nothing without its secret.
+
+    So is `proxy`, which is no header: servers that add their environment to WSGI's have the machine's own proxy there,
+    with its password.
+    """
+    return name == "proxy" or _CREDENTIAL.search(name) is not None
 
 
 def is_signature(name: str) -> bool:

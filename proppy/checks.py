@@ -42,7 +42,7 @@ def _addresses() -> Iterator[CheckMessage]:
     urls = {"S3_ENDPOINT_URL": settings.S3_ENDPOINT_URL, "SLACK_API_URL": _slack_options().get("api_url", "")}
     for name, url in urls.items():
         if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
-            yield Error(f"{name} is {url!r}.", hint="Write a whole address: https://…", id="proppy.E003")
+            yield Error(f"{name} is no address.", hint="Write a whole one: https://…", id="proppy.E003")
     if settings.S3_ENDPOINT_URL and not settings.S3_BUCKET:
         hint = "Name the bucket too, or photos go to a folder: S3_BUCKET=…"
         yield checks.Warning("S3_ENDPOINT_URL is set, but no S3_BUCKET.", hint=hint, id="proppy.W001")

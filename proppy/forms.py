@@ -28,12 +28,19 @@ class CardForm(forms.Form):
         super().__init__(data, files, auto_id=f"{self.card}-%s", label_suffix="", initial=initial)
 
 
+class NameField(forms.CharField):
+    """One line, whatever was sent: in Slack and in mails a second one would pass for somebody else's."""
+
+    def to_python(self, value: Any) -> str:
+        return " ".join(str(super().to_python(value) or "").split())
+
+
 class SignUpForm(CardForm):
     """A name and an address. No password: hashing one takes longer than all the rest, and a link by mail is safer."""
 
     card = "sign-up"
 
-    name = forms.CharField(label="Your name", max_length=100, widget=NAME)
+    name = NameField(label="Your name", max_length=100, widget=NAME)
     email = forms.EmailField(max_length=150, widget=EMAIL)
 
     def clean_email(self) -> str:
@@ -87,6 +94,6 @@ class ContactForm(CardForm):
 
     card = "contact"
 
-    name = forms.CharField(label="Your name", max_length=100, widget=NAME)
+    name = NameField(label="Your name", max_length=100, widget=NAME)
     email = forms.EmailField(max_length=254, widget=EMAIL)
     text = forms.CharField(label="Your message", max_length=5000, widget=forms.Textarea({"rows": 4}))

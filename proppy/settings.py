@@ -176,8 +176,11 @@ LOGGING = {
     "filters": {
         "payload": {"()": "notifications.raw.log.PayloadFilter"},  # which one a handler logs for
         "outages": {"()": "proppy.log.ShortOutages"},
+        "links": {"()": "proppy.log.SecretLinks"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload", "outages"]}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload", "outages", "links"]}
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Without Django's own console handler, which says everything a second time under DEBUG.
     "loggers": {"django": {"handlers": [], "propagate": True}},

@@ -4,6 +4,7 @@ from django.urls import include, path
 from proppy import session_views, views
 from proppy.rate_limits import admin_login
 
+handler400 = "proppy.error_views.bad_request"
 handler500 = "proppy.error_views.server_error"
 urlpatterns = [
     path("", views.home, name="home"),

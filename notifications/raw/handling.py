@@ -9,7 +9,7 @@ from typing import Final
 from django.utils import timezone
 
 from notifications.backoff import backoff
-from notifications.clean import one_line
+from notifications.clean import one_line, quoted_lines
 from notifications.conf import conf
 from notifications.handlers import GiveUp, PayloadHandler, RetryAt, payload_handlers
 from notifications.models import RawPayload, State
@@ -102,7 +102,9 @@ def _postpone(payload: RawPayload, later: RetryAt) -> None:
 def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False) -> None:
     """Count an attempt as failed. A payload that is done stays so: its effects have been committed."""
     if payload.state == State.DONE:
-        logger.error("%s is done, but its handler raised after that:\n%s", attempt_of(payload), failure.text)
+        logger.error(
+            "%s is done, but its handler raised after that:\n%s", attempt_of(payload), quoted_lines(failure.text)
+        )
         return
     final = final or payload.attempts >= conf.source(payload.source).max_attempts
     delay = None if final else backoff(payload.attempts)
@@ -114,7 +116,7 @@ def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False
     try:
         group = RawPayload.objects.fail(payload, failure, retry_at=retry_at)
     except LeaseLost as lost:
-        logger.warning("%s; this attempt's error is lost with it:\n%s", lost, failure.text)
+        logger.warning("%s; this attempt's error is lost with it:\n%s", lost, quoted_lines(failure.text))
         return
     if group.new:
         tell_new_failure(payload.source, failure)

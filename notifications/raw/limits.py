@@ -28,7 +28,7 @@ T = TypeVar("T")
 #: Seconds between two looks at the totals.
 INTERVAL: Final = 1.0
 #: Seconds after which totals are those of a dead worker, and between two counts of one's own then.
-STALE: Final = 10.0
+STALE: Final = 30.0
 #: Payloads whose bytes are added up at most, where no worker does it.
 COUNTED: Final = 10_000
 WAITING: Final = ("received", "retrying", "processing")

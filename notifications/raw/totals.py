@@ -14,6 +14,8 @@ from notifications.sql import execute
 #: Seconds between two counts at least, or so many times as long as the last one took.
 INTERVAL: Final = 1.0
 PATIENCE: Final = 20.0
+#: …but soon enough for intake, which takes older ones for those of a dead worker (limits.STALE).
+LONGEST_INTERVAL: Final = 10.0
 #: Seconds until somebody looks again whether any source has a limit.
 NOTHING_TO_DO: Final = 60.0
 # The source as an expression, or SQLite takes the index on sources and walks through all that is done; the states as
@@ -53,7 +55,7 @@ def count_totals() -> float:
         unique_fields=["source"],
         update_fields=["waiting", "waiting_bytes", "quarantined", "counted_at"],
     )
-    return max(INTERVAL, PATIENCE * (time.monotonic() - started))
+    return max(INTERVAL, min(PATIENCE * (time.monotonic() - started), LONGEST_INTERVAL))
 
 
 def _has_limit(source: Source) -> bool:

@@ -38,6 +38,11 @@ def count(payload: RawPayload) -> None:
     _count(payload)
 
 
+@on_payload("rare")
+def rare(payload: RawPayload) -> None:
+    _count(payload)
+
+
 @on_payload("slow", atomic=False)
 def slow(payload: RawPayload) -> None:
     """Waits before its effects and in the middle of them."""

@@ -1,5 +1,4 @@
 """Attacks, as tests: one file a subject. What a subject had elsewhere stays there, and SECURITY.md names both.
 
-Guards of ours were taken away one by one, and these tests failed. What is known and not mended is a strict xfail with
-its place.
+Guards of ours were taken away one by one, and these tests failed.
 """

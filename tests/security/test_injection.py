@@ -203,10 +203,6 @@ class TestLogsOfWorkers:
         for line in said:
             assert line.isprintable()
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="notifications/raw/handling.py record_failure() logs a whole traceback, with what it quotes as it came",
-    )
     def test_a_failure_after_it_was_done_too(self, on_demo: Any, caplog: pytest.LogCaptureFixture) -> None:
         def fail(payload: RawPayload) -> None:
             with payload.done():
@@ -247,9 +243,6 @@ class TestSlack:
         assert {event.name for event in events} <= {"SLACK", "REPORT", "TRACE"}
         assert len([event for event in events if event.name == "SLACK"]) == 4
 
-    @pytest.mark.xfail(
-        strict=True, reason="proppy/forms.py: both forms take a name of several lines, as no browser sends it"
-    )
     def test_a_name_begins_no_line(self, client: Client, told: Told) -> None:
         """Neither in Slack, where it would pass for another message, nor in the mail that greets."""
         fill_all(client, "Ada signed up\nroot changed the bank account\n")

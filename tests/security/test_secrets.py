@@ -196,9 +196,6 @@ def test_what_is_wrong_is_said_without_it(site: Site, name: str) -> None:
     assert "geheim" not in printed
 
 
-@pytest.mark.xfail(
-    strict=True, reason="proppy/checks.py _addresses() prints the whole address, with the password in it"
-)
 @pytest.mark.parametrize("name", ["S3_ENDPOINT_URL", "SLACK_API_URL"])
 def test_nor_are_addresses_with_a_password(site: Site, name: str) -> None:
     site.env[name] = f"s3://user:{BUCKET}@example.org"
@@ -207,11 +204,6 @@ def test_nor_are_addresses_with_a_password(site: Site, name: str) -> None:
     assert BUCKET not in printed
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Granian adds the environment of its process to that of each request (PEP 3333 lets it), and"
-    " notifications/raw_body.py _name_of() takes HTTP_PROXY for a header",
-)
 def test_the_servers_own_proxy_is_no_header_of_a_request(site: Site) -> None:
     site.env["HTTP_PROXY"] = f"http://user:{PROXY}@proxy.example:3128"
     site.migrate()
@@ -239,9 +231,6 @@ class TestLinks:
         assert token.partition(":")[0] not in "".join(f"{event.text}{event.data}" for event in told.events())
         assert [payload.body for payload in payloads] == [b'{"email":"ada@example.org","site":"http://testserver/"}']
 
-    @pytest.mark.xfail(
-        strict=True, reason="Django logs the path of what it refuses: proppy/settings.py LOGGING has no filter"
-    )
     def test_nor_where_it_is_refused(self, token: str, caplog: pytest.LogCaptureFixture) -> None:
         client = Client(enforce_csrf_checks=True)
         assert client.post(f"/sign-in/{token}/").status_code == 403

@@ -139,6 +139,8 @@ class RawPosts:
         if not self._keyed:
             return self._webhook()
         before = self._chance.choice(self._keyed)
+        # It never comes again with its own bytes: the spool may have taken the others, and knows no better by itself.
+        self._keyed.remove(before)
 
         def settle(answer: Answer, uneasy: bool) -> str:
             if answer.status == 202 and not uneasy:

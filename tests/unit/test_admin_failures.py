@@ -1,5 +1,7 @@
 """Failure groups in the admin: what people mend is one line, and then all of its payloads go on."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -8,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications.admin import confirm, moves
+from notifications.admin.cells import since
 from notifications.models import FailureGroup, RawPayload, State
 from tests.support.admin import FAILURES, LIST, TRACEBACK, act, group, page, payload, staff
 
@@ -28,6 +31,8 @@ def test_the_list_says_how_many_payloads_fail_so(admin: Client, monkeypatch: pyt
     few, many, none = group(), group("ValueError"), group("OSError")
     failing(2, few)
     failing(4, many, State.RETRYING)
+    first, last = datetime(2026, 3, 1, 10, tzinfo=UTC), datetime(2026, 3, 2, 11, tzinfo=UTC)
+    FailureGroup.objects.filter(pk=few.pk).update(source="stripe", first_at=first, last_at=last)
 
     text = admin.get(FAILURES).content.decode()
 
@@ -36,6 +41,9 @@ def test_the_list_says_how_many_payloads_fail_so(admin: Client, monkeypatch: pyt
     assert f"?failure={none.pk}" not in text
     assert "KeyError: &#x27;price&#x27;" in text
     assert "shop/handlers.py:41, count" in text
+    assert ">stripe<" in text
+    assert str(since(first)) in text
+    assert str(since(last)) in text
 
 
 def test_the_list_of_groups_neither_counts_all_nor_loads_bodies(admin: Client) -> None:

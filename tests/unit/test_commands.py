@@ -160,6 +160,34 @@ def test_replay_sends_copies(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ([], set()),
+        (["--with-signatures"], {"x-hub-signature-256"}),
+        (["--with-keys"], {"x-api-key", "idempotency-key"}),
+        (["--with-signatures", "--with-keys"], {"x-hub-signature-256", "x-api-key", "idempotency-key"}),
+    ],
+)
+def test_replay_sends_signatures_and_keys_where_they_are_asked_for(
+    receiver: Receiver, options: list[str], wanted: set[str]
+) -> None:
+    stored = made(State.DEAD)
+    headers = {"x-hub-signature-256": "s", "x-api-key": "k", "idempotency-key": "k"}
+    RawPayload.objects.filter(pk=stored.pk).update(headers_json=json.dumps(headers))
+    run("replay_raw", "--to", receiver.url, *options)
+    assert set(receiver.requests[0].headers) & headers.keys() == wanted
+
+
+def test_replay_sends_elsewhere_only_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("notifications.management.replay_modes.Replay.send", lambda *given, **_: asked.append(given))
+    run("replay_raw", "--to", "http://192.0.2.1/", "--allow-host", "192.0.2.1")
+    assert len(asked) == 1
+    with pytest.raises(CommandError, match="--allow-host"):
+        run("replay_raw", "--to", "http://192.0.2.1/", "--allow-host", "192.0.2.2")
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         ["--source", "nobody"],

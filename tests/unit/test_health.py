@@ -1,3 +1,5 @@
+import os
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -98,7 +100,9 @@ def test_metrics_of_the_tell_lane(client: Client) -> None:
 def test_metrics_of_the_spool(client: Client, state_dir: Path) -> None:
     breaker.open()
     (state_dir / "spool").mkdir()
-    (state_dir / "spool" / uuid.uuid4().hex).write_bytes(b"12345")
+    spooled = state_dir / "spool" / uuid.uuid4().hex
+    spooled.write_bytes(b"12345")
+    os.utime(spooled, (time.time() - 90, time.time() - 90))
     lines = client.get("/metrics").text.splitlines()
     assert {
         "proppy_spool_files 1",
@@ -108,6 +112,8 @@ def test_metrics_of_the_spool(client: Client, state_dir: Path) -> None:
         "proppy_breaker_open 1",
         "proppy_disk_low 0",
     } <= set(lines)
+    (oldest,) = [float(line.split()[1]) for line in lines if line.startswith("proppy_spool_oldest_seconds ")]
+    assert 90 <= oldest < 120
 
 
 def test_metrics_without_a_database(client: Client) -> None:

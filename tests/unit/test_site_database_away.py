@@ -6,7 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
 from proppy.error_views import RETRY_AFTER
@@ -54,3 +56,32 @@ def test_the_log_has_one_line_of_it(visitor: Client, sqlite_file: Path, caplog: 
     assert record.getMessage() == "Service Unavailable: /sign-up/: database is locked"
     assert record.exc_info is None
     assert record.levelno == logging.ERROR
+
+
+def test_a_session_that_could_not_be_saved_is_no_bad_request(
+    visitor: Client, sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The response saves it, when the view has committed; Django calls that an interrupted session, status 400."""
+    assert sign_up(visitor) == 302
+    other = sqlite3.connect(sqlite_file, isolation_level=None, check_same_thread=False)
+
+    def remember(request: HttpRequest) -> HttpResponse:
+        request.session["seen"] = True
+        other.execute("BEGIN IMMEDIATE")
+        return HttpResponse("seen")
+
+    monkeypatch.setattr("proppy.views._page", remember)
+    with closing(other):
+        assert visitor.get("/").status_code == 503
+
+
+def test_a_session_that_somebody_has_ended_is_no_outage(visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sign_up(visitor) == 302
+
+    def end(request: HttpRequest) -> HttpResponse:
+        request.session["seen"] = True
+        Session.objects.all().delete()
+        return HttpResponse("seen")
+
+    monkeypatch.setattr("proppy.views._page", end)
+    assert visitor.get("/").status_code == 400

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from notifications.chores import chores
 from notifications.models import RawPayload, SourceTotal, State
-from notifications.raw import totals
+from notifications.raw import limits, totals
 from notifications.raw.totals import NOTHING_TO_DO, count_totals
 from tests.support.payloads import kept
 
@@ -69,10 +69,15 @@ def test_without_limits_nothing_is_counted(settings: Any, django_assert_num_quer
     assert counted() == {}
 
 
-def test_counting_takes_little_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([100.0, 103.0])
+@pytest.mark.parametrize(("took", "pause"), [(0.01, totals.INTERVAL), (0.25, 5.0), (3.0, totals.LONGEST_INTERVAL)])
+def test_counting_takes_little_of_the_time(monkeypatch: pytest.MonkeyPatch, took: float, pause: float) -> None:
+    times = iter([100.0, 100.0 + took])
     monkeypatch.setattr("notifications.raw.totals.time.monotonic", lambda: next(times))
-    assert count_totals() == 60.0
+    assert count_totals() == pause
+
+
+def test_what_a_slow_worker_counts_is_not_taken_for_that_of_a_dead_one() -> None:
+    assert limits.STALE >= 2 * totals.LONGEST_INTERVAL, "no capture counts, also where a count takes ten seconds"
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's plan depends on how much there is")
