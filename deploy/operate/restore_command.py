@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.operate import release as releases
 from deploy.operate import sandbox, services
-from deploy.operate.machine import BACKUPS, Failed, alone, require_root, to_exit
+from deploy.operate.machine import BACKUPS, Failed, Machine, alone, require_root, to_exit
 
 
 def main() -> None:
@@ -17,10 +17,12 @@ def main() -> None:
     now = releases.current()
     if now is None:
         raise Failed("Nothing is installed here: run deploy/install first.")
-    running = [unit for unit in services.SERVICES if services.is_active(unit)]
-    if running:
-        raise Failed(f"{', '.join(running)} would write meanwhile: systemctl stop {services.TARGET}")
     with alone():
+        running = [unit for unit in services.WRITERS if services.is_wanted(unit)]
+        if running:
+            raise Failed(f"{', '.join(running)} would write meanwhile: systemctl stop {services.TARGET}")
+        # `systemctl stop` of the target returns at once: what is still finishing is waited for here.
+        Machine().run(["systemctl", "stop", *services.WRITERS])
         words = ["python", "-m", "deploy.operate.restore", str(backup)]
         more = [f"ReadWritePaths={BACKUPS}"]
         done = subprocess.run(sandbox.command(now, words, interactive=False, more=more))

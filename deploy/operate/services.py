@@ -16,6 +16,8 @@ SERVICES: Final = (
     "proppy-process-raw.service",
     "proppy-follow-journal.service",
 )
+#: All that may write into the database.
+WRITERS: Final = (*SERVICES, "proppy-prune.service", "proppy-backup.service")
 JOURNAL: Final = "systemd-journald@proppy.service"
 #: Seconds that a service that is ready has to go on.
 STEADY: Final = 2.0
@@ -52,7 +54,13 @@ def install_units(machine: Machine, release: Path) -> None:
 
 
 def is_active(unit: str) -> bool:
-    return subprocess.run(["systemctl", "--quiet", "is-active", unit]).returncode == 0
+    """Whether it runs and has said that it is ready."""
+    return _show(unit, "ActiveState") == "active"
+
+
+def is_wanted(unit: str) -> bool:
+    """Whether it runs or is about to. A job is `activating` all its time, and so is what waits for its restart."""
+    return _show(unit, "ActiveState") in {"active", "activating", "reloading"}
 
 
 def start(machine: Machine) -> None:
@@ -73,12 +81,12 @@ def start(machine: Machine) -> None:
 
 def _expect_active(unit: str) -> None:
     """Raises Failed unless it runs, and still does a little later."""
-    before = _main_pid(unit)
+    before = _show(unit, "MainPID")
     time.sleep(STEADY)
-    if not is_active(unit) or _main_pid(unit) != before:
+    if not is_active(unit) or _show(unit, "MainPID") != before:
         raise Failed(f"{unit} does not run: journalctl -u {unit} says why.")
 
 
-def _main_pid(unit: str) -> str:
-    command = ["systemctl", "show", "--property=MainPID", "--value", unit]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _show(unit: str, name: str) -> str:
+    command = ["systemctl", "show", f"--property={name}", "--value", unit]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -3,28 +3,23 @@
 Needs root, debootstrap and systemd-container.
 """
 
-import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tests.support import debian
 from tests.support.child import BASE_DIR
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
-PACKAGES: Final = (
-    *("systemd", "systemd-sysv", "dbus", "python3", "python3-venv"),
-    *("ca-certificates", "nginx-light", "procps", "util-linux"),
-)
-CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-CACHE: Final = Path.home() / ".cache" / "proppy-tests"
-PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: Where the checkout is in the machine.
 CHECKOUT: Final = "/root/proppy"
+JOURNAL: Final = "systemd-journald@proppy.service"
 SERVICES: Final = (
     "proppy-web@1.service",
     "proppy-web@2.service",
@@ -33,57 +28,11 @@ SERVICES: Final = (
 )
 
 
-def suite() -> str:
-    """This machine's Debian, else the oldest that is supported."""
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    return release["VERSION_CODENAME"] if release.get("ID") == "debian" else "bookworm"
-
-
-def base_root() -> Path:
-    """A Debian that was never booted, with pip's cache filled; made once for each version of the requirements."""
-    requirements = BASE_DIR / "requirements" / "base.txt"
-    words = f"1 {suite()} {' '.join(PACKAGES)}".encode() + requirements.read_bytes()
-    root = CACHE / f"debian-{hashlib.sha256(words).hexdigest()[:16]}"
-    if not root.is_dir():
-        for old in CACHE.glob("debian-*"):
-            shutil.rmtree(old)
-        partial = root.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        _run(["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite(), str(partial)])
-        for path in (Path("/etc/pip.conf"), CERTIFICATES):
-            if path.exists():
-                shutil.copy(path, partial / path.relative_to("/"))
-        shutil.copy(requirements, partial / "root" / "base.txt")
-        script = "python3 -m venv /tmp/venv && /tmp/venv/bin/pip install -q --require-hashes -r /root/base.txt"
-        _run(["chroot", str(partial), "/bin/sh", "-c", f"{script} && rm -rf /tmp/venv"], env=_environment())
-        (partial / "etc" / "machine-id").write_text("")
-        for unit in ("nginx.service", "apt-daily.timer", "apt-daily-upgrade.timer"):
-            _run(["systemctl", f"--root={partial}", "--quiet", "mask", unit])
-        partial.rename(root)
-    return root
-
-
-def _environment() -> dict[str, str]:
-    """Of commands in the machine: nothing of this process but what pip needs to reach its packages."""
-    known = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
-    return known | {
-        name: value
-        for name, value in os.environ.items()
-        if (name.startswith("PIP_") and name != "PIP_FIND_LINKS") or name.lower() in {"https_proxy", "no_proxy"}
-    }
-
-
-def _run(command: Sequence[str], *, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
-    assert done.returncode == 0, f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}"
-    return done.stdout
-
-
 class Booted:
     """The machine; `with Booted(folder) as machine:`. `root` is its disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: str = "") -> None:
+        self.suite = suite or debian.default_suite()
         self.root = folder / "root"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -92,7 +41,7 @@ class Booted:
         self._leader = 0
 
     def __enter__(self) -> "Booted":
-        _run(["cp", "-a", "--reflink=auto", str(base_root()), str(self.root)])
+        debian.copy_disk(self.suite, self.root)
         self.copy_checkout()
         self.boot()
         return self
@@ -125,14 +74,23 @@ class Booted:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._leader = wait_for(self._find_leader, timeout=30, message="the machine's first process")
-        wait_for(self._is_up, timeout=120, message=f"the machine is up: {self._console.read_text(errors='replace')}")
+        try:
+            self._leader = wait_for(self._find_leader, timeout=60, message="the machine's first process")
+            wait_for(self._is_up, timeout=120, message="the machine is up")
+        except AssertionError as error:
+            error.add_note(self._console.read_text(errors="replace"))
+            self.power_off_hard()
+            raise
 
     def _find_leader(self) -> int:
         assert self._nspawn is not None
-        assert self._nspawn.poll() is None, self._console.read_text(errors="replace")
-        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
-        return int(children[0]) if children else 0
+        assert self._nspawn.poll() is None, "systemd-nspawn has ended"
+        for pid in Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split():
+            # Another child only prepares the disk, and ends: this one is number 1 in a namespace of its own.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if re.search(r"^NSpid:\t\d+.*\t1$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE):
+                    return int(pid)
+        return 0
 
     def _is_up(self) -> bool:
         # "degraded": a unit failed, which tests look for themselves.
@@ -141,16 +99,24 @@ class Booted:
     def power_off_hard(self) -> None:
         """SIGKILL for everything in it, at once."""
         assert self._nspawn is not None
-        os.kill(self._leader, signal.SIGKILL)  # with the first process of a namespace all others go
-        self._nspawn.wait(60)
-        self._nspawn = None
+        nspawn, self._nspawn = self._nspawn, None
+        # With the first process of a namespace all others go; systemd-nspawn itself then tidies up.
+        with suppress(ProcessLookupError):
+            os.kill(self._leader or nspawn.pid, signal.SIGKILL)
+        self._leader = 0
+        try:
+            nspawn.wait(60)
+        finally:
+            nspawn.kill()
+            nspawn.wait()
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
-        """Start a program in it, as root; stdout and stderr are one."""
+        """Start a program in it, as root; stdout and stderr are one. `with machine.start(...)` waits for its end."""
+        assert self._leader, "the machine is off"
         namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd"]
         return subprocess.Popen(
             ["nsenter", f"--target={self._leader}", *namespaces, "--", *command],
-            env=_environment(),
+            env=debian.environment() | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": debian.WHEELS},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -187,6 +153,16 @@ class Booted:
     def main_pid(self, unit: str) -> int:
         """In the machine's own numbers; 0 where it does not run."""
         return int(self.run("systemctl", "show", "--property=MainPID", "--value", unit))
+
+    def kill_all(self, unit: str) -> None:
+        """SIGKILL for each process of a unit, by its control group: `systemctl kill` fails with EIO now and then."""
+        # The same line in each version of control groups, whose folders are not.
+        grep = rf"grep -lsE '/{re.escape(unit)}(/|$)' /proc/[0-9]*/cgroup"
+        code = f'pids=$({grep} | cut -d/ -f3); [ -n "$pids" ] && echo $pids && kill -KILL $pids'
+        before = self.main_pid(unit)
+        assert before, f"{unit} does not run"
+        killed = self.try_run("sh", "-c", code).stdout.split()
+        assert str(before) in killed, f"{unit}: {before} is not among {killed}"
 
     def wait_until_active(self, *units: str, timeout: float = 90) -> None:
         """Until all of them say that they are ready."""

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from tests.support.smtp import MailServer
 from tests.support.wait import wait_for
 
 TOOLS: Final = ("debootstrap", "systemd-nspawn", "nsenter")
+#: All tests that use the machine run in one process.
+GROUP: Final = "booted"
 #: A system call of this network belongs to nobody else on it.
 ALLOWED_HOSTS: Final = "localhost,127.0.0.1"
 
@@ -21,23 +24,27 @@ ALLOWED_HOSTS: Final = "localhost,127.0.0.1"
 class Installed(Booted):
     """The machine, with proppy in it and the servers around it."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, suite: str = "") -> None:
+        super().__init__(folder, suite)
+        self._cleanup = ExitStack()
+        #: Why it is of no use any more.
+        self.broken = ""
         self.slack = FakeSlack()
         self.mail = MailServer()
         self.s3 = S3Server(folder)
 
     def __enter__(self) -> "Installed":
-        for server in (self.slack, self.mail, self.s3):
-            server.__enter__()
-        super().__enter__()
-        self.prepare()
+        with ExitStack() as cleanup:
+            for server in (self.slack, self.mail, self.s3):
+                cleanup.enter_context(server)
+            super().__enter__()
+            cleanup.callback(super().__exit__)
+            self.prepare()
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        for server in (self.s3, self.mail, self.slack):
-            server.__exit__()
+        self._cleanup.close()
 
     def prepare(self) -> None:
         """What deploy/README.md says: install, which says what is missing; write that; install again."""
@@ -59,6 +66,11 @@ class Installed(Booted):
     def install(self) -> str:
         """Install, or upgrade to, what is in the checkout; what was printed."""
         return self.run(f"{CHECKOUT}/deploy/install")
+
+    def stop(self) -> None:
+        """Stop all services; none of them runs any more then."""
+        # The target alone is stopped before them, and systemctl waits for no more than that.
+        self.run("systemctl", "stop", "proppy.target", *SERVICES)
 
     @property
     def releases(self) -> list[str]:
@@ -88,18 +100,34 @@ class Installed(Booted):
         wait_for(rest, timeout=timeout, message="all that was accepted is handled")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "what tests/system boots: bookworm, trixie, noble (default: this machine's Debian, else bookworm)"
+    parser.getgroup("system").addoption("--suite", default="", help=text)
+
+
 @pytest.fixture(scope="session")
-def installed_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def installed_machine(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Installed]:
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}: sh tests/install-services")
-    with Installed(tmp_path_factory.mktemp("booted")) as machine:
+    with Installed(tmp_path_factory.mktemp("booted"), pytestconfig.getoption("--suite")) as machine:
         yield machine
-        print(machine.log())
+        if not machine.broken:
+            print(machine.log())
 
 
 @pytest.fixture
-def installed(installed_machine: Installed) -> Installed:
-    """The machine that all tests of a process share, up and with all services ready."""
-    installed_machine.wait_until_active(*SERVICES)
-    return installed_machine
+def installed(request: pytest.FixtureRequest) -> Installed:
+    """The machine that all tests share, up and with all services ready."""
+    group = request.node.get_closest_marker("xdist_group")
+    assert group is not None, "@pytest.mark.xdist_group('booted'), or each worker would boot a machine"
+    assert group.args == (GROUP,)
+    machine: Installed = request.getfixturevalue("installed_machine")
+    if machine.broken:  # once is enough to wait for it
+        pytest.fail(f"an earlier test has broken the machine: {machine.broken}")
+    try:
+        machine.wait_until_active(*SERVICES)
+    except AssertionError as error:
+        machine.broken = str(error)
+        raise
+    return machine

@@ -1,13 +1,15 @@
 """The journal of events in a booted Debian: restarted, killed, rotated, vacuumed, flooded. Nothing is lost."""
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.support.booted import JOURNAL
 from tests.support.installed import Installed
 from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
-JOURNAL = "systemd-journald@proppy.service"
 STORM = 100_000
 #: Seconds.
 STORM_LASTS = 10
@@ -38,22 +40,24 @@ def wait_until_counted(machine: Installed, name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
+    "disturb",
     [
-        ("systemctl", "restart", JOURNAL),
-        ("systemctl", "kill", "--signal=SIGKILL", JOURNAL),
-        ("journalctl", "--namespace=proppy", "--rotate"),
-        ("journalctl", "--namespace=proppy", "--rotate", "--vacuum-files=2"),
+        lambda machine: machine.run("systemctl", "restart", JOURNAL),
+        lambda machine: machine.kill_all(JOURNAL),
+        lambda machine: machine.run("journalctl", "--namespace=proppy", "--rotate"),
+        lambda machine: machine.run("journalctl", "--namespace=proppy", "--rotate", "--vacuum-files=2"),
     ],
     ids=["restart", "kill", "rotate", "vacuum"],
 )
-def test_nothing_is_lost(installed: Installed, command: tuple[str, ...], request: pytest.FixtureRequest) -> None:
+def test_nothing_is_lost(
+    installed: Installed, disturb: Callable[[Installed], object], request: pytest.FixtureRequest
+) -> None:
     name = f"{request.node.callspec.id} {id(request)}"
     code = EMIT.format(count=2000, name=name, seconds=4)
-    emitting = installed.start("proppy-manage", "shell", "-v", "0", "-c", code)
-    wait_for(lambda: counted(installed, name), timeout=60, message="the first events")
-    installed.run(*command)
-    output, _ = emitting.communicate(timeout=120)
+    with installed.start("proppy-manage", "shell", "-v", "0", "-c", code) as emitting:
+        wait_for(lambda: counted(installed, name), timeout=60, message="the first events")
+        disturb(installed)
+        output, _ = emitting.communicate(timeout=120)
     assert emitting.returncode == 0, output
     wait_until_counted(installed, name, 2000)
 

@@ -69,10 +69,9 @@ def test_it_hands_on_what_it_should(nginx: Nginx) -> None:
 
 
 def test_a_restart_behind_it_refuses_nobody(installed: Installed, nginx: Nginx) -> None:
-    restarting = installed.start("proppy-restart")
-    answers = [nginx.request("GET", "/")[0]]
-    while restarting.poll() is None:
-        answers.append(nginx.request("GET", "/")[0])
-    assert restarting.communicate()
+    with installed.start("proppy-restart") as restarting:
+        answers = [nginx.request("GET", "/")[0]]
+        while restarting.poll() is None:
+            answers.append(nginx.request("GET", "/")[0])
     assert restarting.returncode == 0
     assert set(answers) == {200}

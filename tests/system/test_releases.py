@@ -90,7 +90,7 @@ def test_a_backup_is_restored(installed: Installed) -> None:
     refused = installed.try_run("/opt/proppy/current/deploy/restore", backup)
     assert refused.returncode == 1
     assert "systemctl stop proppy.target" in refused.stdout
-    installed.run("systemctl", "stop", "proppy.target")
+    installed.run("systemctl", "stop", "proppy.target")  # they may still be stopping when the command looks
     try:
         installed.run("/opt/proppy/current/deploy/restore", backup)
     finally:
@@ -107,5 +107,6 @@ def test_a_backup_is_restored(installed: Installed) -> None:
 
 def test_an_operator_can_talk_to_a_command(installed: Installed) -> None:
     code = "import sys; print(sys.stdin.isatty(), input())"
-    talk = f"""(echo here; sleep 10) | script -qec "proppy-manage shell -v 0 -c '{code}'" /dev/null"""
+    # Again and again: what is typed before the terminal has been handed on is lost.
+    talk = f"""(while echo here; do sleep 0.5; done) | script -qec "proppy-manage shell -v 0 -c '{code}'" /dev/null"""
     assert "True here" in installed.run("sh", "-c", talk)

@@ -14,7 +14,7 @@ from tests.support.wait import wait_for
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 JOBS = ("proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
-JOURNAL = "systemd-journald@proppy.service"
+WORKERS = SERVICES[2:]
 
 
 @pytest.mark.parametrize("unit", [*SERVICES, *JOBS])
@@ -38,17 +38,31 @@ def test_a_sign_up_reaches_slack_mail_and_s3(installed: Installed) -> None:
     wait_for(lambda: "photo" in " ".join(installed.s3.keys()), timeout=60, message="the photo in S3")
 
 
+def kill_and_wait(machine: Installed, unit: str) -> None:
+    before = machine.main_pid(unit)
+    machine.kill_all(unit)
+    wait_for(lambda: machine.main_pid(unit) not in {0, before}, timeout=60, message=f"{unit} is started again")
+    machine.wait_until_active(unit)
+
+
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_killed_service_comes_back_and_is_told(installed: Installed, unit: str) -> None:
-    before, told = installed.main_pid(unit), len(installed.slack.messages)
-    installed.run("systemctl", "kill", "--kill-whom=all", "--signal=SIGKILL", unit)
-    wait_for(lambda: installed.main_pid(unit) not in {0, before}, timeout=60, message=f"{unit} is started again")
-    installed.wait_until_active(unit)
+    told = len(installed.slack.messages)
+    kill_and_wait(installed, unit)
     text = f"Unit {unit} failed"
     wait_for(lambda: [m for m in installed.slack.messages[told:] if text in m["text"]], timeout=60, message=text)
 
 
-@pytest.mark.parametrize("unit", ["proppy-process-raw.service", "proppy-follow-journal.service"])
+@pytest.mark.parametrize("unit", SERVICES)
+def test_what_was_accepted_survives_a_kill(installed: Installed, unit: str) -> None:
+    with Load(installed.port) as load:
+        load.during(lambda: kill_and_wait(installed, unit))
+    installed.wait_until_handled(load.accepted)
+    if unit in WORKERS:  # a web server takes the connections that it has along
+        assert load.refused == {}
+
+
+@pytest.mark.parametrize("unit", WORKERS)
 def test_a_hanging_worker_is_killed_by_the_watchdog(installed: Installed, unit: str) -> None:
     folder = f"/run/systemd/system/{unit}.d"
     installed.run("mkdir", "-p", folder)
