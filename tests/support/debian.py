@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ PACKAGES: Final = (
     *("systemd", "systemd-sysv", "dbus", "python3", "python3-venv"),
     *("ca-certificates", "nginx", "procps", "util-linux"),
 )
-#: Of Ubuntu, where some of the packages are in universe; and a debootstrap may be older than the suite.
+#: Of Ubuntu, where some of the packages are in universe.
 UBUNTU: Final = frozenset({"noble"})
-UBUNTU_SOURCE: Final = ("http://archive.ubuntu.com/ubuntu", "/usr/share/debootstrap/scripts/gutsy")
+#: How debootstrap makes each Ubuntu; it may be older than the suite, and then has no file of that name.
+UBUNTU_SCRIPT: Final = Path("/usr/share/debootstrap/scripts/gutsy")
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 CACHE: Final = Path.home() / ".cache" / "proppy-tests"
 #: Where a disk has what requirements/base.txt asks for, as files.
@@ -54,7 +56,8 @@ def _base(suite: str) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         options = ["--variant=minbase", f"--include={','.join(PACKAGES)}"]
         if suite in UBUNTU:
-            run(["debootstrap", *options, "--components=main,universe", suite, str(partial), *UBUNTU_SOURCE])
+            options.append("--components=main,universe")
+            run(["debootstrap", *options, suite, str(partial), _ubuntu_mirror(), str(UBUNTU_SCRIPT)])
         else:
             run(["debootstrap", *options, suite, str(partial)])
         for path in (Path("/etc/pip.conf"), CERTIFICATES):
@@ -65,6 +68,13 @@ def _base(suite: str) -> Path:
             run(["systemctl", f"--root={partial}", "--quiet", "mask", unit])
         partial.rename(base)
     return base
+
+
+def _ubuntu_mirror() -> str:
+    """The one that debootstrap knows. By itself it takes Debian's where Ubuntu's keys are not installed."""
+    found = re.search(r"default_mirror (\S+//archive\.\S+)", UBUNTU_SCRIPT.read_text())
+    assert found, f"{UBUNTU_SCRIPT} names no mirror"
+    return found[1]
 
 
 def _fill_wheels(base: Path) -> None:
