@@ -41,7 +41,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("process_raw", 2),
         ("idle", 1),
         ("claim_cost", 2),
-        ("backlog", 2),
+        ("backlog", 4),
         ("memory", 2),
         ("follow_journal", 1),
         ("to_slack", 1),

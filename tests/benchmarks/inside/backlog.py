@@ -3,14 +3,19 @@
 import time
 from array import array
 from contextlib import closing
+from datetime import datetime
 from http.client import HTTPConnection
 from typing import Final
+
+from django.utils import timezone
 
 from notifications.models import RawPayload, State
 from tests.benchmarks.filling import fill, settle
 from tests.benchmarks.payload import BODY, CONTENT_TYPE
 from tests.benchmarks.timing import empty_times, microseconds
 
+#: Of the backlog.
+SOURCE: Final = "bench"
 #: Requests a second.
 RATE: Final = 100
 #: As nginx would send it on: over HTTPS, from a client elsewhere.
@@ -21,36 +26,42 @@ PATIENCE: Final = 60
 WARM: Final = 50
 
 
-def run(*, port: int = 0, seconds: float = 0, backlog: int = 0) -> dict[str, float]:
-    """Make it `backlog` payloads that wait; or post for `seconds`, once the worker has begun, and give times in ms.
+def run(*, port: int = 0, seconds: float = 0, backlog: int = 0, state: str = State.RECEIVED) -> dict[str, float]:
+    """Make it `backlog` payloads in a state; or post for `seconds`, once the worker has begun, and give times in ms.
 
-    `left` says how many wait in the end.
+    `left` says how many wait in the end, `handled` how many of the backlog were handled meanwhile.
     """
     if not seconds:
-        return _refill(backlog)
+        return _refill(backlog, state)
+    began = timezone.now()
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as client:
         for _ in range(WARM):
             _post(client)
-        _wait_until_working()
+        _wait_until_working(began)
         times = _post_steadily(client, round(seconds * RATE))
     quantiles = {"median": 0.5, "p99": 0.99, "worst": 1.0}
     waiting = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__isnull=False)
     return {name: microseconds(times, quantile) / 1000 for name, quantile in quantiles.items()} | {
-        "left": waiting.count()
+        "left": waiting.count(),
+        "handled": RawPayload.objects.filter(source=SOURCE, done_at__gt=began).count(),
     }
 
 
-def _refill(count: int) -> dict[str, float]:
+def _refill(count: int, state: str) -> dict[str, float]:
     RawPayload.objects.all().delete()
     if count:
-        fill(count, state=State.RECEIVED, source="bench")
+        fill(count, state=state, source=SOURCE)
     settle()
     return {}
 
 
-def _wait_until_working() -> None:
+def _wait_until_working(began: datetime) -> None:
+    """Until something of the backlog was handled after `began`, or something at all where there is none."""
+    done = RawPayload.objects.filter(done_at__gt=began)
+    if RawPayload.objects.filter(source=SOURCE).exists():
+        done = done.filter(source=SOURCE)
     deadline = time.monotonic() + PATIENCE
-    while not RawPayload.objects.filter(state=State.DONE).exists():
+    while not done.exists():
         if time.monotonic() > deadline:
             raise RuntimeError("process_raw did not begin")
         time.sleep(0.05)
