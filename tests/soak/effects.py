@@ -139,7 +139,8 @@ class Books:
         return [key for key in self._plant.s3.keys() if key.startswith("photos/")]  # noqa: SIM118  no dictionary
 
     def _mails(self) -> Effect:
-        received, wanted = self._plant.mail.received, Counter(self._users())
+        # A copy at once: mails come meanwhile.
+        received, wanted = self._plant.mail.received.copy(), Counter(self._users())
         return compare("welcome mails", wanted, received, may_repeat=True)
 
     def _reports(self) -> list[Effect]:

@@ -82,6 +82,8 @@ def soak(options: Options, folder: Path, say: Say) -> Result:
         faults = Faults(plant, options.seed, over, **lengths)
         load = Load(plant.site.port, options.seed, faults.now)
         asyncio.run(_send(load, faults, options, say))
+        # Not lost where the accounts, which take long, come to no end.
+        say("\n".join(["sent", table.routes(load.routes), *(f"{n:,} x {e}" for e, n in load.errors.most_common(30))]))
         return _account(plant, load, faults, say)
 
 
