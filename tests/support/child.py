@@ -24,7 +24,9 @@ def bare_env(home: Path) -> dict[str, str]:
 class Process:
     """A command in a process group of its own, whose output goes to a file."""
 
-    def __init__(self, command: Sequence[str], *, env: dict[str, str], log: Path, cwd: Path = BASE_DIR) -> None:
+    def __init__(
+        self, command: Sequence[str], *, env: dict[str, str], log: Path, cwd: Path = BASE_DIR, fds: Sequence[int] = ()
+    ) -> None:
         self.log_path = log
         with log.open("ab") as out:
             self._popen = subprocess.Popen(
@@ -35,6 +37,7 @@ class Process:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=fds,
             )
 
     @property

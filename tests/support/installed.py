@@ -55,7 +55,9 @@ class Installed(Booted):
         settings = {"S3_BUCKET": self.s3.bucket, "S3_ENDPOINT_URL": self.s3.url, "SLACK_API_URL": self.slack.url}
         settings["AWS_DEFAULT_REGION"] = self.s3.env["AWS_DEFAULT_REGION"]
         env = env.replace("\nALLOWED_HOSTS=\n", f"\nALLOWED_HOSTS={ALLOWED_HOSTS}\n")
-        env = env.replace("\nPORT=8000\n", f"\nPORT={self.port}\n")
+        # As `systemctl edit proppy-web.socket` does.
+        edited = f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{self.port}\n"
+        self.write("/etc/systemd/system/proppy-web.socket.d/override.conf", edited)
         self.write("/etc/proppy/env", env + "".join(f"{name}={value}\n" for name, value in settings.items()))
         secrets = {"SLACK_TOKEN": self.slack.token, "EMAIL_URL": self.mail.url}
         secrets |= {name: self.s3.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}

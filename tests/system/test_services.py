@@ -80,8 +80,19 @@ def test_a_hanging_worker_is_killed_by_the_watchdog(installed: Installed, unit: 
 
 
 def test_a_restart_of_everything_refuses_nobody(installed: Installed) -> None:
-    with Load(installed.port) as load:
+    with Load(installed.port, per_second=200, threads=4) as load:
         load.during(lambda: installed.run("proppy-restart"))
+    assert load.refused == {}
+    installed.wait_until_handled(load.accepted)
+
+
+def test_a_restart_at_once_refuses_nobody_either(installed: Installed) -> None:
+    def restart() -> None:
+        installed.run("systemctl", "restart", "proppy.target")
+        installed.wait_until_active(*SERVICES)
+
+    with Load(installed.port) as load:
+        load.during(restart)
     assert load.refused == {}
     installed.wait_until_handled(load.accepted)
 

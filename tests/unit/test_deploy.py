@@ -18,6 +18,7 @@ from tests.support.child import BASE_DIR, BIN
 SYSTEMD: Final = BASE_DIR / "deploy" / "systemd"
 UNITS: Final = sorted(SYSTEMD.glob("*.service"))
 TIMERS: Final = sorted(SYSTEMD.glob("*.timer"))
+SOCKETS: Final = sorted(SYSTEMD.glob("*.socket"))
 #: All files of settings that deploy/install puts on a machine.
 SETTINGS: Final = sorted(path for path in SYSTEMD.rglob("*") if path.is_file()) + [
     BASE_DIR / "deploy" / name for name in ("journald@proppy.conf", "sysusers.d/proppy.conf")
@@ -84,11 +85,11 @@ def test_what_the_target_wants_is_there() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("unit", UNITS + TIMERS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", UNITS + TIMERS + SOCKETS, ids=lambda unit: unit.name)
 def test_systemd_understands_each_unit(unit: Path, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("needs systemd-analyze")
-    for path in UNITS + TIMERS:
+    for path in UNITS + TIMERS + SOCKETS:
         (tmp_path / path.name).write_text(path.read_text().replace(RUN, "/bin/true"))
     shutil.copytree(SYSTEMD / "proppy-.service.d", tmp_path / "proppy-.service.d")
     there = tmp_path / unit.name.replace("@", "@1")

@@ -1,0 +1,136 @@
+"""Web servers that share a listening socket of systemd's: each is restarted while clients go on."""
+
+import http.client
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.child import BASE_DIR, Process
+from tests.support.processes import Site
+from tests.support.wait import wait_for
+
+#: As systemd hands a socket over: descriptor 3, for the process of this number.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "proppy.web_server", *sys.argv[2:]])
+"""
+OPTIONS = ("--interface=wsgi", "--workers=1", "--blocking-threads=4", "--no-ws", "--log-level=warning")
+RESTARTS = 4
+
+
+class Client(threading.Thread):
+    """Asks /healthz again and again, on one connection as long as the server keeps it, or on a new one each time."""
+
+    def __init__(self, port: int, *, keep: bool) -> None:
+        super().__init__()
+        self._port, self._keep = port, keep
+        self._stop_asking = threading.Event()
+        self.answers: Counter[str] = Counter()
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        last, count = time.monotonic(), 0
+        while not self._stop_asking.is_set():
+            try:
+                connection.request("GET", "/healthz", headers={"Host": "localhost"})
+                answer = connection.getresponse()
+                answer.read()
+                outcome = str(answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                now = time.monotonic()
+                outcome = (
+                    f"{type(error).__name__}: request {count} of its connection, {now - last:.3f} s after the last"
+                )
+                connection.close()
+                count = -1
+            self.answers[outcome] += 1
+            last, count = time.monotonic(), count + 1
+            if not self._keep:
+                connection.close()
+        connection.close()
+
+    def stop(self) -> None:
+        self._stop_asking.set()
+        self.join()
+
+
+class Servers:
+    """Two on one socket."""
+
+    def __init__(self, site: Site, listener: socket.socket) -> None:
+        self._site, self._listener = site, listener
+        self._ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._ready.bind(str(site.folder / "notify"))
+        self._ready.settimeout(60)
+        self._running = [self.start(), self.start()]
+
+    def start(self) -> Process:
+        """Start one; returns when it is ready."""
+        fd = self._listener.fileno()
+        command = [sys.executable, "-c", ACTIVATE, str(fd), *OPTIONS, "proppy.wsgi:application"]
+        env = self._site.env | {"NOTIFY_SOCKET": str(self._site.folder / "notify")}
+        process = Process(command, env=env, log=self._site.folder / "web_server.log", fds=[fd])
+        while b"READY=1" not in self._ready.recv(4096):
+            pass
+        return process
+
+    def restart(self, number: int) -> None:
+        self._running[number].terminate(30)
+        self._running[number] = self.start()
+
+    def kill(self) -> None:
+        for process in self._running:
+            process.kill()
+        self._ready.close()
+
+
+@pytest.fixture
+def servers(site: Site) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", site.port), backlog=1024))
+        both = Servers(site, listener)
+        stack.callback(both.kill)
+        yield both
+
+
+def wait_for_more(clients: list[Client]) -> None:
+    """Until each has had 20 more answers."""
+    wanted = [client.answers.total() + 20 for client in clients]
+    wait_for(lambda: all(client.answers.total() > count for client, count in zip(clients, wanted, strict=True)))
+
+
+def test_restarts_refuse_nobody(site: Site, servers: Servers) -> None:
+    clients = [Client(site.port, keep=keep) for keep in (False, False, True, True)]
+    for client in clients:
+        client.start()
+    try:
+        for number in range(RESTARTS):
+            servers.restart(number % 2)
+            wait_for_more(clients)
+    finally:
+        for client in clients:
+            client.stop()
+    assert [set(client.answers) for client in clients] == [{"200"}] * len(clients)
+
+
+def test_without_a_socket_it_says_what_to_start(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proppy.web_server", "proppy.wsgi:application"],
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "start proppy-web@1.service" in done.stderr
