@@ -12,7 +12,7 @@ from notifications.raw import quarantine
 from notifications.raw.pauses import unhurried
 from notifications.raw.progress import ProgressBar
 from notifications.raw.quarantine import Verdict
-from notifications.raw.replay import Progress, begin, steps
+from notifications.raw.replay import STEP, Progress, begin, period, steps
 from notifications.raw.replay_checkpoint import AlreadyReplayed, Checkpoint, CheckpointDamaged
 from notifications.raw.selection import Selection, youngest
 from notifications.raw.send_copy import Target, send
@@ -68,7 +68,8 @@ class Replay:
         bar = ProgressBar(self._out, progress.total, seen=progress.seen)
         with stop_on_signals() as stop:
             checkpoint.save(selection, progress)
-            for _ in unhurried(steps(selection, progress, rate=rate), stop.wait):
+            work = steps(selection, progress, rate=rate, step=STEP)
+            for _ in unhurried(work, stop.wait, period=period(rate)):
                 checkpoint.save(selection, progress)
                 wake()
                 bar.show(progress.seen)

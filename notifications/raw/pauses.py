@@ -14,13 +14,13 @@ SHORTEST: Final = 0.02
 LONGEST: Final = 0.5
 
 
-def unhurried(work: Iterator[T], wait: Callable[[float], object]) -> Iterator[T]:
-    """The steps of `work`, with a pause before each one but the first."""
+def unhurried(work: Iterator[T], wait: Callable[[float], object], *, period: float = 0) -> Iterator[T]:
+    """The steps of `work`, with a pause before each one but the first: at most one in `period` seconds."""
     started = time.monotonic()
     for step in work:
         took = time.monotonic() - started
         yield step
-        wait(min(max(took, SHORTEST), LONGEST))
+        wait(max(min(max(took, SHORTEST), LONGEST), period - took))
         started = time.monotonic()
 
 

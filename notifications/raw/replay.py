@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 #: Payloads a second that become due: what comes meanwhile is handled first anyway.
 RATE: Final = 100.0
+#: Payloads that a step of `replay_raw` moves: live traffic waits behind a transaction, or for a core.
+STEP: Final = 50
+#: Seconds between two of those steps, unless the rate needs more of them.
+PERIOD: Final = 0.1
 
 
 class Moved(NamedTuple):
@@ -60,13 +64,13 @@ def begin(selection: Selection) -> Progress:
     return Progress(started_at=now, upper=upper, total=selection.count(upper=upper), due=now)
 
 
-def steps(chosen: Places, progress: Progress, *, rate: float) -> Iterator[None]:
-    """Move a few hundred payloads with each step, `rate` of them due each second; `progress` says how far it got.
+def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None = None) -> Iterator[None]:
+    """Move `step` payloads (a few hundred) with each step, `rate` due each second; `progress` says how far it got.
 
     What is quarantined, or in a worker's hand, or new anyway, is left. Raises what the database raises.
     """
     apart = timedelta(seconds=1 / rate)
-    while places := chosen.places(after=progress.place, upper=progress.upper, limit=BATCH):
+    while places := chosen.places(after=progress.place, upper=progress.upper, limit=step or BATCH):
         due = max(progress.due, timezone.now())
         # What was done after the start has just been replayed, by a run that was killed before it could note that.
         fixed = RawPayload.objects.exclude(Q(state=State.DONE, done_at__gt=progress.started_at))
@@ -75,6 +79,11 @@ def steps(chosen: Places, progress: Progress, *, rate: float) -> Iterator[None]:
         progress.left += len(places) - moved
         progress.due, progress.place = due + moved * apart, places[-1]
         yield
+
+
+def period(rate: float) -> float:
+    """Seconds between two steps of `STEP` payloads: twice as fast as they become due, or faster."""
+    return min(PERIOD, STEP / (2 * rate))
 
 
 def start(selection: "QuerySet[RawPayload]", *, by: str, rate: float = RATE) -> Moved:
