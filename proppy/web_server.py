@@ -75,7 +75,7 @@ class Draining:
             idle.setblocking(False)
             for descriptor in filter(_is_listening, map(int, os.listdir("/proc/self/fd"))):
                 if descriptor != idle.fileno():
-                    os.dup2(idle.fileno(), descriptor)
+                    os.dup2(idle.fileno(), descriptor, inheritable=False)
 
     def drain_when_told(self) -> None:
         """Wait for `DRAIN`, then drain."""
