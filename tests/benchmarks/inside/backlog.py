@@ -3,11 +3,9 @@
 import time
 from array import array
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from typing import Final
-
-from django.utils import timezone
 
 from notifications.models import RawPayload, State
 from tests.benchmarks.filling import fill, settle
@@ -26,14 +24,17 @@ PATIENCE: Final = 60
 WARM: Final = 50
 
 
-def run(*, port: int = 0, seconds: float = 0, backlog: int = 0, state: str = State.RECEIVED) -> dict[str, float]:
+def run(
+    *, port: int = 0, seconds: float = 0, since: float = 0, backlog: int = 0, state: str = State.RECEIVED
+) -> dict[str, float]:
     """Make it `backlog` payloads in a state; or post for `seconds`, once the worker has begun, and give times in ms.
 
-    `left` says how many wait in the end, `handled` how many of the backlog were handled meanwhile.
+    `since` is when the worker was started, in seconds since the epoch. `left` says how many wait in the end, `handled`
+    how many of the backlog were handled since.
     """
     if not seconds:
         return _refill(backlog, state)
-    began = timezone.now()
+    began = datetime.fromtimestamp(since, UTC)
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as client:
         for _ in range(WARM):
             _post(client)

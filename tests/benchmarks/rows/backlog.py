@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
@@ -52,13 +53,14 @@ def _measure(lab: Lab, site: Site, database: str, bound: float) -> Iterator[Row]
 
 def _post(lab: Lab, site: Site, backlog: int, *, replay: bool = False) -> Numbers:
     lab.inside(site, "backlog", backlog=backlog, state="done" if replay else "received")
+    since = time.time()
     with ExitStack() as stack, on_core(1):
         site.start("process_raw")
         stack.callback(site.terminate, "process_raw")
         if replay:
             stack.callback(Process(REPLAY, env=site.env, log=site.folder / "replay_raw.log").kill)
         with on_core(0):
-            return lab.inside(site, "backlog", port=site.port, seconds=lab.seconds(SECONDS))
+            return lab.inside(site, "backlog", port=site.port, seconds=lab.seconds(SECONDS), since=since)
 
 
 def _text(idle: list[Numbers], busy: list[Numbers]) -> str:
