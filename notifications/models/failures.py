@@ -25,10 +25,10 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
         """Count one failed attempt, in the caller's transaction."""
         key = {"source": source, "fingerprint": failure.fingerprint}
         seen = {"title": failure.title, "place": failure.place, "last_at": now}
-        ours = self.filter(**key)
-        fresh = ours.filter(Q(attempts=0) | Q(last_at__lt=now - QUIET))
-        while True:  # again where it is the first, or somebody has pruned the group just now
-            for new, rows in ((True, fresh), (False, ours)):
+        ours, is_new = self.filter(**key), Q(attempts=0) | Q(last_at__lt=now - QUIET)
+        while True:  # again where it is the first, or somebody has made or pruned the group just now
+            # Each excludes the other: between the two somebody may make the group, and would then find it counted.
+            for new, rows in ((True, ours.filter(is_new)), (False, ours.exclude(is_new))):
                 if rows.update(attempts=F("attempts") + 1, **seen):
                     return Noted(ours.values_list("pk", flat=True).get(), new)
             self.get_or_create(**key, defaults=seen | {"first_at": now})

@@ -354,6 +354,23 @@ class TestNote:
         assert [each.new for each in noted].count(True) == 1
         assert FailureGroup.objects.get().attempts == 6
 
+    def test_a_group_that_another_has_just_made_is_new_once(
+        self, database: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is there, not counted yet, between the first look at it and the second."""
+        queryset = type(FailureGroup.objects.all())
+        update = queryset.update
+
+        def make_after_first(self: Any, **values: Any) -> int:
+            updated = update(self, **values)
+            FailureGroup.objects.get_or_create(source="demo", **key, defaults={"first_at": now, "last_at": now})
+            return updated
+
+        now, key = timezone.now(), {"fingerprint": WORKER_DIED.fingerprint}
+        monkeypatch.setattr(queryset, "update", make_after_first)
+        assert [note().new, note().new] == [True, False]
+        assert FailureGroup.objects.get().attempts == 2
+
     def test_sources_have_groups_of_their_own(self, database: None) -> None:
         assert [note(source="a").new, note(source="b").new, note(source="a").new] == [True, True, False]
 
