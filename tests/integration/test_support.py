@@ -56,6 +56,13 @@ class TestMail:
         assert caught.value.smtp_code == 451
         assert len(mail_server.messages) == 1
 
+    def test_hangs_up_when_it_ends(self) -> None:
+        with MailServer() as server:
+            address = urlsplit(server.url)
+            client = smtplib.SMTP(address.hostname or "", address.port or 0, timeout=30)
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            client.noop()
+
 
 class TestProcess:
     @staticmethod

@@ -11,13 +11,13 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support.ports import free_port
 from tests.support.s3 import S3Server
 from tests.support.slack import FakeSlack
 from tests.support.slack_http import Answer, Request
+from tests.support.smtp import Listener
 
 
 class FaultySlack(FakeSlack):
@@ -56,7 +56,7 @@ class Mail:
         self.received: Counter[str] = Counter()
         self.refuses = False
         self.latency = 0.0
-        self._controller: Controller | None = None
+        self._controller: Listener | None = None
 
     def __enter__(self) -> "Mail":
         self.start()
@@ -69,7 +69,7 @@ class Mail:
     def start(self) -> None:
         """Listen, at the same address as before."""
         logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's: it tells each command
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Listener(self, self.port)
         self._controller.start()
 
     def stop(self) -> None:

@@ -1,12 +1,13 @@
 """A real SMTP server that keeps what it is sent."""
 
 import socket
-from asyncio import AbstractServer
+from asyncio import AbstractServer, Transport
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
+from weakref import WeakSet
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -19,7 +20,7 @@ class MailServer:
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
         self._refusals: deque[int] = deque()
-        self._controller = _Controller(self)
+        self._controller = Listener(self)
 
     def __enter__(self) -> "MailServer":
         self._controller.start()
@@ -51,12 +52,26 @@ class MailServer:
         return "250 OK"
 
 
-class _Controller(Controller):
-    """Listens on a socket that is bound beforehand: aiosmtpd cannot say which port it got for port 0."""
+class Listener(Controller):
+    """aiosmtpd's, on a port that is known beforehand; `stop()` ends connections too, as the end of a process does."""
 
-    def __init__(self, handler: MailServer) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, handler: object, port: int = 0) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self._connections: WeakSet[SMTP] = WeakSet()
         super().__init__(handler, hostname="127.0.0.1", port=self._socket.getsockname()[1])
+
+    def factory(self) -> SMTP:
+        """aiosmtpd's hook: the protocol of one connection."""
+        connection: SMTP = super().factory()  # type: ignore[no-untyped-call]
+        self._connections.add(connection)
+        return connection
+
+    def cancel_tasks(self, stop_loop: bool = True) -> None:
+        """aiosmtpd's hook, in the loop. A transport left open fails whichever test runs when it is collected."""
+        for connection in list(self._connections):
+            if isinstance(connection.transport, Transport):
+                connection.transport.abort()
+        super().cancel_tasks(stop_loop)
 
     def _create_server(self) -> Coroutine[Any, Any, AbstractServer]:
         return self.loop.create_server(self._factory_invoker, sock=self._socket)
