@@ -45,6 +45,10 @@ class Checkpoint:
         """Everything up to this entry needs no delivery."""
         self._last = entry
 
+    def forget(self) -> None:
+        """Leave it to the caller's transaction to move the position: saved later, an older one would move it back."""
+        self._last = None
+
     def delivered(self, entry: Entry) -> None:
         """Everything up to this entry was delivered. A database that is away is tried again later."""
         self._last, self._delivered, self._stuck = entry, True, None

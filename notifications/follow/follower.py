@@ -108,7 +108,7 @@ class Follower:
     def poll(self) -> float | None:
         """Read some entries, or make one delivery."""
         try:
-            if self._hand.room and self._read():
+            if self._hand.room and not self._in_doubt and self._read():
                 return 0.0
             message = self._hand.message()
             if message is None:
@@ -118,6 +118,14 @@ class Follower:
             delay = self._delivery.failed(error)
             self._show_stuck(delay, str(error), held=error.retry_after is not None)
             return delay
+
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether what is in hand may be done already: a commit whose answer was lost may have come through.
+
+        Nothing is added to it then, for it is its last entry that the saved position is compared with.
+        """
+        return self._channel.transactional and bool(self._delivery.outage.failures and len(self._hand))
 
     def _read(self) -> bool:
         """Whether anything was there."""
@@ -218,9 +226,9 @@ class Follower:
 
     def _deliver(self, message: Message) -> None:
         if self._channel.transactional:
+            self._checkpoint.forget()
             with self._delivery.attempt(message), deadline(LONGEST_WORK), transaction.atomic():
-                # A commit whose answer was lost may have come through all the same.
-                if not (self._delivery.outage.failures and self._checkpoint.is_saved(message.last)):
+                if not (self._in_doubt and self._checkpoint.is_saved(message.last)):
                     self._channel.deliver(message.events)
                     self._checkpoint.save(message.last, delivered=True)
             self._checkpoint.saved()

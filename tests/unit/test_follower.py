@@ -394,6 +394,47 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
     assert not FailedDelivery.objects.exists()
 
 
+class LostOnce(Counting):
+    """Its first commit comes through, and the answer is lost."""
+
+    batch = 10
+    lost = False
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        super().deliver(events)
+        transaction.on_commit(self.lose)
+
+    def lose(self) -> None:
+        if not self.lost:
+            self.lost = True
+            raise OperationalError("the answer was lost")
+
+
+def test_what_comes_after_a_commit_whose_answer_was_lost_waits_until_that_is_known(
+    journal: FlakyJournal, follow: Follow, clock: Clock
+) -> None:
+    tell(journal, "a", name="REPORT")
+    follower = follow(LostOnce())
+    turn(follower, clock, until=counts)
+    tell(journal, "b", name="REPORT")
+    turn(follower, clock)
+    assert counts() == {"a": 1, "b": 1}
+
+
+def test_a_position_in_doubt_is_not_moved_back(journal: FlakyJournal, follow: Follow, clock: Clock) -> None:
+    """By what went by before, which is not saved each time."""
+    follower = follow(LostOnce(), drain=False)
+    for text in "xy":
+        tell(journal, text)  # another channel's
+        follower.poll()
+    tell(journal, "a", name="REPORT")
+    turn(follower, clock, until=counts)
+    assert position("REPORT") == "3"
+    follower.close()
+    turn(follow(Counting()), clock)
+    assert counts() == {"a": 1}
+
+
 def test_a_transactional_channel_that_refuses_leaves_nothing(
     journal: FlakyJournal,
     follow: Follow,
