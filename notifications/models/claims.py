@@ -131,6 +131,10 @@ class RawPayloadQuerySet(PayloadMoves):
             execute=execute_last,
         )
 
+    def is_done(self, payload: "RawPayload") -> bool:
+        """Whether the `finish()` of this very attempt was committed. Raises what the database raises."""
+        return self.filter(pk=payload.pk, state=State.DONE, done_at=payload.done_at).exists()
+
     def fail(self, payload: "RawPayload", failure: Failure, *, retry_at: datetime | None) -> Noted:
         """Record a failed attempt: tried again at `retry_at`, dead where that is None. Gives the failure's group.
 

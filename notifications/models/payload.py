@@ -3,9 +3,9 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models, transaction
 from django.utils.functional import cached_property
@@ -16,6 +16,9 @@ from notifications.models.states import State
 from notifications.raw import body_store
 from notifications.raw.body_store import LARGE
 from notifications.signals import payload_handled
+
+#: Savepoints, what is called, and whether its failure is only logged.
+OnCommit = tuple[set[Any], Callable[[], object], bool]
 
 
 class RawPayload(models.Model):
@@ -54,6 +57,8 @@ class RawPayload(models.Model):
 
     #: When its handler started, by time.monotonic(); set by the worker.
     started: float = 0.0
+    #: What `done()` has still to call after its commit, as Django keeps it; None where no answer to one is missing.
+    unanswered: list[OnCommit] | None = None
 
     objects: ClassVar[RawPayloadQuerySet] = RawPayloadQuerySet.as_manager()  # type: ignore[assignment]  # django-stubs types as_manager() as a bare Manager
 
@@ -109,5 +114,7 @@ class RawPayload(models.Model):
             yield
             milliseconds = (time.monotonic() - self.started) * 1000
             payload_handled.send(sender=RawPayload, payload=self, milliseconds=milliseconds)
+            # Django takes out of this very list what it calls, and leaves it to us where the commit fails.
+            self.unanswered = transaction.get_connection().run_on_commit
             RawPayload.objects.finish(self)
-        self.state = State.DONE
+        self.unanswered, self.state = None, State.DONE

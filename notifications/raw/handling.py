@@ -99,8 +99,27 @@ def _postpone(payload: RawPayload, later: RetryAt) -> None:
         logger.warning("%s", lost)
 
 
+def confirm(payload: RawPayload) -> bool:
+    """Whether it is done though the answer to its commit was lost. What waits for that commit is called then, once.
+
+    Raises what the database raises.
+    """
+    if payload.unanswered is None or not RawPayload.objects.is_done(payload):
+        return False
+    logger.info("%s is done: its commit came through, only the answer to it was lost", attempt_of(payload))
+    waiting, payload.unanswered, payload.state = payload.unanswered, None, State.DONE
+    for _, function, _ in waiting:
+        try:
+            function()
+        except Exception:  # the others wait, too
+            logger.exception("%s is done, but %r, which waited for its commit, failed", attempt_of(payload), function)
+    return True
+
+
 def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False) -> None:
     """Count an attempt as failed. A payload that is done stays so: its effects have been committed."""
+    if confirm(payload):
+        return
     if payload.state == State.DONE:
         logger.error(
             "%s is done, but its handler raised after that:\n%s", attempt_of(payload), quoted_lines(failure.text)

@@ -17,7 +17,7 @@ from notifications.models.claims import Claim
 from notifications.raw import store
 from notifications.raw.failures import DATABASE_LEFT, WORKER_DIED, Failure
 from notifications.raw.give_way import GiveWay
-from notifications.raw.handling import handle
+from notifications.raw.handling import confirm, handle
 from notifications.raw.listen import Listener
 from notifications.raw.presence import Presence, departed, is_excused
 from notifications.raw.session import limit_transactions
@@ -49,8 +49,8 @@ class ProcessRaw:
         self._give_way = GiveWay(stop, self._listener)
         self._time_limit = TimeLimit(stop, self._presence)
         self._failures = 0
-        #: Whether the first of what is claimed was started: an attempt is counted then.
-        self._started = False
+        #: The first of what is claimed, once it was started: an attempt is counted then.
+        self._in_hand: RawPayload | None = None
 
     def fileno(self) -> int | None:
         return self._listener.fileno()
@@ -86,11 +86,13 @@ class ProcessRaw:
     def _recover(self) -> None:
         """Let go of what was in hand when the database went away, perhaps because of it."""
         with deadline(LONGEST_WORK):
-            if self._started:
+            if self._in_hand is not None and confirm(self._in_hand):
+                self._in_hand = None
+            if self._in_hand is not None:
                 self._release_claims_of(self._presence.token, DATABASE_LEFT)
             else:
                 RawPayload.objects.give_back(self._presence.token)
-        self._started = False
+        self._in_hand = None
 
     def _turn(self) -> float | None:
         with deadline(LONGEST_WORK):
@@ -146,10 +148,10 @@ class ProcessRaw:
                 renewed = time.monotonic()
             self._give_way()
             self._stop.turned()
-            self._started = True
+            self._in_hand = payload
             with self._time_limit(payload):
                 handle(payload)
-            self._started = False
+            self._in_hand = None
 
     def _import_spool(self) -> int:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.utils import OperationalError
 from django.utils import timezone
 
@@ -246,6 +246,36 @@ class TestDatabaseAway:
         drain(worker)
         assert states() == ["done"] * 3
         assert list(RawPayload.objects.order_by("pk").values_list("attempts", flat=True)) == [2, 1, 1]
+
+    def test_a_commit_whose_answer_was_lost_is_asked_for_when_it_is_back(
+        self, make: Make, on_demo: Register, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What waited for the commit is called once, whatever of it fails, and no neighbour's attempt counts."""
+        called: list[object] = []
+        database: Any = type(connections["default"])
+        commit = database._commit
+
+        def handler(payload: RawPayload) -> None:
+            transaction.on_commit(lambda: 1 / 0)
+            transaction.on_commit(lambda: called.append(payload.pk))
+            if not called:
+                patch.setattr(database, "_commit", lose_the_answer)
+
+        def lose_the_answer(db: Any) -> None:
+            commit(db)
+            patch.setattr(RawPayloadQuerySet, "is_done", _fails)
+            _fails()
+
+        on_demo(handler)
+        first, second = kept(), kept()
+        worker = make()
+        with monkeypatch.context() as patch:
+            assert worker.poll() != 0
+            assert (called, states()) == ([], ["done", "processing"])
+        drain(worker)
+        assert called == [first.pk, second.pk]
+        assert states() == ["done"] * 2
+        assert list(RawPayload.objects.order_by("pk").values_list("attempts", flat=True)) == [1, 1]
 
     def test_one_that_breaks_the_database_is_dead_in_the_end(
         self, make: Make, settings: Any, monkeypatch: pytest.MonkeyPatch
