@@ -13,18 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import web_servers
 from tests.support.child import BASE_DIR, Process
 from tests.support.processes import Site
 from tests.support.wait import wait_for
 
-#: As systemd hands a socket over: descriptor 3, for the process of this number.
-ACTIVATE = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.executable, [sys.executable, "-m", "proppy.web_server", *sys.argv[2:]])
-"""
-OPTIONS = ("--interface=wsgi", "--workers=1", "--blocking-threads=4", "--no-ws", "--log-level=warning")
 RESTARTS = 4
 
 
@@ -76,10 +69,8 @@ class Servers:
 
     def start(self) -> Process:
         """Start one; returns when it is ready."""
-        fd = self._listener.fileno()
-        command = [sys.executable, "-c", ACTIVATE, str(fd), *OPTIONS, "proppy.wsgi:application"]
         env = self._site.env | {"NOTIFY_SOCKET": str(self._site.folder / "notify")}
-        process = Process(command, env=env, log=self._site.folder / "web_server.log", fds=[fd])
+        process = web_servers.start(self._listener, env=env, log=self._site.folder / "web_server.log")
         while b"READY=1" not in self._ready.recv(4096):
             pass
         return process

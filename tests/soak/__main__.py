@@ -23,6 +23,7 @@ def main() -> int:
         seconds=arguments.seconds,
         fault_seconds=tuple(arguments.fault_seconds),
         quiet_seconds=tuple(arguments.quiet_seconds),
+        only=arguments.only,
     )
     signal.signal(signal.SIGTERM, _end)
     folder = Path(tempfile.mkdtemp(prefix="proppy-soak-"))
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quiet-seconds", default=default.quiet_seconds, help="time between faults", type=float, nargs=2
     )
+    parser.add_argument("--only", default=default.only, help="faults whose names begin so, such as PostgreSQL")
     return parser
 
 

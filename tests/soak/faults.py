@@ -16,6 +16,8 @@ from tests.soak.servers import lying
 LOOK: Final = 0.5
 #: Seconds that a slow third party takes for an answer.
 SLOW: Final = 3.0
+#: Seconds in turn, of a slow S3.
+STILL, MOVES = 0.8, 0.2
 
 Fault = Callable[[float], object]
 Span = tuple[float, float]
@@ -48,6 +50,7 @@ def kinds(plant: Plant) -> dict[str, Fault]:
         "SMTP slow": held(lambda: _set(mail, "latency", SLOW, 0.0)),
         "SMTP refuses": held(lambda: _set(mail, "refuses", True, False)),
         "S3 down": held(lambda: _between(s3.stop, s3.start)),
+        "S3 slow": lambda seconds: _stutter(plant, seconds),
         "S3 silent": held(lambda: _between(s3.pause, s3.resume)),
         "S3 lies": held(lambda: lying(s3)),
         "PostgreSQL restarted, fast": then_rest(lambda: postgres.restart("fast")),
@@ -65,11 +68,13 @@ def kinds(plant: Plant) -> dict[str, Fault]:
 class Faults:
     """A thread: `with Faults(plant, …) as faults:` until the end of the block; all is mended then."""
 
-    def __init__(self, plant: Plant, seed: str, over: threading.Event, *, seconds: Span, quiet: Span) -> None:
+    def __init__(
+        self, plant: Plant, seed: str, over: threading.Event, *, seconds: Span, quiet: Span, only: str = ""
+    ) -> None:
         self.seen: Counter[str] = Counter()
         self.seconds: Counter[str] = Counter()
         self._plant, self._length, self._quiet, self._over = plant, seconds, quiet, over
-        self._kinds = kinds(plant)
+        self._kinds = {name: fault for name, fault in kinds(plant).items() if name.startswith(only)}
         self._chance = random.Random(f"{seed} faults")
         self._now = Moment("", 0)
         self._error: BaseException | None = None
@@ -121,6 +126,16 @@ class Faults:
             if self._over.wait(min(LOOK, left)):
                 return True
         return self._over.is_set()
+
+
+def _stutter(plant: Plant, seconds: float) -> None:
+    """S3 stands still for most of each second."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with _between(plant.s3.pause, plant.s3.resume):
+            if plant.rest(STILL):
+                return
+        plant.rest(MOVES)
 
 
 @contextmanager

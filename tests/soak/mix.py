@@ -133,6 +133,7 @@ class RawPosts:
         if not self._keyed:
             return self._webhook()
         before = self._chance.choice(self._keyed)
+        self._keyed.remove(before)  # its answer puts it back: other bytes must not overtake it
         return self._post(before.source, before.body, key=before.key, label="a key again", receipt=before.receipt)
 
     def _other_bytes(self) -> Request:

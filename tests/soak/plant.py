@@ -1,8 +1,9 @@
-"""Everything that runs: two web servers on one port as deployed, both workers, and real services around them."""
+"""Everything that runs: two web servers on one socket as deployed, both workers, and real services around them."""
 
 import os
 import random
 import shutil
+import socket
 from collections.abc import Callable
 from configparser import ConfigParser
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import Final, Self
 import psycopg
 
 from tests.soak.servers import FaultySlack, Mail
+from tests.support import web_servers
 from tests.support.child import BASE_DIR, BIN, Process
 from tests.support.faults import PostgresServer, Server
 from tests.support.held_journald import HeldJournald
@@ -20,9 +22,9 @@ from tests.support.processes import Site
 from tests.support.s3 import S3Server
 from tests.support.wait import wait_for
 
-#: As deploy/systemd/proppy-web@.service starts each of the two.
-GRANIAN: Final = "--interface wsgi --host 127.0.0.1 --workers 1 --blocking-threads 4 --no-ws --log-level warning"
 WEB_SERVERS: Final = 2
+#: systemd's own.
+BACKLOG: Final = 4096
 
 
 class Plant:
@@ -94,11 +96,10 @@ class Plant:
         self.site.manage("collectstatic", "--noinput", "--verbosity", "0")
         for worker in self.workers.values():
             worker.start()
-        command = [str(BIN / "granian"), *GRANIAN.split(), f"--port={self.site.port}", "proppy.wsgi:application"]
-        for number in range(WEB_SERVERS):
-            process = Process(command, env=self.site.env, log=self.folder / f"web-{number}.log")
-            self.web.append(process)
-            process.wait_until_listening(self.site.port)
+        with socket.create_server(("127.0.0.1", self.site.port), backlog=BACKLOG) as listener:
+            for number in range(WEB_SERVERS):
+                log = self.folder / f"web-{number}.log"
+                self.web.append(web_servers.start(listener, env=self.site.env, log=log))
         wait_for(self._workers_turn, timeout=60, message="both workers")
 
     def _workers_turn(self) -> bool:

@@ -29,7 +29,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run it. Seconds of faults and of quiet are drawn between the two; `seconds` ends it early."""
+    """How to run it. Seconds of faults and of quiet are drawn between the two; `seconds` ends it early.
+
+    `only`: kinds of faults whose names begin so.
+    """
 
     requests: int = 1_000_000
     rate: float = 150.0
@@ -37,6 +40,7 @@ class Options:
     seconds: float = 1e9
     fault_seconds: tuple[float, float] = (1.0, 8.0)
     quiet_seconds: tuple[float, float] = (3.0, 8.0)
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def soak(options: Options, folder: Path, say: Say) -> Result:
     with Plant(folder, over.wait) as plant:
         say(f"everything runs, on port {plant.site.port}; seed {options.seed}")
         lengths = {"seconds": options.fault_seconds, "quiet": options.quiet_seconds}
-        faults = Faults(plant, options.seed, over, **lengths)
+        faults = Faults(plant, options.seed, over, only=options.only, **lengths)
         load = Load(plant.site.port, options.seed, faults.now)
         asyncio.run(_send(load, faults, options, say))
         # Not lost where the accounts, which take long, come to no end.

@@ -1,17 +1,18 @@
 """A real SMTP server that keeps what it is sent."""
 
-import socket
-from asyncio import AbstractServer, Transport
+from asyncio import Transport
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, cast
+from typing import cast
 from weakref import WeakSet
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.support.ports import free_port
 
 
 class MailServer:
@@ -20,7 +21,7 @@ class MailServer:
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
         self._refusals: deque[int] = deque()
-        self._controller = Listener(self)
+        self._controller = Listener(self, free_port())
 
     def __enter__(self) -> "MailServer":
         self._controller.start()
@@ -53,12 +54,11 @@ class MailServer:
 
 
 class Listener(Controller):
-    """aiosmtpd's, on a port that is known beforehand; `stop()` ends connections too, as the end of a process does."""
+    """aiosmtpd's, on 127.0.0.1; `stop()` ends connections too, as the end of a process does."""
 
-    def __init__(self, handler: object, port: int = 0) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
+    def __init__(self, handler: object, port: int) -> None:
         self._connections: WeakSet[SMTP] = WeakSet()
-        super().__init__(handler, hostname="127.0.0.1", port=self._socket.getsockname()[1])
+        super().__init__(handler, hostname="127.0.0.1", port=port)
 
     def factory(self) -> SMTP:
         """aiosmtpd's hook: the protocol of one connection."""
@@ -72,9 +72,6 @@ class Listener(Controller):
             if isinstance(connection.transport, Transport):
                 connection.transport.abort()
         super().cancel_tasks(stop_loop)
-
-    def _create_server(self) -> Coroutine[Any, Any, AbstractServer]:
-        return self.loop.create_server(self._factory_invoker, sock=self._socket)
 
 
 @pytest.fixture
