@@ -19,8 +19,9 @@ test: lint ## Lint, and every test that needs neither root nor services
 test-all: .venv/test.installed ## Every test, with coverage; installs the services that they need
 	@sh tests/install-services
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not system" --cov --cov-report term
+	$(BIN)/python -m pytest -m system
 
-test-system: .venv/test.installed ## A booted Debian: install, kill, upgrade, restore (root; 4 minutes)
+test-system: .venv/test.installed ## Of these the booted Debian alone: install, kill, upgrade, restore (5 minutes)
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system
 
