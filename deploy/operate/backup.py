@@ -7,9 +7,12 @@ import argparse
 import os
 import shutil
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from django.db import Error
 
 from deploy.operate import database
 
@@ -25,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         print(back_up(database.state_dir(), options.to, options.keep))  # noqa: T201
-    except (database.Failed, OSError) as error:
+    except (database.Failed, Error, OSError) as error:
         sys.exit(f"Failed: {error}")
 
 
@@ -36,17 +39,45 @@ def back_up(state: Path, to: Path, keep: int) -> Path:
     there = backups(to)
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     partial = to / f"{now}{PARTIAL}"
-    partial.mkdir(mode=0o700)
     latest = there[-1] if there else None
-    # Twice: what the database's copy names was there before it, or came while that was made.
-    copy_files(state, partial, latest)
-    database.dump(partial)
-    copy_files(state, partial, latest)
-    os.sync()
-    whole = partial.rename(to / now)
+    check_room(database.size() + size_of_new_files(state, latest), to)
+    partial.mkdir(mode=0o700)
+    try:
+        # Twice: what the database's copy names was there before it, or came while that was made.
+        copy_files(state, partial, latest)
+        database.dump(partial)
+        copy_files(state, partial, latest)
+        os.sync()
+        whole = partial.rename(to / now)
+    except BaseException:  # half a backup must not keep the disk full
+        shutil.rmtree(partial)
+        raise
     for old in backups(to)[: -max(keep, 1)]:
         shutil.rmtree(old)
     return whole
+
+
+def check_room(size: int, to: Path) -> None:
+    """Raises Failed where so many bytes would leave the disk with less than the site wants: it would answer 503."""
+    from notifications.conf import conf
+
+    free = shutil.disk_usage(to).free
+    if free - size < conf.min_free_bytes:
+        room = f"{free >> 20} MiB are free in {to}, and this backup takes up to {size >> 20} MiB"
+        raise database.Failed(
+            f"{room}; the site wants {conf.min_free_bytes >> 20} MiB left. Make room, or lower BACKUP_KEEP."
+        )
+
+
+def size_of_new_files(state: Path, latest: Path | None) -> int:
+    """Bytes of what is not in the latest backup."""
+    total = 0
+    for name in FOLDERS:
+        for path in (state / name).rglob("*"):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if path.is_file() and not (latest and _same(path, latest / path.relative_to(state))):
+                    total += path.stat().st_size
+    return total
 
 
 def backups(folder: Path) -> list[Path]:

@@ -11,6 +11,9 @@ from typing import Any, Final
 import django
 from django.conf import settings
 
+from deploy.operate import postgresql
+from deploy.operate.swap import Place
+
 SQLITE: Final = "database.sqlite3"
 POSTGRESQL: Final = "database.dump"
 
@@ -42,31 +45,50 @@ def dump(folder: Path) -> None:
         _copy_sqlite(Path(config["NAME"]), folder / SQLITE)
         return
     path = folder / POSTGRESQL
-    _run(["pg_dump", "--format=custom", "--no-owner", f"--file={path}"], config)
+    kept = f"--exclude-schema={postgresql.BEFORE}"
+    _run(["pg_dump", "--format=custom", "--no-owner", kept, f"--file={path}"], config)
     _run(["pg_restore", "--list", str(path)], config)
 
 
+def size() -> int:
+    """Bytes that a copy of it may take."""
+    config = _database()
+    if _is_sqlite(config):
+        file = Path(config["NAME"])
+        return sum(path.stat().st_size for path in (file, file.with_name(f"{file.name}-wal")) if path.exists())
+    return postgresql.size()
+
+
+def places() -> list[Place]:
+    """What `load()` leaves to be exchanged: SQLite's file, and its log, which must not be applied to another one."""
+    config = _database()
+    if not _is_sqlite(config):
+        return []
+    file = Path(config["NAME"])
+    names = [(file.with_name(f"{file.name}{suffix}"), suffix) for suffix in ("-wal", "-shm", "")]
+    restored = file.with_name(f"{file.name}.restored")
+    return [
+        Place(
+            path,
+            restored.with_name(f"{restored.name}{suffix}"),
+            file.with_name(f"{file.name}.before-restore{suffix}"),
+        )
+        for path, suffix in names
+    ]
+
+
 def load(folder: Path) -> None:
-    """Put a copy in the database's place. Nobody may use it meanwhile. Raises Failed."""
+    """Put a copy in the database's place, or beside it (see `places`). Nobody may use it meanwhile. Raises Failed."""
     config = _database()
     name = SQLITE if _is_sqlite(config) else POSTGRESQL
     if not (folder / name).is_file():
         raise Failed(f"{folder} has no {name}: is it the backup of another kind of database?")
     if _is_sqlite(config):
-        target = Path(config["NAME"])
-        partial = target.with_name(f"{target.name}.restored")
-        _copy_sqlite(folder / name, partial)
-        # A log of the old file would be applied to the new one.
-        for suffix in ("-wal", "-shm", ""):
-            old = target.with_name(f"{target.name}{suffix}")
-            kept = target.with_name(f"{target.name}.before-restore{suffix}")
-            kept.unlink(missing_ok=True)
-            if old.exists():
-                old.rename(kept)
-        partial.rename(target)
+        _copy_sqlite(folder / name, places()[-1].restored)
         return
-    options = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
-    _run(["pg_restore", *options, f"--dbname={config['NAME']}", str(folder / name)], config)
+    with postgresql.set_aside():
+        options = ["--no-owner", "--single-transaction", "--exit-on-error"]
+        _run(["pg_restore", *options, f"--dbname={config['NAME']}", str(folder / name)], config)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:

@@ -4,30 +4,40 @@ import shutil
 import sys
 from pathlib import Path
 
+from django.db import Error
+
 from deploy.operate import database
 from deploy.operate.backup import FOLDERS
+from deploy.operate.swap import Place, swap, undo
 
 
 def main() -> None:
     try:
         restore(Path(sys.argv[1]), database.state_dir())
-    except (database.Failed, OSError) as error:
+    except (database.Failed, Error, OSError) as error:
         sys.exit(f"Failed: {error}")
 
 
 def restore(backup: Path, state: Path) -> None:
-    """What was there before stays beside it, as NAME.before-restore, but for PostgreSQL. Raises database.Failed."""
+    """What was there before stays beside it, as NAME.before-restore. Raises database.Failed, and OSError.
+
+    All is copied before anything is exchanged: a disk that fills up meanwhile costs nothing.
+    """
     if not backup.is_dir():
         raise database.Failed(f"There is no backup {backup}.")
-    database.load(backup)
-    for name in FOLDERS:
-        kept = state / f"{name}.before-restore"
-        if kept.exists():
-            shutil.rmtree(kept)
-        if (state / name).exists():
-            (state / name).rename(kept)
-        if (backup / name).is_dir():
-            shutil.copytree(backup / name, state / name)
+    folders = [Place(state / name, state / f"{name}.restored", state / f"{name}.before-restore") for name in FOLDERS]
+    places = [*folders, *database.places()]
+    undo(places, state)
+    try:
+        for place in folders:
+            shutil.rmtree(place.restored, ignore_errors=True)
+            if (backup / place.used.name).is_dir():
+                shutil.copytree(backup / place.used.name, place.restored)
+        database.load(backup)
+        swap(places, state)
+    finally:
+        for place in folders:
+            shutil.rmtree(place.restored, ignore_errors=True)
 
 
 if __name__ == "__main__":
