@@ -1,6 +1,5 @@
 """For balancers and monitors: does this process answer, can it store, how are the lanes doing."""
 
-import ipaddress
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.views.decorators.http import require_safe
 
+from notifications.addresses import is_loopback
 from notifications.conf import conf
 from notifications.proxies import client_address
 from notifications.raw import disk, store
@@ -108,10 +108,7 @@ def _is_local(request: HttpRequest) -> bool:
     address = client_address(request.META)
     if FORWARDED & request.META.keys() and address == request.META.get("REMOTE_ADDR"):
         return False  # a proxy that nobody trusts speaks for somebody else
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(address)
 
 
 def _has_token(request: HttpRequest) -> bool:

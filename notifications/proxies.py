@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponseBase
 
+from notifications import addresses
 from notifications.conf import conf
 
 
@@ -47,11 +48,9 @@ def _is_trusted(address: str, proxies: tuple[str, ...]) -> bool:
     if not address:
         return bool(proxies)
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = addresses.parse(address)
     except ValueError:
         return False
-    # A socket for both families names an IPv4 peer ::ffff:10.0.0.1.
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in _networks(proxies))
 
 

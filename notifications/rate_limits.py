@@ -4,7 +4,6 @@ Each process counts for itself: two instances together let twice as much pass. n
 machine (deploy/nginx/proppy.conf).
 """
 
-import ipaddress
 import math
 import threading
 import time
@@ -18,6 +17,7 @@ from limits import RateLimitItem, parse_many
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
+from notifications import addresses
 from notifications.conf import Source, conf
 from notifications.errors import RateLimited
 from notifications.forks import renew_after_fork
@@ -157,10 +157,10 @@ def client_key(meta: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     try:
-        parsed = ipaddress.IPv6Address(address.partition("%")[0])  # with a zone, exploded fails
+        parsed = addresses.parse(address)
     except ValueError:
         return address
-    return str(parsed.ipv4_mapped or f"{parsed.exploded[:19]}::/64")
+    return str(parsed) if parsed.version == 4 else f"{parsed.exploded[:19]}::/64"
 
 
 def check_source_rate(source: Source, meta: Mapping[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """Webhook: a signed HTTP POST for each event, as Standard Webhooks say (github.com/standard-webhooks)."""
 
 import hashlib
-import ipaddress
 import json
 import math
 import re
@@ -19,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.utils.http import parse_http_date_safe
 
+from notifications.addresses import is_loopback
 from notifications.channels.base import Channel, Unavailable, Undeliverable
 from notifications.clean import clean_values, one_line, utf8
 from notifications.events import Event
@@ -191,16 +191,9 @@ def _address(url: str) -> SplitResult:
         raise ValueError(WRITE_URL)
     if "@" in address.netloc:
         raise ValueError("WEBHOOK_URL: leave user and password out; the signature says who sends")
-    if address.scheme == "http" and not _is_loopback(host):
+    if address.scheme == "http" and not (host == "localhost" or is_loopback(host)):
         raise ValueError("WEBHOOK_URL: write https://; without TLS anybody on the way can read the events")
     return address
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _checked(secret: str) -> str:

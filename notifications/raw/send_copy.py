@@ -1,6 +1,5 @@
 """Sends stored requests once more, to a developer's machine: what goes there leaves the house, so little does."""
 
-import ipaddress
 import re
 import socket
 import ssl
@@ -12,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from notifications.addresses import is_loopback
 from notifications.clean import one_line
 from notifications.conf import conf
 from notifications.headers import TOKEN, is_credential, is_of_a_connection, is_signature
@@ -58,7 +58,7 @@ def target_of(url: str, *, allowed: Sequence[str] = ()) -> Target:
     addresses = tuple((int(family), address) for family, _, _, _, address in found)
     if host.lower() not in {name.lower().strip("[]") for name in allowed}:
         for _, address in addresses:
-            if not _is_loopback(str(address[0])):
+            if not is_loopback(str(address[0])):
                 raise AddressRefused(
                     f"{host} is {address[0]}, not this machine: --allow-host {host} if it may have customers' data"
                 )
@@ -116,12 +116,6 @@ def _encoded(value: str) -> bytes:
         return value.encode("latin-1")
     except UnicodeEncodeError:
         return value.encode("utf-8", "replace")
-
-
-def _is_loopback(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return bool((mapped or ip).is_loopback)
 
 
 @contextmanager

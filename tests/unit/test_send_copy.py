@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from notifications.addresses import is_loopback
 from notifications.models import RawPayload
 from notifications.raw import send_copy
 from notifications.raw.send_copy import AddressRefused, send, target_of
@@ -145,7 +146,7 @@ class TestAddresses:
     )
     def test_this_machine_however_it_is_written(self, url: str) -> None:
         for _, address in target_of(url).addresses:
-            assert send_copy._is_loopback(str(address[0]))
+            assert is_loopback(str(address[0]))
 
     @pytest.mark.parametrize(
         "url",
