@@ -231,6 +231,13 @@ def test_the_minute_passes(settings: Any) -> None:
     assert stamp.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_crash_loop_of_any_other_unit_is_told_once_a_minute(to_slack: FakeSlack, told: Told) -> None:
+    for unit in (WEB, WEB, "nginx.service", WEB):
+        call_command("proppy_alert", unit)
+    texts = [each.text for each in told.events()]
+    assert texts == [f"Unit {unit} failed on {HOST}" for unit in (WEB, "nginx.service")]
+
+
 def test_a_state_dir_that_cannot_be_used_stops_no_alert(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings.NOTIFICATIONS_STATE_DIR = tmp_path / "file"

@@ -26,9 +26,11 @@ class Command(BaseCommand):
         if failed.result == "success":
             return
         host = os.uname().nodename
-        if not alert.cannot_wait(failed.unit) or told_just_now(failed.unit):
+        just_now, cannot_wait = told_just_now(failed.unit), alert.cannot_wait(failed.unit)
+        if just_now or not cannot_wait:
             channel.close()
-            alert.tell(failed, host)
+            if cannot_wait or not just_now:  # a crash loop must not flood: its log says the rest
+                alert.tell(failed, host)
             return
         post = Post(channel, alert.event_of(failed, host))
         worker.run([lambda stop: post])
