@@ -9,6 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
 SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
 
 
@@ -46,6 +47,22 @@ def _addresses() -> Iterator[CheckMessage]:
     if settings.S3_ENDPOINT_URL and not settings.S3_BUCKET:
         hint = "Name the bucket too, or photos go to a folder: S3_BUCKET=…"
         yield checks.Warning("S3_ENDPOINT_URL is set, but no S3_BUCKET.", hint=hint, id="proppy.W001")
+
+
+@register(deploy=True)
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """What a laptop may print and a server had better not: its log is read by others."""
+    return [*_printed()]
+
+
+def _printed() -> Iterator[CheckMessage]:
+    if settings.EMAIL_BACKEND == CONSOLE:
+        hint = "Write EMAIL_URL=smtp+tls://user:password@host:587. Until then nobody gets a mail."
+        yield checks.Warning("Mails, and links in them that sign in, go to the log.", hint=hint, id="proppy.W003")
+    slack = _slack_options()
+    if slack and not (slack.get("token") or slack.get("webhook_url")):
+        hint = "Set SLACK_WEBHOOK_URL or SLACK_TOKEN (README, Slack), or be content with journalctl."
+        yield checks.Warning("What Slack would be told goes to the log.", hint=hint, id="proppy.W004")
 
 
 def _slack() -> Iterator[CheckMessage]:
