@@ -103,8 +103,11 @@ def load(target: str) -> WSGIApplication:
 
 def main() -> None:
     """Serve until SIGTERM. Exits with what to do where systemd has not handed over one socket."""
-    if (os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")) != (str(os.getpid()), "1"):
+    process, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    if process != str(os.getpid()):
         sys.exit("No listening socket from systemd: start proppy-web@1.service, or granian, which makes one.")
+    if count != "1":
+        sys.exit(f"{count} listening sockets from systemd: write one ListenStream= into proppy-web.socket.")
     multiprocessing.set_start_method("fork")  # the worker keeps the socket
     signal.pthread_sigmask(signal.SIG_BLOCK, {DRAIN})  # kept until a worker waits for it
     granian.cli.Server = Server  # type: ignore[attr-defined]

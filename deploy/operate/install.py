@@ -1,10 +1,12 @@
 """deploy/install: the first installation, and each upgrade."""
 
 import argparse
+import re
 import secrets
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -34,15 +36,14 @@ SYSTEMD: Final = 252
 def main() -> None:
     parser = argparse.ArgumentParser(prog="deploy/install", description="Install or upgrade proppy from this checkout.")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    machine = Machine(dry_run=parser.parse_args().dry_run)
+    parser.add_argument("--rebuild", action="store_true", help="a new release, also where nothing has changed")
+    options = parser.parse_args()
+    machine = Machine(dry_run=options.dry_run)
     if not machine.dry_run:
         require_root()
     check_machine()
-    if machine.dry_run:
-        install(machine)
-    else:
-        with alone():
-            install(machine)
+    with nullcontext() if machine.dry_run else alone():
+        install(machine, anew=options.rebuild)
 
 
 def check_machine() -> None:
@@ -60,24 +61,25 @@ def check_machine() -> None:
         raise Failed(f"This needs systemd {SYSTEMD} or newer, and here is {version}.")
 
 
-def install(machine: Machine) -> None:
+def install(machine: Machine, *, anew: bool = False) -> None:
     """All steps. The release in use goes on until the new one is known to start, and again if it does not."""
     prepare(machine)
     before = releases.current()
-    new = releases.build(machine, SOURCE)
+    new = releases.build(machine, SOURCE, anew=anew)
     try:
         check_and_migrate(machine, new)
     except BaseException:
-        if new.exists():
+        if new.exists() and new != before:
             shutil.rmtree(new)
         raise
-    switch(machine, new if not machine.dry_run else SOURCE, before)
-    if not machine.dry_run:
-        (new / releases.COMPLETE).touch()
+    switch(machine, new, before, source=SOURCE if machine.dry_run else new)
+    if not machine.dry_run and new != before:
+        (new / releases.COMPLETE).write_text(before.name if before else "")
     for name in PROGRAMS:
         machine.link(Path("/usr/local/bin") / name, CURRENT / "deploy" / name)
     releases.remove_old(machine)
-    machine.say(f"done: {new.name} is in use" if not machine.dry_run else "be done")
+    if not machine.dry_run:
+        machine.say(f"done: {new.name} is in use")
 
 
 def prepare(machine: Machine) -> None:
@@ -91,31 +93,44 @@ def prepare(machine: Machine) -> None:
         machine.write(ENV_FILE, (SOURCE / "deploy" / "env.template").read_bytes(), 0o600)
     if not (CREDENTIALS / "SECRET_KEY").exists():
         machine.write(CREDENTIALS / "SECRET_KEY", f"{secrets.token_urlsafe(50)}\n".encode(), 0o600)
-    if not machine.dry_run and "\nALLOWED_HOSTS=\n" in ENV_FILE.read_text():
+    check_settings("" if machine.dry_run and not ENV_FILE.exists() else ENV_FILE.read_text())
+
+
+def check_settings(env: str) -> None:
+    """Raises Failed where what the services need is not there, or something that they no longer read."""
+    if re.search(r"^ALLOWED_HOSTS=$", env, re.MULTILINE):
         raise Failed(f"ALLOWED_HOSTS is empty: write the site's host names into {ENV_FILE}, then run this again.")
+    if old := re.search(r"^(HOST|PORT)=", env, re.MULTILINE):
+        raise Failed(
+            f"{old[1]} is no setting any more: remove it from {ENV_FILE}. Where the site listens is ListenStream= of"
+            " proppy-web.socket (systemctl edit proppy-web.socket, see deploy/README.md), 127.0.0.1:8000 unless set."
+        )
 
 
 def check_and_migrate(machine: Machine, release: Path) -> None:
     """By the new release's code, as its services will run. Raises Failed; the release in use has not been touched."""
-    for arguments in (["check", "--deploy", "--database", "default"], ["migrate", "--noinput"]):
-        machine.say(f"manage.py {' '.join(arguments)}")
-        if not machine.dry_run:
-            machine.run(sandbox.manage(release, *arguments), quiet=arguments[0] == "migrate")
+    sandbox.check(machine, release)
+    sandbox.run_manage(machine, release, "migrate", "--noinput", quiet=True)
 
 
-def switch(machine: Machine, release: Path, before: Path | None) -> None:
-    """Make a release the one in use, and back to `before` where it does not start. Raises Failed then."""
+def switch(machine: Machine, release: Path, before: Path | None, *, source: Path | None = None) -> None:
+    """Make a release the one in use, and back to `before` where it does not start. Raises Failed then.
+
+    Its units are read from `source`, where the release itself is only said to be there.
+    """
     try:
         machine.link(CURRENT, release)
-        services.install_units(machine, release)
+        services.install_units(machine, source or release)
         services.start(machine)
-    except Failed as error:
+    except BaseException as error:
         if before is None or before == release:
             raise
-        machine.say(f"{error}\nback to {before.name}")
+        machine.say(f"{error or type(error).__name__}\nback to {before.name}")
         machine.link(CURRENT, before)
         services.install_units(machine, before)
         services.start(machine)
+        if not isinstance(error, Exception):
+            raise
         raise Failed(f"{release.name} does not start; {before.name} is in use again.") from error
 
 

@@ -35,8 +35,10 @@ class Machine:
     def say(self, what: str) -> None:
         print(f"would {what}" if self.dry_run else what, flush=True)  # noqa: T201
 
-    def run(self, command: Sequence[str | Path], *, env: dict[str, str] | None = None, quiet: bool = True) -> None:
-        """Run a program that changes something. Raises Failed with what it has printed."""
+    def run(
+        self, command: Sequence[str | Path], *, env: dict[str, str] | None = None, quiet: bool = True, what: str = ""
+    ) -> None:
+        """Run a program that changes something; `what` names it. Raises Failed with what it has printed."""
         words = [str(word) for word in command]
         if self.dry_run:
             self.say(f"run {' '.join(words)}")
@@ -44,7 +46,7 @@ class Machine:
         output = subprocess.PIPE if quiet else None
         done = subprocess.run(words, env=env, stdout=output, stderr=subprocess.STDOUT if quiet else None, text=True)
         if done.returncode:
-            raise Failed(f"{' '.join(words)}: exit status {done.returncode}\n{done.stdout or ''}".rstrip())
+            raise Failed(f"{what or ' '.join(words)}: exit status {done.returncode}\n{done.stdout or ''}".rstrip())
 
     def folder(self, path: Path, mode: int, owner: str = "root") -> None:
         """Make a folder, or give it mode and owner."""

@@ -14,7 +14,7 @@ from typing import Final
 from deploy.operate.machine import CURRENT, RELEASES, STATIC, Failed, Machine
 
 KEPT: Final = 5
-#: In a release that has started once. One without it is nothing to go back to.
+#: In a release that has started once: the name of the one before it. One without this file is nothing to go back to.
 COMPLETE: Final = ".complete"
 #: What a checkout may hold that is no code, where git does not say it.
 LEFT_OUT: Final = frozenset({".git", ".venv", ".env", "var", "staticfiles", "__pycache__", COMPLETE})
@@ -44,9 +44,16 @@ def content_hash(source: Path, files: Iterable[Path]) -> str:
     return digest.hexdigest()[:8]
 
 
-def build(machine: Machine, source: Path) -> Path:
-    """A new release from a checkout, complete but for the migrations. What fails leaves nothing behind."""
+def build(machine: Machine, source: Path, *, anew: bool = False) -> Path:
+    """The release of a checkout, complete but for the migrations: the one in use where it is that, unless `anew`.
+
+    What fails leaves nothing behind.
+    """
     files = source_files(source)
+    used = current()
+    if used and not anew and (used / COMPLETE).exists() and used.name.endswith(content_hash(source, files)):
+        machine.say(f"keep {used.name}, which is this checkout (--rebuild makes it anew)")
+        return used
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")  # noqa: UP017  as old Pythons have it
     release = RELEASES / f"{now}-{content_hash(source, files)}"
     machine.say(f"copy {len(files)} files to {release}")
@@ -56,6 +63,8 @@ def build(machine: Machine, source: Path) -> Path:
         for name in files:
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / name, release / name)
+            # The services read it, whoever's umask made the checkout.
+            (release / name).chmod(0o755 if (source / name).stat().st_mode & 0o100 else 0o644)
         _install_requirements(machine, release)
         _collect_static(machine, release)
         python = release / ".venv" / "bin" / "python"
@@ -92,12 +101,22 @@ def _add_missing(source: Path, target: Path) -> None:
         there = target / path.relative_to(source)
         if path.is_file() and not there.exists():
             there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, there)
+            partial = there.with_name(f".{there.name}.partial")  # half a file would stay for good
+            shutil.copy(path, partial)
+            partial.replace(there)
 
 
 def complete() -> list[Path]:
     """The releases that have started once, oldest first."""
     return sorted(path.parent for path in RELEASES.glob(f"*/{COMPLETE}"))
+
+
+def before(release: Path) -> Path | None:
+    """The one that was in use before it was installed, where that is still there; else the one that is next in age."""
+    mark = release / COMPLETE
+    name = mark.read_text() if mark.exists() else ""
+    older = [path for path in complete() if path.name < release.name]
+    return next((path for path in older if path.name == name), older[-1] if older else None)
 
 
 def current() -> Path | None:

@@ -1,13 +1,18 @@
 """proppy-restart: takes up changed settings, one service after the other, and refuses nobody."""
 
-from deploy.operate import services
-from deploy.operate.machine import Machine, alone, require_root, to_exit
+from deploy.operate import release as releases
+from deploy.operate import sandbox, services
+from deploy.operate.machine import Failed, Machine, alone, require_root, to_exit
 
 
 def main() -> None:
     require_root()
+    machine, release = Machine(), releases.current()
+    if release is None:
+        raise Failed("Nothing is installed here: run deploy/install first.")
     with alone():
-        services.start(Machine())
+        sandbox.check(machine, release)  # with settings that it refuses each service would stop, one after the other
+        services.start(machine)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """deploy/restore FOLDER: a backup takes the place of the database. All services must have been stopped."""
 
 import argparse
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,28 +12,41 @@ from deploy.operate.machine import BACKUPS, Failed, Machine, alone, require_root
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="deploy/restore", description="Restore a backup.")
-    parser.add_argument("backup", type=Path, help=f"such as {BACKUPS}/20260101-031000-000000")
-    backup: Path = parser.parse_args().backup
+    parser.add_argument("backup", type=Path, nargs="?", help=f"such as {BACKUPS}/20260101-031000-000000")
+    parser.add_argument("--channels-only", action="store_true", help="on each further machine of a restored PostgreSQL")
+    options = parser.parse_args()
+    backup: Path | None = options.backup
+    if (backup is None) != options.channels_only:
+        parser.error(f"name a backup (ls {BACKUPS}), or --channels-only")
     require_root()
     now = releases.current()
     if now is None:
         raise Failed("Nothing is installed here: run deploy/install first.")
     with alone():
-        running = [unit for unit in services.WRITERS if services.is_wanted(unit)]
-        if running:
+        if running := services.still_wanted():
             raise Failed(f"{', '.join(running)} would write meanwhile: systemctl stop {services.TARGET}")
         # `systemctl stop` of the target returns at once: what is still finishing is waited for here.
         Machine().run(["systemctl", "stop", *services.WRITERS])
-        words = ["python", "-m", "deploy.operate.restore", str(backup)]
-        more = [f"ReadWritePaths={BACKUPS}"]
-        done = subprocess.run(sandbox.command(now, words, interactive=False, more=more))
-        if done.returncode:
-            raise Failed("The backup was not restored.")
+        if backup is not None:
+            words = ["python", "-m", "deploy.operate.restore", str(backup.resolve())]
+            more = [f"ReadWritePaths={BACKUPS}"]
+            if subprocess.run(sandbox.command(now, words, interactive=False, more=more)).returncode:
+                raise Failed("The backup was not restored; what was there is in use as before.")
         # Those of an older release; and the channels would tell again what happened after the backup.
         for words in (["manage.py", "migrate", "--noinput", "--verbosity", "0"], ["-m", "deploy.operate.skip"]):
             if subprocess.run(sandbox.command(now, ["python", *words], interactive=False)).returncode:
                 raise Failed(f"It is restored, but this failed: python {' '.join(words)}")
-    print(f"Restored. Next: systemctl start {services.TARGET}")  # noqa: T201
+    print(f"Restored. Next: systemctl start {services.TARGET}{counted_since(backup)}")  # noqa: T201
+
+
+def counted_since(backup: Path | None) -> str:
+    """What is to be said of the reports, which have forgotten what came after the backup."""
+    found = re.match(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)", backup.name if backup else "")
+    if found is None:
+        return ""
+    moment = "{}-{}-{} {}:{}:{}".format(*found.groups())
+    command = f'proppy-manage follow_journal --channel REPORT --since "{moment}"'
+    return f"\nThen, once, what was counted since (the time is UTC, as the site's own): {command}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from deploy.operate import release as releases
-from deploy.operate.install import switch
+from deploy.operate.install import check_and_migrate, switch
 from deploy.operate.machine import RELEASES, Failed, Machine, alone, require_root, to_exit
 
 
@@ -18,28 +18,30 @@ def main() -> None:
     with alone():
         now = releases.current()
         target = choose(releases.complete(), now, options.release)
-        for name in newer_migrations(target, now):
-            machine.say(f"note: the migration {name} stays applied; {target.name} does not know it")
+        for name in unknown_migrations(target, now):
+            machine.say(f"note: the migration {name} stays, where it was applied; {target.name} does not know it")
+        if unknown_migrations(now, target):
+            check_and_migrate(machine, target)
         switch(machine, target, now)
         machine.say(f"done: {target.name} is in use")
 
 
 def choose(there: list[Path], now: Path | None, name: str | None) -> Path:
-    """The release to go to. Raises Failed, with those that there are."""
+    """The release to go to: by its name, else the one before. Raises Failed, with those that there are."""
     if name is None:
-        earlier = [path for path in there if now is not None and path.name < now.name]
-        if not earlier:
+        before = releases.before(now) if now else None
+        if before not in there or before is None:
             raise Failed(f"There is no release before {now.name if now else 'the first'}.")
-        return earlier[-1]
+        return before
     found = [path for path in there if path.name == name]
     if not found:
         raise Failed(f"There is no release {name!r}. There are: {', '.join(path.name for path in there) or 'none'}.")
     return found[0]
 
 
-def newer_migrations(target: Path, now: Path | None) -> list[str]:
-    """Migrations of the release in use that the other one does not have, app/name."""
-    if now is None:
+def unknown_migrations(target: Path | None, now: Path | None) -> list[str]:
+    """Migrations of the one release that the other one, `target`, does not have, app/name."""
+    if now is None or target is None:
         return []
     return sorted(migrations(now) - migrations(target))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from deploy.operate.machine import CURRENT, Failed, require_root, to_exit
+from deploy.operate.machine import CURRENT, Failed, Machine, require_root, to_exit
 
 COMMON: Final = Path("deploy/systemd/proppy-.service.d/10-common.conf")
 
@@ -35,6 +35,19 @@ def command(release: Path, words: Sequence[str], *, interactive: bool, more: Seq
         *(f"--setenv={name}={os.environ[name]}" for name in ("TERM", "LANG") if name in os.environ),
         *("--", str(release / "deploy" / "run"), *words),
     ]
+
+
+def check(machine: Machine, release: Path) -> None:
+    """Whether the services can run with the settings as they are. Raises Failed where they cannot."""
+    run_manage(machine, release, "check", "--deploy", "--database", "default")
+
+
+def run_manage(machine: Machine, release: Path, *arguments: str, quiet: bool = False) -> None:
+    """Run manage.py as a step of an installation. Raises Failed."""
+    what = f"manage.py {' '.join(arguments)}"
+    machine.say(what)
+    if not machine.dry_run:
+        machine.run(manage(release, *arguments), quiet=quiet, what=what)
 
 
 def manage(release: Path, *arguments: str) -> list[str]:

@@ -18,7 +18,13 @@ SERVICES: Final = (
 )
 #: All that may write into the database.
 WRITERS: Final = (*SERVICES, "proppy-prune.service", "proppy-backup.service")
+WEB: Final = SERVICES[:2]
+SOCKET: Final = "proppy-web.socket"
+#: What would start one of them.
+STARTERS: Final = (SOCKET, "proppy-prune.timer", "proppy-backup.timer")
 JOURNAL: Final = "systemd-journald@proppy.service"
+#: Seconds for which what was told to stop may still count as running.
+STOPPING: Final = 2.0
 #: Seconds that a service that is ready has to go on.
 STEADY: Final = 2.0
 UNITS: Final = Path("/etc/systemd/system")
@@ -46,11 +52,24 @@ def install_units(machine: Machine, release: Path) -> None:
     changed = [there for path, there in files.items() if machine.write(there, path.read_bytes())]
     for old in sorted({*UNITS.glob("proppy-*.*"), *UNITS.glob("proppy-*@.*")} - set(files.values())):
         if old.is_file():
+            if old.suffix == ".socket":  # it would keep its address
+                machine.run(["systemctl", "stop", old.name])
             machine.remove(old)
-    machine.run(["systemctl", "daemon-reload"])
+    _reload(machine)
     if any("journald" in str(path) for path in changed):
         machine.run(["systemctl", "try-restart", JOURNAL])  # what is sent meanwhile waits in its sockets
     machine.run(["systemctl", "--quiet", "enable", TARGET])
+
+
+def _reload(machine: Machine) -> None:
+    """Make systemd read the units. Servers that listen elsewhere from now on are stopped: `start` starts them."""
+    before = _show(SOCKET, "Listen")
+    machine.run(["systemctl", "daemon-reload"])
+    after = _show(SOCKET, "Listen")
+    if after != before and is_active(TARGET):
+        machine.run(["systemctl", "stop", *WEB])
+        if after:  # a release may have no such unit
+            machine.run(["systemctl", "restart", SOCKET])
 
 
 def is_active(unit: str) -> bool:
@@ -61,6 +80,16 @@ def is_active(unit: str) -> bool:
 def is_wanted(unit: str) -> bool:
     """Whether it runs or is about to. A job is `activating` all its time, and so is what waits for its restart."""
     return _show(unit, "ActiveState") in {"active", "activating", "reloading"}
+
+
+def still_wanted() -> list[str]:
+    """What runs and would write into the database, or start what does."""
+    until = time.monotonic() + STOPPING
+    while found := [unit for unit in (*WRITERS, *STARTERS) if is_wanted(unit)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.2)
+    return found
 
 
 def start(machine: Machine) -> None:

@@ -1,6 +1,7 @@
 """Moves all channels of this machine to the end of their journals: what was written before is not told again.
 
-Run by deploy/restore, while nothing follows: the positions of a backup are as old as it is.
+Run by deploy/restore, while nothing follows: the positions of a backup are as old as it is. So are the accounts of the
+processes that wrote events then: how those went on is in what is skipped.
 """
 
 import sys
@@ -16,9 +17,11 @@ def main() -> None:
     from django.utils import timezone
 
     from notifications.follow.positions import machine_id
-    from notifications.models import Position
+    from notifications.models import Account, Position, Writer
 
     try:
+        Writer.objects.filter(machine=machine_id()).delete()
+        Account.objects.filter(machine=machine_id()).update(known_since="")
         for key in set(Position.objects.filter(machine=machine_id()).values_list("journal", flat=True)):
             cursor = _mark(key.removesuffix("#text"))
             ours = Position.objects.filter(machine=machine_id(), journal=key)

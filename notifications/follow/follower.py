@@ -94,7 +94,7 @@ class Follower:
     def close(self) -> None:
         if self._detached:
             told = (self._channel.name, self._told, self._messages)
-            logger.info("channel %s: %d events were told again, in %d messages", *told)
+            logger.info("channel %s: %d events, in %d messages", *told)
         self._checkpoint.close()
         self._feed.close()
         self._channel.close()

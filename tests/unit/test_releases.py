@@ -1,11 +1,12 @@
 """What deploy/install and deploy/rollback decide; tests/system runs them."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deploy.operate import release, rollback, sandbox
+from deploy.operate import install, release, rollback, sandbox, services
 from deploy.operate.machine import Failed, Machine
 from tests.support.child import BASE_DIR
 
@@ -38,24 +39,117 @@ def test_the_name_changes_with_the_content(source: Path) -> None:
     assert release.content_hash(source, files) != before
 
 
-def test_roll_back_chooses_the_one_before(tmp_path: Path) -> None:
-    one, two, three = (tmp_path / name for name in ("1", "2", "3"))
-    there = [one, two, three]
-    assert rollback.choose(there, three, None) == two
-    assert rollback.choose(there, two, None) == one
-    assert rollback.choose(there, one, "3") == three
-    with pytest.raises(Failed, match="no release before 1"):
-        rollback.choose(there, one, None)
-    with pytest.raises(Failed, match=r"no release '4'. There are: 1, 2, 3"):
-        rollback.choose(there, one, "4")
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str | None], Path]:
+    """Makes a release that has started once, and knows which one it came after."""
+
+    def make(name: str, before: str | None) -> Path:
+        path = tmp_path / "releases" / name
+        path.mkdir(parents=True)
+        if before is not None:
+            (path / release.COMPLETE).write_text(before)
+        return path
+
+    monkeypatch.setattr(release, "RELEASES", tmp_path / "releases")
+    return make
+
+
+def test_roll_back_chooses_the_one_before(installed: Callable[[str, str | None], Path]) -> None:
+    """C was bad, B was in use again when D was installed."""
+    a, b, c = installed("a", ""), installed("b", "a"), installed("c", "b")
+    installed("cc", None)  # never started
+    d = installed("d", "b")
+    there = release.complete()
+    assert there == [a, b, c, d]
+    assert [rollback.choose(there, now, None) for now in (d, c, b)] == [b, b, a]
+    assert rollback.choose(there, a, "d") == d
+    with pytest.raises(Failed, match="no release before a"):
+        rollback.choose(there, a, None)
+    with pytest.raises(Failed, match=r"no release '4'. There are: a, b, c, d"):
+        rollback.choose(there, a, "4")
+
+
+def test_roll_back_chooses_the_next_in_age_where_that_is_not_known(
+    installed: Callable[[str, str | None], Path],
+) -> None:
+    """Of a release of before that was written down; and where the one before has been removed."""
+    a, b, c = installed("a", ""), installed("b", ""), installed("c", "removed")
+    assert [rollback.choose([a, b, c], now, None) for now in (c, b)] == [b, a]
+
+
+def test_a_checkout_that_is_in_use_makes_no_release(
+    installed: Callable[[str, str | None], Path], source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or runs without a change would push those out that can be gone back to."""
+    name = f"20260101-000000-{release.content_hash(source, release.source_files(source))}"
+    used = installed(name, "")
+    monkeypatch.setattr(release, "CURRENT", used)
+    assert release.build(Machine(), source) == used
+    assert release.build(Machine(dry_run=True), source, anew=True) != used
+    (source / "manage.py").write_text("changed")
+    assert release.build(Machine(dry_run=True), source) != used
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ("A=1\nALLOWED_HOSTS=\n", "ALLOWED_HOSTS is empty"),
+        ("ALLOWED_HOSTS=", "ALLOWED_HOSTS is empty"),
+        ("ALLOWED_HOSTS=a\nPORT=80\n", "PORT is no setting any more.*ListenStream="),
+        ("HOST=::\nALLOWED_HOSTS=a\n", "HOST is no setting any more.*ListenStream="),
+    ],
+)
+def test_settings_that_would_be_in_vain_stop_an_installation(env: str, says: str) -> None:
+    with pytest.raises(Failed, match=says):
+        install.check_settings(env)
+
+
+def test_other_settings_are_for_the_site_to_judge() -> None:
+    install.check_settings("#PORT=1\nALLOWED_HOSTS=a\nEMAIL_HOST=x\n")
+
+
+def test_static_files_are_whole_or_not_there(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path, to: Path) -> None:
+        to.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copy", full)
+        with pytest.raises(OSError, match="No space"):
+            release._add_missing(source / "app", tmp_path / "static")
+    assert not (tmp_path / "static" / "code.py").exists()
+    release._add_missing(source / "app", tmp_path / "static")
+    assert (tmp_path / "static" / "code.py").read_text() == "app/code.py"
+
+
+@pytest.mark.parametrize("before", [None, "the one before"])
+@pytest.mark.parametrize("error", [Failed("it does not start"), OSError(28, "No space left"), KeyboardInterrupt()])
+def test_whatever_stops_a_switch_the_one_before_is_used_again(
+    installed: Callable[[str, str | None], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: BaseException,
+    before: str | None,
+) -> None:
+    def start(_: Machine) -> None:
+        if (tmp_path / "current").readlink() == new:
+            raise error
+
+    new, old = installed("new", None), installed(before, "") if before else None
+    monkeypatch.setattr(install, "CURRENT", tmp_path / "current")
+    monkeypatch.setattr(services, "install_units", lambda *_: None)
+    monkeypatch.setattr(services, "start", start)
+    with pytest.raises(Failed if old and not isinstance(error, KeyboardInterrupt) else type(error)):
+        install.switch(Machine(), new, old)
+    assert (tmp_path / "current").readlink() == (old or new)
 
 
 def test_roll_back_names_newer_migrations(tmp_path: Path) -> None:
     for path in ("old/app/migrations/0001_a.py", "new/app/migrations/0001_a.py", "new/app/migrations/0002_b.py"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    assert rollback.newer_migrations(tmp_path / "old", tmp_path / "new") == ["app/0002_b"]
-    assert rollback.newer_migrations(tmp_path / "new", tmp_path / "old") == []
+    assert rollback.unknown_migrations(tmp_path / "old", tmp_path / "new") == ["app/0002_b"]
+    assert rollback.unknown_migrations(tmp_path / "new", tmp_path / "old") == []
 
 
 def test_a_command_has_the_services_sandbox() -> None:
