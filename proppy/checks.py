@@ -9,7 +9,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-CONSOLE = "django.core.mail.backends.console.EmailBackend"
+from proppy import mail
+
 SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
 
 
@@ -56,7 +57,7 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
 
 
 def _printed() -> Iterator[CheckMessage]:
-    if settings.EMAIL_BACKEND == CONSOLE:
+    if mail.is_printed():
         hint = "Write EMAIL_URL=smtp+tls://user:password@host:587. Until then nobody gets a mail."
         yield checks.Warning("Mails, and links in them that sign in, go to the log.", hint=hint, id="proppy.W003")
     slack = _slack_options()

@@ -16,6 +16,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from notifications import emit, keep
+from proppy import mail
 from proppy.forms import TAKEN, PhotoForm, SignUpForm
 from proppy.middleware import trace_of
 from proppy.models import Photo
@@ -126,7 +127,8 @@ def favicon(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, **bound: Form) -> HttpResponse:
     """The one page, with the forms as they were sent where they were wrong."""
     forms = {"sign_up": SignUpForm(), "photo": PhotoForm()} | bound
-    return render(request, "proppy/home.html", _live(request) | forms)
+    hints = {"mail_is_printed": mail.is_printed()}
+    return render(request, "proppy/home.html", _live(request) | forms | hints)
 
 
 def _live(request: HttpRequest) -> dict[str, Any]:

@@ -2,6 +2,7 @@ import json
 import re
 from datetime import timedelta
 from smtplib import SMTPRecipientsRefused
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -103,6 +104,15 @@ def test_the_welcome_mail_goes_out_later_under_the_same_id_each_time(client: Cli
     assert [message.to for message in mail.outbox] == [["ada@example.org"]] * 2
     assert "Hello Ada & Charles," in str(mail.outbox[0].body)
     assert {message.extra_headers["Message-ID"] for message in mail.outbox} == {f"<{payload.receipt}@proppy>"}
+
+
+@pytest.mark.parametrize("backend", ["console", "smtp"])
+def test_who_has_no_mail_server_is_told_where_mails_are(client: Client, settings: Any, backend: str) -> None:
+    client.post("/sign-up/", ADA)
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+    page = client.get("/").content.decode()
+    assert "your welcome mail is on its way" in page
+    assert ("printed in the terminal" in page) == (backend == "console")
 
 
 def test_no_mail_goes_to_somebody_who_has_left(client: Client) -> None:
