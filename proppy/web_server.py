@@ -29,6 +29,8 @@ FIRST: Final = 3
 DRAIN: Final = signal.SIGUSR1
 #: Seconds in which a worker reads what has been sent on the connections that it has.
 GRACE: Final = 1.0
+#: Seconds in which a worker that was loaded begins to serve: Granian asks its socket for the address then.
+BEGINS: Final = 0.5
 
 
 class Server(MPServer):
@@ -79,7 +81,9 @@ class Draining:
 
     def drain_when_told(self) -> None:
         """Wait for `DRAIN`, then drain."""
+        loaded = time.monotonic()
         signal.sigwait({DRAIN})
+        time.sleep(max(0.0, loaded + BEGINS - time.monotonic()))
         self.drain()
 
 
@@ -95,6 +99,8 @@ def _is_listening(descriptor: int) -> bool:
 
 def load(target: str) -> WSGIApplication:
     """In the worker: the application, which `DRAIN` drains."""
+    # Until Granian sets its own: that of the parent, which was inherited, would swallow a SIGTERM while this is loaded.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     application = Draining(cast(WSGIApplication, load_target(target)))
     # No handler: the main thread, which runs them, does not wake where the kernel has given the signal to another one.
     threading.Thread(target=application.drain_when_told, name="drain", daemon=True).start()

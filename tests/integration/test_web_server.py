@@ -114,6 +114,21 @@ def test_restarts_refuse_nobody(site: Site, servers: Servers) -> None:
     assert [set(client.answers) for client in clients] == [{"200"}] * len(clients)
 
 
+def test_a_server_may_be_stopped_as_soon_as_it_is_ready(servers: Servers) -> None:
+    for _ in range(3):
+        assert servers.start().terminate(10) == 0
+
+
+def test_a_server_that_is_still_loading_ends_at_once(site: Site) -> None:
+    (site.folder / "endless.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(100)\n")
+    env = site.env | {"PYTHONPATH": str(site.folder)}
+    with socket.create_server(("127.0.0.1", site.port)) as listener:
+        log = site.folder / "web_server.log"
+        process = web_servers.start(listener, env=env, log=log, application="endless:application")
+        wait_for(lambda: "loading" in process.log, message="the application is loaded")
+        process.terminate(10)
+
+
 def test_without_a_socket_it_says_what_to_start(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "proppy.web_server", "proppy.wsgi:application"],

@@ -26,7 +26,8 @@ def command() -> list[str]:
     return shlex.split(found[1])
 
 
-def start(listener: socket.socket, *, env: dict[str, str], log: Path) -> Process:
-    """Start one on a listening socket, which others may share."""
-    activate = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *command()]
+def start(listener: socket.socket, *, env: dict[str, str], log: Path, application: str = "") -> Process:
+    """Start one on a listening socket, which others may share; `application` instead of the unit's."""
+    *words, target = command()
+    activate = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *words, application or target]
     return Process(activate, env=env, log=log, fds=[listener.fileno()])
