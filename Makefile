@@ -18,8 +18,8 @@ test: lint ## Lint, and every test that needs neither root nor services
 
 test-all: .venv/test.installed ## Every test, with coverage; installs the services that they need
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not system" --cov --cov-report term
-	$(BIN)/python -m pytest -m system
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not soak and not system" --cov --cov-report term
+	$(BIN)/python -m pytest -m "soak or system"
 
 test-system: .venv/test.installed ## Of these the booted Debian alone: install, kill, upgrade, restore (5 minutes)
 	@sh tests/install-services

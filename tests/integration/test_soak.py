@@ -1,4 +1,4 @@
-"""The short soak; `make soak` runs the long one. Every kind of fault, over a load that the machine can bear."""
+"""The short soak: 20,000 requests; `make soak` runs the long one. It has the machine for itself."""
 
 from pathlib import Path
 
@@ -6,13 +6,12 @@ import pytest
 
 from tests.soak.run import Options, say, soak
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("soak")]
-#: It ends after so many seconds, however many requests those were: 2 busy cores bear some 100 a second.
-SECONDS = 50
+pytestmark = [pytest.mark.services, pytest.mark.soak]
+REQUESTS = 20_000
 
 
 def test_nothing_fails_is_lost_or_done_twice_while_everything_around_breaks(tmp_path: Path) -> None:
-    options = Options(20_000, rate=120, seconds=SECONDS, fault_seconds=(0.3, 1.5), quiet_seconds=(0.2, 0.8))
+    options = Options(REQUESTS, rate=180, fault_seconds=(0.5, 3), quiet_seconds=(0.3, 1.5))
     result = soak(options, tmp_path / "plant", say)
     print(result.text(), *result.load.samples, *result.losses, *result.logs[-50:], sep="\n")
     assert result.load.raw_errors == 0
@@ -23,6 +22,6 @@ def test_nothing_fails_is_lost_or_done_twice_while_everything_around_breaks(tmp_
     assert [loss for loss in result.losses if "killed, or ended" not in loss] == []
     assert result.exits == {}, "a worker ended by itself"
     # It was a soak at all.
-    assert result.load.sent > SECONDS * 10
-    assert result.faults.seen.total() > 5
+    assert result.load.sent >= REQUESTS
+    assert result.faults.seen.total() > 20  # each kind at least once
     assert all(effect.expected for effect in result.effects)

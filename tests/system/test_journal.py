@@ -35,7 +35,7 @@ def counted(machine: Installed, name: str) -> int:
 
 
 def wait_until_counted(machine: Installed, name: str, count: int) -> None:
-    wait_for(lambda: counted(machine, name) >= count, timeout=120, message=f"{count} x {name}")
+    wait_for(lambda: counted(machine, name) >= count, timeout=300, message=f"{count} x {name}")
     assert counted(machine, name) == count
 
 

@@ -2,13 +2,16 @@
 
 import http.client
 import re
+import socket
 import ssl
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import trustme
 
+from tests.support.booted import SERVICES
 from tests.support.child import BASE_DIR
 from tests.support.installed import Installed
 from tests.support.ports import free_port
@@ -16,11 +19,14 @@ from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
+FORM = "application/x-www-form-urlencoded"
 CERTIFICATE = "/etc/letsencrypt/live/example.org"
 
 
 @dataclass
 class Nginx:
+    """Where it listens, or what speaks TLS in its place."""
+
     port: int
     tls: ssl.SSLContext
 
@@ -33,25 +39,39 @@ class Nginx:
         finally:
             connection.close()
 
+    def try_request(self, method: str, path: str) -> int:
+        """The status; 0 where there is no answer."""
+        try:
+            return self.request(method, path)[0]
+        except (OSError, http.client.HTTPException):
+            return 0
+
 
 @pytest.fixture
-def nginx(installed: Installed) -> Iterator[Nginx]:
-    authority, port = trustme.CA(), free_port()
+def certificate(installed: Installed) -> ssl.SSLContext:
+    """The machine has one for localhost, which clients with this context trust."""
+    authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
     installed.write(f"{CERTIFICATE}/fullchain.pem", chain.decode())
     installed.write(f"{CERTIFICATE}/privkey.pem", certificate.private_key_pem.bytes().decode())
+    tls = ssl.create_default_context()
+    authority.configure_trust(tls)
+    return tls
+
+
+@pytest.fixture
+def nginx(installed: Installed, certificate: ssl.SSLContext) -> Iterator[Nginx]:
+    port = free_port()
     config = (BASE_DIR / "deploy" / "nginx" / "proppy.conf").read_text()
     config = config.replace("example.org;", "localhost;").replace("127.0.0.1:8000", f"127.0.0.1:{installed.port}")
     config = config.replace("443 ssl", f"{port} ssl")
     config = re.sub(r"(listen (?:\[::\]:)?)80;", rf"\g<1>{free_port()};", config)
     installed.write("/etc/nginx/conf.d/proppy.conf", config)
     (installed.root / "etc/nginx/sites-enabled/default").unlink(missing_ok=True)
-    tls = ssl.create_default_context()
-    authority.configure_trust(tls)
     installed.run("nginx", "-t")
     installed.run("nginx")
-    yield Nginx(port, tls)
+    yield Nginx(port, certificate)
     installed.run("nginx", "-s", "stop")
 
 
@@ -61,8 +81,8 @@ def test_it_hands_on_what_it_should(nginx: Nginx) -> None:
     static = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
     assert static
     assert [nginx.request("GET", path)[0] for path in static] == [200] * len(static)
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert nginx.request("POST", "/in/contact/", b"name=Ada&email=a%40example.org&text=hello", **form)[0] == 202
+    form = b"name=Ada&email=a%40example.org&text=hello"
+    assert nginx.request("POST", "/in/contact/", form, **{"Content-Type": FORM})[0] == 202
     assert nginx.request("POST", "/in/contact/", b"x" * (11 * 1024 * 1024))[0] == 413
     assert [nginx.request("GET", path)[0] for path in ("/metrics", "/readyz")] == [404, 404]
     assert nginx.request("GET", "/healthz")[0] == 200
@@ -75,3 +95,66 @@ def test_a_restart_behind_it_refuses_nobody(installed: Installed, nginx: Nginx) 
             answers.append(nginx.request("GET", "/")[0])
     assert restarting.returncode == 0
     assert set(answers) == {200}
+
+
+def test_nobody_can_say_that_they_are_somebody_else(installed: Installed, nginx: Nginx) -> None:
+    """What nginx has seen is what counts, for limits and for what is stored."""
+    mark = uuid.uuid4().hex
+    body = f"name={mark}&email=a%40example.org&text=hello".encode()
+    forged = {"Content-Type": FORM, "X-Forwarded-For": "203.0.113.9", "X_Forwarded_For": "203.0.113.9"}
+    assert nginx.request("POST", "/in/contact/", body, **forged)[0] == 202
+    code = "from notifications.models import RawPayload as P; print(P.objects.order_by('-pk').values_list('remote_addr'"
+    assert installed.shell(f"{code}, flat=True).first())") == "127.0.0.1"
+
+
+def test_a_body_that_trickles_and_breaks_off_reaches_no_server(installed: Installed, nginx: Nginx) -> None:
+    """Granian would take the chunked one for a whole one."""
+    count = "from notifications.models import RawPayload as P; print(P.objects.filter(source='contact').count())"
+    before = installed.shell(count)
+    for length, sent in (("Transfer-Encoding: chunked", b"5\r\nhello\r\n5\r\nhe"), ("Content-Length: 10", b"hello")):
+        plain = socket.create_connection(("127.0.0.1", nginx.port), timeout=30)
+        with nginx.tls.wrap_socket(plain, server_hostname="localhost") as client:
+            head = f"POST /in/contact/ HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n"
+            for byte in head.encode() + sent:
+                client.send(bytes([byte]))
+    assert nginx.request("POST", "/in/contact/", b"text=whole", **{"Content-Type": FORM})[0] == 202
+    wait_for(lambda: int(installed.shell(count)) == int(before) + 1, message="the whole one alone")
+
+
+def test_floods_are_told_when_to_come_back(nginx: Nginx) -> None:
+    """30 forms a minute, and 20 at once, of one client."""
+    answers = [nginx.request("POST", "/sign-in/")[0] for _ in range(40)]
+    assert 429 in answers[20:]
+    assert set(answers[:20]) == {403}  # no CSRF token: the site's own answer
+
+
+def test_without_it_the_servers_speak_tls_themselves(installed: Installed, certificate: ssl.SSLContext) -> None:
+    """As deploy/README.md has it."""
+    port = free_port()
+    drop_ins = {
+        "proppy-web.socket": f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n",
+        "proppy-web@.service": f"""
+            [Service]
+            LoadCredential=tls.crt:{CERTIFICATE}/fullchain.pem
+            LoadCredential=tls.key:{CERTIFICATE}/privkey.pem
+            Environment=GRANIAN_SSL_CERTIFICATE=%d/tls.crt GRANIAN_SSL_KEYFILE=%d/tls.key
+            """.replace("    ", ""),
+    }
+    for unit, text in drop_ins.items():
+        installed.write(f"/etc/systemd/system/{unit}.d/tls.conf", text)
+    tls = Nginx(port, certificate)
+    try:
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "restart", "proppy-web.socket")
+        wait_for(lambda: tls.try_request("GET", "/healthz") == 200, timeout=60, message="TLS without nginx")
+        answers = [tls.request("GET", "/")[0]]
+        with installed.start("proppy-restart") as restarting:
+            while restarting.poll() is None:
+                answers.append(tls.request("GET", "/")[0])
+        assert (restarting.returncode, set(answers)) == (0, {200})
+    finally:
+        for unit in drop_ins:
+            installed.run("rm", f"/etc/systemd/system/{unit}.d/tls.conf")
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "restart", "proppy-web.socket")
+        installed.run("systemctl", "start", "proppy.target", *SERVICES)

@@ -1,5 +1,6 @@
 """Upgrade, roll-back, backup and restore in a booted Debian, while it is used."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -7,12 +8,13 @@ import pytest
 from tests.support.booted import CHECKOUT, SERVICES
 from tests.support.installed import Installed
 from tests.support.load import Load
+from tests.support.ports import free_port
+from tests.support.visitor_https import HttpsVisitor
 from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
 PAGE = f"{CHECKOUT}/proppy/wsgi.py"
-MIGRATION = f"{CHECKOUT}/proppy/migrations/9999_broken.py"
 BROKEN_MIGRATION = """
 from django.db import migrations
 class Migration(migrations.Migration):
@@ -28,24 +30,63 @@ def checkout(installed: Installed) -> Iterator[Installed]:
     installed.copy_checkout()
 
 
+#: Adds a column, as a release may while the one before still runs.
+NEW_COLUMN = """
+from django.db import migrations
+class Migration(migrations.Migration):
+    dependencies = [("proppy", "{last}")]
+    operations = [migrations.RunSQL("ALTER TABLE proppy_contactmessage ADD COLUMN note text NULL")]
+"""
+
+
+def add_migration(machine: Installed, name: str, source: str) -> None:
+    folder = machine.root / CHECKOUT.lstrip("/") / "proppy" / "migrations"
+    last = sorted(path.stem for path in folder.glob("0*.py"))[-1]
+    (folder / f"{name}.py").write_text(source.format(last=last))
+
+
 def append(machine: Installed, path: str, text: str) -> None:
     with (machine.root / path.lstrip("/")).open("a") as file:
         file.write(text)
 
 
 def test_an_upgrade_and_a_roll_back_refuse_nobody(checkout: Installed) -> None:
-    before = checkout.release
+    before, said = checkout.release, []
     append(checkout, PAGE, "\n# newer\n")
+    add_migration(checkout, "0998_note", NEW_COLUMN)
     with Load(checkout.port) as load:
         load.during(checkout.install)
         newer = checkout.release
-        load.during(lambda: checkout.run("/opt/proppy/current/deploy/rollback"))
+        load.during(lambda: said.append(checkout.run("/opt/proppy/current/deploy/rollback")))
     assert newer > before
     assert checkout.release == before
+    assert "note: the migration proppy/0998_note stays" in said[0]
     assert load.refused == {}
     checkout.wait_until_handled(load.accepted)
     checkout.run("/opt/proppy/current/deploy/rollback", newer)
     assert checkout.release == newer
+
+
+def test_what_is_in_use_is_not_installed_again(checkout: Installed) -> None:
+    """The one of the checkout; and what an older release cannot know of is in nobody's way."""
+    checkout.install()
+    before = checkout.releases
+    assert f"keep {checkout.release}" in checkout.install()
+    assert checkout.releases == before
+
+
+def test_a_new_address_is_taken_up(checkout: Installed) -> None:
+    """As a release does whose socket unit has another one. A command for what has moved is in deploy/README.md."""
+    override = "/etc/systemd/system/proppy-web.socket.d/override.conf"
+    before, port = (checkout.root / override.lstrip("/")).read_text(), free_port()
+    try:
+        checkout.write(override, before.replace(str(checkout.port), str(port)))
+        checkout.install()
+        assert HttpsVisitor(port).request("GET", "/")[0] == 200
+    finally:
+        checkout.write(override, before)
+        checkout.install()
+    assert HttpsVisitor(checkout.port).request("GET", "/")[0] == 200
 
 
 def test_a_release_that_does_not_start_is_taken_back(checkout: Installed) -> None:
@@ -66,9 +107,7 @@ def test_a_release_that_does_not_start_is_taken_back(checkout: Installed) -> Non
 def test_a_migration_that_fails_changes_nothing(checkout: Installed) -> None:
     before, releases = checkout.release, checkout.releases
     pids = [checkout.main_pid(unit) for unit in SERVICES]
-    migrations = checkout.root / MIGRATION.lstrip("/")
-    last = sorted(path.stem for path in migrations.parent.glob("0*.py"))[-1]
-    migrations.write_text(BROKEN_MIGRATION.format(last=last))
+    add_migration(checkout, "0999_broken", BROKEN_MIGRATION)
     done = checkout.try_run(f"{CHECKOUT}/deploy/install")
     assert done.returncode == 1
     assert "no_such_function" in done.stdout
@@ -92,7 +131,10 @@ def test_a_backup_is_restored(installed: Installed) -> None:
     assert "systemctl stop proppy.target" in refused.stdout
     installed.run("systemctl", "stop", "proppy.target")  # they may still be stopping when the command looks
     try:
-        installed.run("/opt/proppy/current/deploy/restore", backup)
+        said = installed.run("/opt/proppy/current/deploy/restore", backup)
+        moment = re.search(r'--channel REPORT --since "(\S+) (\S+)"', said)
+        assert moment, said
+        assert f"/{moment[1].replace('-', '')}-{moment[2].replace(':', '')}-" in backup
     finally:
         installed.run("systemctl", "start", "proppy.target")
     installed.wait_until_active(*SERVICES)

@@ -13,7 +13,7 @@ from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
 
-JOBS = ("proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
+JOBS = ("proppy-web.service", "proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
 WORKERS = SERVICES[2:]
 
 
@@ -95,6 +95,32 @@ def test_a_restart_at_once_refuses_nobody_either(installed: Installed) -> None:
         load.during(restart)
     assert load.refused == {}
     installed.wait_until_handled(load.accepted)
+
+
+def test_starting_what_the_socket_starts_by_hand_is_refused_and_harms_nobody(installed: Installed) -> None:
+    with Load(installed.port) as load:
+        load.wait_for_more()
+        for verb in ("start", "restart"):
+            refused = installed.try_run("systemctl", verb, "proppy-web.service")
+            assert refused.returncode != 0
+            assert "may be requested by dependency only" in refused.stdout
+        load.wait_for_more(40)
+    assert load.refused == {}
+
+
+def test_settings_that_are_refused_stop_no_service(installed: Installed) -> None:
+    env = (installed.root / "etc/proppy/env").read_text()
+    pids = [installed.main_pid(unit) for unit in SERVICES]
+    try:
+        for name in ("ALLOWED_HOSTS=", "DATABASE_URL=nonsense"):
+            installed.write("/etc/proppy/env", f"{env}\n{name}\n")
+            refused = installed.try_run("proppy-restart")
+            assert refused.returncode == 1
+            assert name.partition("=")[0] in refused.stdout
+            assert "systemd-run" not in refused.stdout
+    finally:
+        installed.write("/etc/proppy/env", env)
+    assert [installed.main_pid(unit) for unit in SERVICES] == pids
 
 
 def test_another_local_user_can_neither_forge_nor_read(installed: Installed) -> None:
