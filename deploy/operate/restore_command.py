@@ -35,8 +35,9 @@ def main() -> None:
         # Those of an older release; and the channels would tell again what happened after the backup.
         for words in (["manage.py", "migrate", "--noinput", "--verbosity", "0"], ["-m", "deploy.operate.skip"]):
             if subprocess.run(sandbox.command(now, ["python", *words], interactive=False)).returncode:
-                raise Failed(f"It is restored, but this failed: python {' '.join(words)}")
-    print(f"Restored. Next: systemctl start {services.TARGET}{counted_since(backup)}")  # noqa: T201
+                raise Failed(f"Up to here all went well, but this failed: python {' '.join(words)}")
+    done = "The channels are at now" if backup is None else "Restored"
+    print(f"{done}. Next: systemctl start {services.TARGET}{counted_since(backup)}")  # noqa: T201
 
 
 def counted_since(backup: Path | None) -> str:

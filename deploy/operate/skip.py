@@ -5,7 +5,9 @@ processes that wrote events then: how those went on is in what is skipped.
 """
 
 import sys
+import time
 import uuid
+from contextlib import closing
 from datetime import timedelta
 
 from deploy.operate.database import Failed, state_dir
@@ -37,18 +39,18 @@ def _mark(url: str) -> str:
 
     from notifications.conf import conf
     from notifications.journal import journal_from_url
-    from notifications.worker import Stop
 
-    journal, stop, start = journal_from_url(url, conf.state_dir), Stop(), timezone.now() - timedelta(seconds=1)
+    journal, start = journal_from_url(url, conf.state_dir), timezone.now() - timedelta(seconds=1)
     message = f"proppy's database was restored: nothing before this is told again ({uuid.uuid4()})"
-    journal.write(journal.encode({"MESSAGE": message, "SYSLOG_IDENTIFIER": "proppy", "PRIORITY": "5"}))
-    while timezone.now() - start < timedelta(seconds=30):
-        with journal.open(since=start, follow=False) as reader:
-            while not reader.exhausted:
-                for entry in reader.read(1000):
-                    if entry.fields.get("MESSAGE") == message:
-                        return entry.position
-        stop.wait(0.1)
+    with closing(journal):
+        journal.write(journal.encode({"MESSAGE": message, "SYSLOG_IDENTIFIER": "proppy", "PRIORITY": "5"}))
+        while timezone.now() - start < timedelta(seconds=30):
+            with journal.open(since=start, follow=False) as reader:
+                while not reader.exhausted:
+                    for entry in reader.read(1000):
+                        if entry.fields.get("MESSAGE") == message:
+                            return entry.position
+            time.sleep(0.1)
     raise Failed(f"what is written to {url} does not show in it")
 
 

@@ -132,6 +132,7 @@ def test_a_backup_is_restored(installed: Installed) -> None:
     installed.run("systemctl", "stop", "proppy.target")  # they may still be stopping when the command looks
     try:
         said = installed.run("/opt/proppy/current/deploy/restore", backup)
+        assert "The channels are at now" in installed.run("/opt/proppy/current/deploy/restore", "--channels-only")
         moment = re.search(r'--channel REPORT --since "(\S+) (\S+)"', said)
         assert moment, said
         assert f"/{moment[1].replace('-', '')}-{moment[2].replace(':', '')}-" in backup
