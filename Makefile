@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # A virtual environment that could not be finished must not pass for one that is.
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all test-system soak lint bench requirements clean
+.PHONY: help run test test-all test-system coverage soak lint bench requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -16,14 +16,18 @@ run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST an
 test: lint ## Lint, and every test that needs neither root nor services
 	$(BIN)/python -m pytest -n auto -m "not services and not system"
 
-test-all: .venv/test.installed ## Every test, with coverage; installs the services that they need
+test-all: test ## Those, then every test that needs services (it installs them), a short soak, and a booted Debian
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not soak and not system" --cov --cov-report term
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "services and not soak and not system"
 	$(BIN)/python -m pytest -m "soak or system"
 
 test-system: .venv/test.installed ## Of these the booted Debian alone: install, kill, upgrade, restore (5 minutes)
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system
+
+coverage: .venv/test.installed ## What the tests cover, but for the short soak and the booted Debian
+	@sh tests/install-services
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not soak and not system" --cov --cov-report term
 
 lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff check

@@ -11,7 +11,7 @@ REQUESTS = 20_000
 
 
 def test_nothing_fails_is_lost_or_done_twice_while_everything_around_breaks(tmp_path: Path) -> None:
-    options = Options(REQUESTS, rate=180, fault_seconds=(0.5, 3), quiet_seconds=(0.3, 1.5))
+    options = Options(REQUESTS, rate=200, fault_seconds=(0.5, 3), quiet_seconds=(0.3, 1.5))
     result = soak(options, tmp_path / "plant", say)
     print(result.text(), *result.load.samples, *result.losses, *result.logs[-50:], sep="\n")
     assert result.load.raw_errors == 0
