@@ -89,7 +89,7 @@ class Follower:
         return Digests(self._channel.name) if self._channel.digests else Batches(self._channel.batch)
 
     def fileno(self) -> int | None:
-        return self._feed.fileno() if self._hand.room else None
+        return self._feed.fileno() if self._reads else None
 
     def close(self) -> None:
         if self._detached:
@@ -108,7 +108,7 @@ class Follower:
     def poll(self) -> float | None:
         """Read some entries, or make one delivery."""
         try:
-            if self._hand.room and not self._in_doubt and self._read():
+            if self._reads and self._read():
                 return 0.0
             message = self._hand.message()
             if message is None:
@@ -118,6 +118,11 @@ class Follower:
             delay = self._delivery.failed(error)
             self._show_stuck(delay, str(error), held=error.retry_after is not None)
             return delay
+
+    @property
+    def _reads(self) -> bool:
+        """Whether more is taken in hand before the next delivery."""
+        return bool(self._hand.room) and not self._in_doubt
 
     @property
     def _in_doubt(self) -> bool:

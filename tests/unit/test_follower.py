@@ -16,6 +16,7 @@ from notifications.channels.report import Report
 from notifications.events import Event
 from notifications.follow import positions
 from notifications.follow.delivery import BUGGY_ATTEMPTS
+from notifications.follow.feed import Feed
 from notifications.follow.follower import Follower
 from notifications.follow.outage import LONGEST_BACKOFF
 from notifications.follow.parsing import parser
@@ -411,14 +412,17 @@ class LostOnce(Counting):
 
 
 def test_what_comes_after_a_commit_whose_answer_was_lost_waits_until_that_is_known(
-    journal: FlakyJournal, follow: Follow, clock: Clock
+    journal: FlakyJournal, follow: Follow, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Feed, "fileno", lambda _: 99)
     tell(journal, "a", name="REPORT")
     follower = follow(LostOnce())
     turn(follower, clock, until=counts)
     tell(journal, "b", name="REPORT")
+    assert follower.fileno() is None  # or the loop would turn without a pause
     turn(follower, clock)
     assert counts() == {"a": 1, "b": 1}
+    assert follower.fileno() == 99
 
 
 def test_a_position_in_doubt_is_not_moved_back(journal: FlakyJournal, follow: Follow, clock: Clock) -> None:
