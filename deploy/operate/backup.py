@@ -34,7 +34,7 @@ def main() -> None:
 
 def back_up(state: Path, to: Path, keep: int) -> Path:
     """One backup, which is there whole or not at all; older ones than the last `keep` go. Gives its folder."""
-    for rest in to.glob(f"*{PARTIAL}"):
+    for rest in [*to.glob(f"*{PARTIAL}"), *backups(to)[: -max(keep, 1)]]:
         shutil.rmtree(rest)
     there = backups(to)
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")

@@ -60,35 +60,39 @@ def size() -> int:
 
 
 def places() -> list[Place]:
-    """What `load()` leaves to be exchanged: SQLite's file, and its log, which must not be applied to another one."""
+    """What is exchanged: SQLite's file, and its log, which must not be applied to another one."""
     config = _database()
     if not _is_sqlite(config):
         return []
     file = Path(config["NAME"])
-    names = [(file.with_name(f"{file.name}{suffix}"), suffix) for suffix in ("-wal", "-shm", "")]
-    restored = file.with_name(f"{file.name}.restored")
+
+    def beside(end: str, suffix: str) -> Path:
+        return file.with_name(f"{file.name}{end}{suffix}")
+
     return [
-        Place(
-            path,
-            restored.with_name(f"{restored.name}{suffix}"),
-            file.with_name(f"{file.name}.before-restore{suffix}"),
-        )
-        for path, suffix in names
+        Place(beside("", suffix), beside(".restored", suffix), beside(".before-restore", suffix))
+        for suffix in ("-wal", "-shm", "")
     ]
 
 
-def load(folder: Path) -> None:
-    """Put a copy in the database's place, or beside it (see `places`). Nobody may use it meanwhile. Raises Failed."""
+def stage(folder: Path) -> None:
+    """Put a copy beside the database, where it is a file (see `places`). Raises Failed."""
     config = _database()
     name = SQLITE if _is_sqlite(config) else POSTGRESQL
     if not (folder / name).is_file():
         raise Failed(f"{folder} has no {name}: is it the backup of another kind of database?")
     if _is_sqlite(config):
         _copy_sqlite(folder / name, places()[-1].restored)
+
+
+def load(folder: Path) -> None:
+    """Put a copy into the database, where that is a server. Nobody may use it meanwhile. Raises Failed."""
+    config = _database()
+    if _is_sqlite(config):
         return
     with postgresql.set_aside():
-        options = ["--no-owner", "--single-transaction", "--exit-on-error"]
-        _run(["pg_restore", *options, f"--dbname={config['NAME']}", str(folder / name)], config)
+        options = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
+        _run(["pg_restore", *options, f"--dbname={config['NAME']}", str(folder / POSTGRESQL)], config)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:

@@ -20,6 +20,7 @@ from deploy.operate.machine import (
     ETC,
     RELEASES,
     STATIC,
+    UNFINISHED,
     USER,
     Failed,
     Machine,
@@ -31,6 +32,16 @@ from deploy.operate.machine import (
 SOURCE: Final = Path(__file__).resolve().parents[2]
 PROGRAMS: Final = ("proppy-manage", "proppy-restart")
 SYSTEMD: Final = 252
+_LISTEN: Final = (
+    "Where the site listens is ListenStream= of proppy-web.socket (systemctl edit proppy-web.socket, see"
+    " deploy/README.md), 127.0.0.1:8000 unless set."
+)
+#: Of settings that were.
+INSTEAD: Final = {
+    "HOST": _LISTEN,
+    "PORT": _LISTEN,
+    "BACKUP_DIR": f"Backups are in {BACKUPS}; mount another disk there.",
+}
 
 
 def main() -> None:
@@ -93,6 +104,8 @@ def prepare(machine: Machine) -> None:
         machine.write(ENV_FILE, (SOURCE / "deploy" / "env.template").read_bytes(), 0o600)
     if not (CREDENTIALS / "SECRET_KEY").exists():
         machine.write(CREDENTIALS / "SECRET_KEY", f"{secrets.token_urlsafe(50)}\n".encode(), 0o600)
+    if UNFINISHED.exists():
+        raise Failed("A restore came to no end, and nothing can start: run deploy/restore again, to its end.")
     check_settings("" if machine.dry_run and not ENV_FILE.exists() else ENV_FILE.read_text())
 
 
@@ -100,11 +113,8 @@ def check_settings(env: str) -> None:
     """Raises Failed where what the services need is not there, or something that they no longer read."""
     if re.search(r"^ALLOWED_HOSTS=$", env, re.MULTILINE):
         raise Failed(f"ALLOWED_HOSTS is empty: write the site's host names into {ENV_FILE}, then run this again.")
-    if old := re.search(r"^(HOST|PORT)=", env, re.MULTILINE):
-        raise Failed(
-            f"{old[1]} is no setting any more: remove it from {ENV_FILE}. Where the site listens is ListenStream= of"
-            " proppy-web.socket (systemctl edit proppy-web.socket, see deploy/README.md), 127.0.0.1:8000 unless set."
-        )
+    if old := re.search(r"^(HOST|PORT|BACKUP_DIR)=", env, re.MULTILINE):
+        raise Failed(f"{old[1]} is no setting any more: remove it from {ENV_FILE}. {INSTEAD[old[1]]}")
 
 
 def check_and_migrate(machine: Machine, release: Path) -> None:

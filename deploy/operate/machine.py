@@ -19,6 +19,8 @@ ETC: Final = Path("/etc/proppy")
 ENV_FILE: Final = ETC / "env"
 CREDENTIALS: Final = ETC / "credentials"
 BACKUPS: Final = Path("/var/backups/proppy")
+#: There while a restore changes the data, and where one was interrupted (deploy/operate/swap.py).
+UNFINISHED: Final = Path("/var/lib/proppy/restore-unfinished")
 USER: Final = "proppy"
 
 

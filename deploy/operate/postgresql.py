@@ -6,53 +6,77 @@ from typing import Final
 
 from django.db import connection, transaction
 
-#: The schema of the tables that were there before the last restore.
+#: The schema of the tables that were there before the last restore, and its comment until that has come to its end.
 BEFORE: Final = "before_restore"
+UNFINISHED: Final = "unfinished"
 TABLES: Final = (
-    "SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relkind IN ('r', 'p')"
-    " AND NOT c.relispartition AND pg_has_role(c.relowner, 'USAGE') ORDER BY 1"
+    "SELECT c.relname, pg_table_size(c.oid) FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s)"
+    " AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE') ORDER BY 1"
 )
 
 
 def size() -> int:
-    """Bytes of the whole database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
-        return int(cursor.fetchone()[0])
+    """Bytes of our tables, without their indexes."""
+    return sum(_tables(_ours()).values())
 
 
 @contextmanager
 def set_aside() -> Iterator[None]:
-    """The block finds no table of ours. It must leave none where it fails: they come back then.
+    """The block finds no table of ours. Where it fails, or is killed before the next `put_back`, they come back.
 
-    Tables of a restore that came to no end are those from before it, and stay so. Raises what the database raises.
+    The role needs CREATE on the database, as its owner has. Raises what the database raises.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_schema()")
-        ours = str(cursor.fetchone()[0])
-    if _tables(ours):
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"DROP SCHEMA IF EXISTS {BEFORE} CASCADE")
-            cursor.execute(f"CREATE SCHEMA {BEFORE}")
-            _move(ours, BEFORE)
+    put_back()
+    with transaction.atomic():
+        _execute(f"DROP SCHEMA IF EXISTS {BEFORE} CASCADE")
+        _execute(f"CREATE SCHEMA {BEFORE}")
+        _execute(f"COMMENT ON SCHEMA {BEFORE} IS '{UNFINISHED}'")
+        _move(_ours(), BEFORE)
     connection.close()
     try:
         yield
     except BaseException:
-        with transaction.atomic():
-            _move(BEFORE, ours)
+        put_back()
         raise
+    _execute(f"COMMENT ON SCHEMA {BEFORE} IS NULL")
 
 
-def _tables(schema: str) -> list[str]:
+def put_back() -> None:
+    """Bring back what a restore that came to no end has set aside; nothing where there was none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT obj_description(to_regnamespace(%s), 'pg_namespace')", [BEFORE])
+        if cursor.fetchone() != (UNFINISHED,):
+            return
+    ours = _ours()
+    with transaction.atomic():
+        for name in _tables(ours):
+            _execute(f"DROP TABLE IF EXISTS {_quoted(ours, name)} CASCADE")
+        _move(BEFORE, ours)
+        _execute(f"DROP SCHEMA {BEFORE}")
+
+
+def _ours() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        return str(cursor.fetchone()[0])
+
+
+def _tables(schema: str) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(TABLES, [schema])
-        return [name for (name,) in cursor.fetchall()]
+        return dict(cursor.fetchall())
 
 
 def _move(source: str, target: str) -> None:
     """With their indexes, sequences and constraints."""
-    quote = connection.ops.quote_name
+    for name in _tables(source):
+        _execute(f"ALTER TABLE {_quoted(source, name)} SET SCHEMA {_quoted(target)}")
+
+
+def _quoted(*names: str) -> str:
+    return ".".join(map(connection.ops.quote_name, names))
+
+
+def _execute(statement: str) -> None:
     with connection.cursor() as cursor:
-        for name in _tables(source):
-            cursor.execute(f"ALTER TABLE {quote(source)}.{quote(name)} SET SCHEMA {quote(target)}")
+        cursor.execute(statement)

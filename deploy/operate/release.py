@@ -126,7 +126,8 @@ def current() -> Path | None:
 
 def remove_old(machine: Machine) -> None:
     """Keep the last ones and the one in use; also remove what an interrupted install has left."""
-    keep = {*complete()[-KEPT:], current()}
+    used = current()
+    keep = {*complete()[-KEPT:], used, before(used) if used else None}
     for path in sorted(RELEASES.iterdir()) if RELEASES.is_dir() else []:
         if path not in keep:
             machine.remove(path)

@@ -8,7 +8,7 @@ from django.db import Error
 
 from deploy.operate import database
 from deploy.operate.backup import FOLDERS
-from deploy.operate.swap import Place, swap, undo
+from deploy.operate.swap import Place, remove, swapped, undo
 
 
 def main() -> None:
@@ -30,14 +30,15 @@ def restore(backup: Path, state: Path) -> None:
     undo(places, state)
     try:
         for place in folders:
-            shutil.rmtree(place.restored, ignore_errors=True)
+            remove(place.restored)
             if (backup / place.used.name).is_dir():
                 shutil.copytree(backup / place.used.name, place.restored)
-        database.load(backup)
-        swap(places, state)
+        database.stage(backup)
+        with swapped(places, state):
+            database.load(backup)
     finally:
-        for place in folders:
-            shutil.rmtree(place.restored, ignore_errors=True)
+        for place in places:
+            remove(place.restored)
 
 
 if __name__ == "__main__":

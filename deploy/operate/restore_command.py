@@ -1,13 +1,12 @@
 """deploy/restore FOLDER: a backup takes the place of the database. All services must have been stopped."""
 
 import argparse
-import re
 import subprocess
 from pathlib import Path
 
 from deploy.operate import release as releases
 from deploy.operate import sandbox, services
-from deploy.operate.machine import BACKUPS, Failed, Machine, alone, require_root, to_exit
+from deploy.operate.machine import BACKUPS, UNFINISHED, Failed, Machine, alone, require_root, to_exit
 
 
 def main() -> None:
@@ -31,23 +30,13 @@ def main() -> None:
             words = ["python", "-m", "deploy.operate.restore", str(backup.resolve())]
             more = [f"ReadWritePaths={BACKUPS}"]
             if subprocess.run(sandbox.command(now, words, interactive=False, more=more)).returncode:
-                raise Failed("The backup was not restored; what was there is in use as before.")
+                left = ", and it came to no end: run this again" if UNFINISHED.exists() else "; all is as it was"
+                raise Failed(f"The backup was not restored{left}.")
         # Those of an older release; and the channels would tell again what happened after the backup.
         for words in (["manage.py", "migrate", "--noinput", "--verbosity", "0"], ["-m", "deploy.operate.skip"]):
             if subprocess.run(sandbox.command(now, ["python", *words], interactive=False)).returncode:
                 raise Failed(f"Up to here all went well, but this failed: python {' '.join(words)}")
-    done = "The channels are at now" if backup is None else "Restored"
-    print(f"{done}. Next: systemctl start {services.TARGET}{counted_since(backup)}")  # noqa: T201
-
-
-def counted_since(backup: Path | None) -> str:
-    """What is to be said of the reports, which have forgotten what came after the backup."""
-    found = re.match(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)", backup.name if backup else "")
-    if found is None:
-        return ""
-    moment = "{}-{}-{} {}:{}:{}".format(*found.groups())
-    command = f'proppy-manage follow_journal --channel REPORT --since "{moment}"'
-    return f"\nThen, once, what was counted since (the time is UTC, as the site's own): {command}"
+    print(f"{'The channels are at now' if backup is None else 'Restored'}. Next: systemctl start {services.TARGET}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def main() -> None:
         if unknown_migrations(now, target):
             check_and_migrate(machine, target)
         switch(machine, target, now)
-        machine.say(f"done: {target.name} is in use")
+        if not machine.dry_run:
+            machine.say(f"done: {target.name} is in use")
 
 
 def choose(there: list[Path], now: Path | None, name: str | None) -> Path:

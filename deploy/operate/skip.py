@@ -9,8 +9,15 @@ import time
 import uuid
 from contextlib import closing
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from deploy.operate.database import Failed, state_dir
+from notifications.times import OLDEST
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from notifications.models import Position
 
 
 def main() -> None:
@@ -24,6 +31,7 @@ def main() -> None:
     try:
         Writer.objects.filter(machine=machine_id()).delete()
         Account.objects.filter(machine=machine_id()).update(known_since="")
+        _say_what_to_count(Position.objects.filter(machine=machine_id(), channel="REPORT").exclude(entry_time=None))
         for key in set(Position.objects.filter(machine=machine_id()).values_list("journal", flat=True)):
             cursor = _mark(key.removesuffix("#text"))
             ours = Position.objects.filter(machine=machine_id(), journal=key)
@@ -31,6 +39,16 @@ def main() -> None:
             ours.update(cursor=cursor, entry_time=now, waiting=0, next_attempt_at=None, problem="", updated_at=now)
     except (Error, OSError, Failed) as error:
         sys.exit(f"Failed: the channels were not moved to now ({error}), and would tell again: {folder}")
+
+
+def _say_what_to_count(positions: "QuerySet[Position]") -> None:
+    """What the backup had counted ends where the channel stood; the journal has what came after that."""
+    for position in positions.exclude(journal__endswith="#text"):
+        moment = (position.entry_time or OLDEST) + timedelta(microseconds=1)
+        print(  # noqa: T201
+            "What was counted after the backup is forgotten, and in the journal. Before you start anything, once:\n"
+            f'    proppy-manage follow_journal --channel REPORT --since "{moment:%Y-%m-%d %H:%M:%S.%f}+00:00"'
+        )
 
 
 def _mark(url: str) -> str:

@@ -2,11 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-#: In the state directory while files change places.
+#: In the state directory while a restore changes it. The services do not start then.
 UNFINISHED: Final = "restore-unfinished"
 
 
@@ -18,36 +19,44 @@ class Place(NamedTuple):
     kept: Path
 
 
-def swap(places: Sequence[Place], state: Path) -> None:
-    """Exchange them all. What an earlier restore has kept goes."""
-    undo(places, state)
+@contextmanager
+def swapped(places: Sequence[Place], state: Path) -> Iterator[None]:
+    """Exchange them all, for good if the block succeeds. What an earlier restore has kept goes."""
     for place in places:
-        _remove(place.kept)
+        remove(place.kept)
     mark = state / UNFINISHED
     mark.touch()
     os.sync()
-    for used, restored, kept in places:
-        if used.exists():
-            used.rename(kept)
-        if restored.exists():
-            restored.rename(used)
-    os.sync()
+    try:
+        for used, restored, kept in places:
+            if used.exists():
+                used.rename(kept)
+            if restored.exists():
+                restored.rename(used)
+        yield
+        os.sync()
+    except BaseException:
+        undo(places, state)
+        raise
     mark.unlink()
+    os.sync()
 
 
 def undo(places: Sequence[Place], state: Path) -> None:
-    """Bring back what an exchange that was interrupted has moved; nothing where none was."""
+    """Bring back what an exchange that came to no end has moved; nothing where there was none."""
     mark = state / UNFINISHED
     if not mark.exists():
         return
     for used, _, kept in places:
         if kept.exists():
-            _remove(used)
+            remove(used)
             kept.rename(used)
+    os.sync()
     mark.unlink()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

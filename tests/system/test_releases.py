@@ -1,6 +1,7 @@
 """Upgrade, roll-back, backup and restore in a booted Debian, while it is used."""
 
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -133,9 +134,9 @@ def test_a_backup_is_restored(installed: Installed) -> None:
     try:
         said = installed.run("/opt/proppy/current/deploy/restore", backup)
         assert "The channels are at now" in installed.run("/opt/proppy/current/deploy/restore", "--channels-only")
-        moment = re.search(r'--channel REPORT --since "(\S+) (\S+)"', said)
-        assert moment, said
-        assert f"/{moment[1].replace('-', '')}-{moment[2].replace(':', '')}-" in backup
+        again = re.search(r"proppy-manage (follow_journal --channel REPORT --since \"[^\"]+\")", said)
+        assert again, said
+        installed.run("proppy-manage", *shlex.split(again[1]))
     finally:
         installed.run("systemctl", "start", "proppy.target")
     installed.wait_until_active(*SERVICES)

@@ -4,7 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 
 from deploy.operate.backup import back_up, backups
 from deploy.operate.database import Failed
-from deploy.operate.swap import Place, swap
+from deploy.operate.swap import UNFINISHED, Place, swapped, undo
 from notifications.conf import conf
 from tests.support.child import BASE_DIR, bare_env
 from tests.support.ports import free_port
@@ -159,34 +160,61 @@ def test_a_restore_that_fails_changes_nothing_however_often(site: Backups, monke
     assert sorted(path.name for path in (site.state / "bodies").iterdir()) == ["one", "two"]
 
 
-def swap_in(folder: Path, content: str, *, moves: int = 100) -> None:
-    """Exchange a and b for new ones of this content, and be killed after so many moves."""
+#: Exchanges a and b for new ones, and dies after so many moves.
+DYING = """
+import os, sys
+from pathlib import Path
+from tests.unit.test_backup import exchange
 
-    def move(self: Path, target: Path) -> Path:
-        nonlocal moves
-        moves -= 1
-        if moves < 0:
-            raise KeyboardInterrupt
-        return rename(self, target)
+def move(path, target):
+    left.pop() if left else os._exit(9)
+    return rename(path, target)
 
+rename, left = Path.rename, [None] * int(sys.argv[2])
+Path.rename = move
+exchange(Path(sys.argv[1]), "first")
+"""
+
+
+def exchange(folder: Path, content: str) -> None:
+    """As a restore does it with its files."""
     places = [Place(*(folder / f"{name}{end}" for end in ("", ".restored", ".before"))) for name in "ab"]
+    undo(places, folder)
     for place in places:
         place.restored.write_text(content)
-    rename = Path.rename
-    with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(Path, "rename", move)
-        swap(places, folder)
+    with swapped(places, folder):
+        if content == "failing":
+            raise OSError("no database")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, text in {"a": "mine", "b": "mine", "a.before": "old", "b.before": "old"}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
 
 
 @pytest.mark.parametrize("moves", range(5))
-def test_a_restore_that_was_killed_between_two_files_is_undone_by_the_next(tmp_path: Path, moves: int) -> None:
-    for name, text in {"a": "mine", "b": "mine", "a.before": "old", "b.before": "old"}.items():
-        (tmp_path / name).write_text(text)
-    swap_in(tmp_path, "first", moves=moves)
-    swap_in(tmp_path, "second")
-    kept = "first" if moves == 4 else "mine"  # that one came to its end
-    content = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert content == {"a": "second", "b": "second", "a.before": kept, "b.before": kept}
+def test_a_restore_that_was_killed_between_two_files_is_undone_by_the_next(files: Path, moves: int) -> None:
+    command = [sys.executable, "-c", DYING, str(files), str(moves)]
+    died = subprocess.run(
+        command, cwd=BASE_DIR, env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    ).returncode
+    assert died == (0 if moves == 4 else 9)
+    assert (files / UNFINISHED).exists() == (moves < 4)
+    exchange(files, "second")
+    kept = "first" if moves == 4 else "mine"
+    assert contents(files) == {"a": "second", "b": "second", "a.before": kept, "b.before": kept}
+
+
+def test_a_restore_that_fails_behind_its_files_brings_them_back(files: Path) -> None:
+    with pytest.raises(OSError, match="no database"):
+        exchange(files, "failing")
+    assert contents(files) == {"a": "mine", "b": "mine"}
 
 
 def test_a_file_that_goes_meanwhile_is_no_failure(
@@ -218,30 +246,81 @@ def test_postgresql_is_dumped_and_restored(site: Backups, postgres_url: str) -> 
         assert connection.execute("SELECT id FROM demo").fetchall() == [(1,)]
 
 
-@pytest.mark.services
-@pytest.mark.parametrize("damaged", [False, True])
-def test_a_backup_from_before_a_migration_is_restored(site: Backups, postgres_url: str, damaged: bool) -> None:
-    """Newer tables, and keys that refer to old ones, are set aside; a restore that fails brings all back."""
-    site.env["DATABASE_URL"] = postgres_url
+@pytest.fixture
+def owner(site: Backups, postgres_url: str) -> Iterator[str]:
+    """The address of a database that belongs to a role without other rights: the site's."""
+    name = postgres_url.rpartition("/")[2]
     with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN".encode())
+        connection.execute(f"ALTER DATABASE {name} OWNER TO {name}".encode())
+    site.env["DATABASE_URL"] = postgres_url.replace("postgres@", f"{name}@")
+    yield site.env["DATABASE_URL"]
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"REASSIGN OWNED BY {name} TO postgres".encode())
+        connection.execute(f"ALTER DATABASE {name} OWNER TO postgres".encode())
+        connection.execute(f"DROP OWNED BY {name}".encode())
+        connection.execute(f"DROP ROLE {name}".encode())
+
+
+@pytest.fixture
+def grown(site: Backups, owner: str) -> Path:
+    """A backup from before a migration: since then there are a row more, and a table with a key to the old one."""
+    with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute("CREATE TABLE demo (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
         backup = site.back_up()
-        if damaged:
-            dump = backup / "database.dump"
-            dump.write_bytes(dump.read_bytes()[:-200])
         connection.execute("INSERT INTO demo DEFAULT VALUES")
         connection.execute("CREATE TABLE newer (demo INTEGER REFERENCES demo)")
         connection.execute("INSERT INTO newer VALUES (1)")
-    for _ in range(2):
-        done = site.python("restore", str(backup))
-        assert done.returncode == damaged, done.stderr
+    return backup
+
+
+def tables(url: str) -> tuple[set[str], int]:
+    """All that there are, and how many rows the first one has."""
+    query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'before_restore')"
+    with psycopg.connect(url) as connection:
+        names = {f"{schema}.{name}" for schema, name in connection.execute(query)}
+        return names, connection.execute("SELECT count(*) FROM public.demo").fetchall()[0][0]
+
+
+OURS = {"public.demo", "public.newer"}
+
+
+@pytest.mark.services
+def test_a_backup_from_before_a_migration_is_restored(site: Backups, owner: str, grown: Path) -> None:
+    for kept in ({"before_restore.demo", "before_restore.newer"}, {"before_restore.demo"}):
+        done = site.python("restore", str(grown))
+        assert done.returncode == 0, done.stderr
+        assert tables(owner) == ({"public.demo"} | kept, 0)
     site.back_up()
-    with psycopg.connect(postgres_url) as connection:
-        there = connection.execute("SELECT schemaname, tablename FROM pg_tables WHERE tableowner = current_user")
-        tables = {f"{schema}.{name}" for schema, name in there if not schema.startswith(("pg_", "info"))}
-        counts = [row[0] for row in connection.execute("SELECT count(*) FROM demo")]
-    ours, kept = {"public.demo", "public.newer"}, {"public.demo", "before_restore.demo"}
-    assert (tables, counts) == ((ours, [1]) if damaged else (kept, [0]))
+
+
+@pytest.mark.services
+def test_a_restore_that_fails_brings_all_tables_back(site: Backups, owner: str, grown: Path) -> None:
+    dump = grown / "database.dump"
+    dump.write_bytes(dump.read_bytes()[:-200])
+    for _ in range(2):
+        assert site.python("restore", str(grown)).returncode == 1
+        assert tables(owner) == (OURS, 1)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("written", [False, True])
+def test_a_restore_that_was_killed_is_begun_anew_by_the_next(
+    site: Backups, owner: str, grown: Path, tmp_path: Path, written: bool
+) -> None:
+    """Before or after it had written the tables. What was there is what is kept."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    run = f'PATH="{site.env["PATH"]}" pg_restore "$@"\n' if written else ""
+    (programs / "pg_restore").write_text(f"#!/bin/sh\n{run}kill -KILL $PPID\n")
+    (programs / "pg_restore").chmod(0o755)
+    path, site.env["PATH"] = site.env["PATH"], f"{programs}:{site.env['PATH']}"
+    assert site.python("restore", str(grown)).returncode == -9
+    assert (site.state / UNFINISHED).exists()
+    site.env["PATH"] = path
+    done = site.python("restore", str(grown))
+    assert done.returncode == 0, done.stderr
+    assert tables(owner) == ({"public.demo", "before_restore.demo", "before_restore.newer"}, 0)
 
 
 @pytest.mark.services
