@@ -94,8 +94,8 @@ class Checkpoint:
             positions.save_stuck(self.key, self._stuck)
 
     def is_saved(self, entry: Entry) -> bool:
-        """Whether the position is already there. Raises what the database raises."""
-        return self._keep and positions.find(self.key) == entry.position
+        """Whether the position is already there, in the caller's transaction. Raises what the database raises."""
+        return self._keep and positions.find(self.key, locked=True) == entry.position
 
     def saved(self) -> None:
         """The caller's transaction was committed: nothing waits to be saved."""

@@ -235,7 +235,7 @@ class Follower:
             with self._delivery.attempt(message), deadline(LONGEST_WORK), transaction.atomic():
                 if not (self._in_doubt and self._checkpoint.is_saved(message.last)):
                     self._channel.deliver(message.events)
-                    self._checkpoint.save(message.last, delivered=True)
+                self._checkpoint.save(message.last, delivered=True)
             self._checkpoint.saved()
         else:
             with self._delivery.attempt(message):

@@ -90,9 +90,15 @@ def start(key: Key) -> str | None:
     return position.cursor or None
 
 
-def find(key: Key) -> str | None:
-    """Where the channel is, without beginning anything; None is the oldest entry."""
-    return Position.objects.filter(**key._asdict()).values_list("cursor", flat=True).first() or None
+def find(key: Key, *, locked: bool = False) -> str | None:
+    """Where the channel is, without beginning anything; None is the oldest entry.
+
+    `locked`, in a transaction: a commit that is still on its way, though its client has gone, is waited for.
+    """
+    ours = Position.objects.filter(**key._asdict())
+    if locked:
+        ours = ours.select_for_update()
+    return ours.values_list("cursor", flat=True).first() or None
 
 
 def held_for(key: Key) -> float:

@@ -132,8 +132,13 @@ class RawPayloadQuerySet(PayloadMoves):
         )
 
     def is_done(self, payload: "RawPayload") -> bool:
-        """Whether the `finish()` of this very attempt was committed. Raises what the database raises."""
-        return self.filter(pk=payload.pk, state=State.DONE, done_at=payload.done_at).exists()
+        """Whether the `finish()` of this very attempt was committed. Raises what the database raises.
+
+        A commit that is still on its way, though its client has gone, holds the row: that is waited for.
+        """
+        with transaction.atomic(using=self.db):
+            ours = self.filter(pk=payload.pk).select_for_update()
+            return ours.values_list("state", "done_at").first() == (State.DONE, payload.done_at)
 
     def fail(self, payload: "RawPayload", failure: Failure, *, retry_at: datetime | None) -> Noted:
         """Record a failed attempt: tried again at `retry_at`, dead where that is None. Gives the failure's group.

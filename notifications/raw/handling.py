@@ -96,7 +96,8 @@ def _postpone(payload: RawPayload, later: RetryAt) -> None:
     try:
         RawPayload.objects.postpone(payload, until, reason)
     except LeaseLost as lost:
-        logger.warning("%s", lost)
+        if not confirm(payload):
+            logger.warning("%s", lost)
 
 
 def confirm(payload: RawPayload) -> bool:
@@ -106,9 +107,9 @@ def confirm(payload: RawPayload) -> bool:
     """
     if payload.unanswered is None or not RawPayload.objects.is_done(payload):
         return False
-    logger.info("%s is done: its commit came through, only the answer to it was lost", attempt_of(payload))
     waiting, payload.unanswered, payload.state = payload.unanswered, None, State.DONE
-    for _, function, _ in waiting:
+    while waiting:
+        _, function, _ = waiting.pop(0)  # as Django does: whoever else looks finds what is left
         try:
             function()
         except Exception:  # the others wait, too
@@ -118,12 +119,9 @@ def confirm(payload: RawPayload) -> bool:
 
 def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False) -> None:
     """Count an attempt as failed. A payload that is done stays so: its effects have been committed."""
-    if confirm(payload):
-        return
-    if payload.state == State.DONE:
-        logger.error(
-            "%s is done, but its handler raised after that:\n%s", attempt_of(payload), quoted_lines(failure.text)
-        )
+    if confirm(payload) or payload.state == State.DONE:
+        # The database, where only the answer to the commit was lost; what waited for the commit; or the handler.
+        logger.error("%s is done, but this was raised after that:\n%s", attempt_of(payload), quoted_lines(failure.text))
         return
     final = final or payload.attempts >= conf.source(payload.source).max_attempts
     delay = None if final else backoff(payload.attempts)

@@ -4,6 +4,8 @@ PostgreSQL that is to replicate to a standby commits, then waits for that one be
 "Synchronous Replication"). Where there is none, this is the moment to end the session.
 """
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,22 +27,26 @@ from tests.support.wait import wait_for
 pytestmark = [pytest.mark.services, pytest.mark.usefixtures("postgres_database")]
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = %s"
+LOCKED_OUT = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
 
 
 class Cut:
-    """`arm()`: the next session of the database that commits is ended, and hears nothing of it."""
+    """`arm()`: the next session of the database that commits is ended, and hears nothing of it.
+
+    With a client's connection, that is shut down instead, and the commit goes on until somebody waits for its locks.
+    """
 
     def __init__(self, server: psycopg.Connection[Any], url: str) -> None:
         self._server, self._url = server, url
         self._threads = ThreadPoolExecutor()
         self.ended: list[int] = []
 
-    def arm(self) -> None:
+    def arm(self, client: socket.socket | None = None) -> None:
         """From within what is to be committed."""
         self._wait_for_standby("nobody")
         # The server's processes hear of that in their own time: until another commit waits.
         wait_for(self._ends_another, message="a commit that waits for its standby")
-        self._threads.submit(self._end_next)
+        self._threads.submit(self._end_next, client)
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -56,17 +62,30 @@ class Cut:
             wait_for(lambda: committed.done() or self._end_waiting(), message="a commit, or its wait")
             return isinstance(committed.exception(), OperationalError)
 
-    def _end_next(self) -> None:
-        self.ended.append(wait_for(self._end_waiting, message="the commit"))
+    def _end_next(self, client: socket.socket | None) -> None:
+        if client is None:
+            self.ended.append(wait_for(self._end_waiting, message="the commit"))
+        else:
+            self.ended.append(wait_for(lambda: self._process(WAITING), message="the commit"))
+            with client:
+                client.shutdown(socket.SHUT_RDWR)
+            wait_for(lambda: self._process(LOCKED_OUT), message="somebody who asks")
         self._wait_for_standby("")
 
     def _end_waiting(self) -> int:
         """The process that was ended, if one waits."""
-        found = self._server.execute(WAITING, [self._url.rpartition("/")[2]]).fetchone()
-        if found is None:
-            return 0
-        self._server.execute("SELECT pg_terminate_backend(%s, 10000)", found)
-        return int(found[0])
+        if process := self._process(WAITING):
+            self._server.execute("SELECT pg_terminate_backend(%s, 10000)", [process])
+        return process
+
+    def _process(self, query: str) -> int:
+        found = self._server.execute(query, [self._url.rpartition("/")[2]]).fetchone()
+        return int(found[0]) if found else 0
+
+
+def connection_of_this_thread() -> socket.socket:
+    """Once more, to shut it down."""
+    return socket.socket(fileno=os.dup(connections["default"].connection.fileno()))
 
 
 @pytest.fixture
@@ -93,13 +112,14 @@ def told() -> Iterator[Told]:
     told.close()
 
 
+@pytest.mark.parametrize("on_its_way", [False, True])
 @pytest.mark.parametrize("effects", [False, True])
 def test_the_worker_asks_whether_it_is_done(
-    cut: Cut, worker: ProcessRaw, told: Told, on_demo: Callable[..., None], effects: bool
+    cut: Cut, worker: ProcessRaw, told: Told, on_demo: Callable[..., None], effects: bool, on_its_way: bool
 ) -> None:
     def handler(payload: RawPayload) -> None:
         if payload.body == b"first":
-            cut.arm()
+            cut.arm(connection_of_this_thread() if on_its_way else None)
         emit("SLACK", payload.body.decode())
         if effects:
             RawPayload.objects.filter(pk=payload.pk).update(query="seen")
@@ -109,7 +129,7 @@ def test_the_worker_asks_whether_it_is_done(
         kept(body)
     while worker.poll() is not None:
         pass
-    assert len(cut.ended) == 1
+    wait_for(lambda: cut.ended, message="the commit was cut")
     assert states() == ["done"] * 2
     assert list(RawPayload.objects.order_by("pk").values_list("attempts", flat=True)) == [1, 1]
     assert [event.text for event in told.events()] == ["first", "second"]
