@@ -129,12 +129,19 @@ def check_proxies(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_connections(**_: Any) -> list[CheckMessage]:
-    """How the database is opened: a connection for each request costs more than the request."""
+    """How the database is opened: a connection for each request costs more than the request, and one may take long."""
     default = settings.DATABASES.get("default", {})
-    if default.get("CONN_MAX_AGE") == 0 and not default.get("OPTIONS", {}).get("pool"):
+    options = default.get("OPTIONS", {})
+    found: list[CheckMessage] = []
+    if default.get("CONN_MAX_AGE") == 0 and not options.get("pool"):
         hint = 'Set DATABASES["default"]["CONN_MAX_AGE"] = None.'
-        return [checks.Warning("A connection is opened for each request.", hint=hint, id="notifications.W002")]
-    return []
+        found.append(checks.Warning("A connection is opened for each request.", hint=hint, id="notifications.W002"))
+    # libpq's own limit is none, psycopg's is 130 s.
+    if default.get("ENGINE", "").endswith(".postgresql") and "connect_timeout" not in options:
+        hint = 'Set DATABASES["default"]["OPTIONS"]["connect_timeout"] = 2: a request may wait for it.'
+        text = "A PostgreSQL that does not answer would hang requests for two minutes."
+        found.append(checks.Warning(text, hint=hint, id="notifications.W011"))
+    return found
 
 
 def _wal_reset(message: type[Error] | type[checks.Warning]) -> list[CheckMessage]:

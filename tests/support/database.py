@@ -33,6 +33,8 @@ def use_database(url: str, **options: Any) -> Iterator[None]:
     ours = environ.Env.db_url_config(url) | {"CONN_MAX_AGE": None}
     if url.startswith("sqlite"):
         ours["OPTIONS"] = dict(settings.DATABASES["default"]["OPTIONS"]) | options
+    else:
+        ours["OPTIONS"] = {"connect_timeout": 2} | ours.get("OPTIONS", {}) | options
     before, connection = connections.settings["default"], connections["default"]
     connections.settings["default"] = connections.configure_settings({"default": ours})["default"]
     connections["default"] = connections.create_connection("default")

@@ -146,6 +146,8 @@ def test_a_sqlite_that_loses_commits_is_a_warning_and_when_deployed_an_error(mon
     assert ids() == ["notifications.W003"]
     assert "notifications.E010" in {message.id for message in run_checks(include_deployment_checks=True)}
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    assert ids() == ["notifications.W011"]
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2})
     assert ids() == []
 
 
