@@ -141,6 +141,7 @@ def test_a_backup_that_would_fill_the_disk_is_not_begun(site: Backups, monkeypat
     write(site.state / "bodies" / "large", b"x" * 2**20)
     free = SimpleNamespace(free=conf.min_free_bytes + 2**20 - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda _: free)
+    monkeypatch.setattr("deploy.operate.database.size", lambda: 0)
     with pytest.raises(Failed, match="this backup takes up to 1 MiB; the site wants 128 MiB left"):
         back_up(site.state, site.to, 1)
     assert list(site.to.iterdir()) == []
