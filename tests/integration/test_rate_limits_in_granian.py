@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import Site
+from tests.support.wait import wait_for
 
 Start = Callable[[str], http.client.HTTPConnection]
 
@@ -58,8 +59,16 @@ def test_what_anybody_else_forwards_makes_nobody_else_of_him(start: Start) -> No
 
 
 def test_whoever_sends_a_body_that_nobody_reads_gets_the_answer(start: Start) -> None:
+    """If not always a large one: Granian ends its connection with the answer, perhaps before it was sent to its end."""
+
+    def post_large() -> int:
+        wire.close()
+        try:
+            return post(wire, "/in/rare/", "203.0.113.1", b"x" * 1_000_000)
+        except ConnectionError:
+            return 0
+
     wire = start("127.0.0.1")
     assert [post(wire, "/in/rare/", "203.0.113.1", b"small") for _ in range(4)] == [202, 202, 429, 429]
     for _ in range(3):
-        wire.close()  # Granian ends a connection whose large body was not read to its end
-        assert post(wire, "/in/rare/", "203.0.113.1", b"x" * 1_000_000) == 429
+        assert wait_for(post_large, message="an answer to a large body") == 429
