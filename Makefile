@@ -1,11 +1,14 @@
-# On a fresh machine: Python 3.11 or newer with venv, make and git. Everything else comes with `make run`.
+# A fresh machine needs Python 3.11 or newer with venv, make and git. `make run` installs everything else.
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Compiled tests are kept: to compile them again takes each of pytest's processes ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-# A virtual environment that could not be finished must not pass for one that is.
+# A virtual environment that was not finished must not count as finished.
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all test-system coverage soak lint bench requirements clean
+.PHONY: help run test test-all test-services test-system test-release coverage soak lint bench web-servers requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -14,20 +17,29 @@ run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST an
 	@exec $(BIN)/python -m proppy.local
 
 test: lint ## Lint, and every test that needs neither root nor services
-	$(BIN)/python -m pytest -n auto -m "not services and not system"
+	$(BIN)/python -m pytest -n auto -m "not services and not slow and not system"
 
-test-all: test ## Those, then every test that needs services (it installs them), a short soak, and a booted Debian
+test-all: test ## make test, then make test-services (about 18 minutes)
+	@$(MAKE) test-services
+
+test-services: .venv/test.installed ## Install services and run the tests that need them; a short soak; a booted Debian 13
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "services and not soak and not system"
-	$(BIN)/python -m pytest -m "soak or system"
+	$(BIN)/python -m pytest -n 3 --dist loadscope -m "(services or slow or system) and not soak"
+	$(BIN)/python -m pytest -m soak
 
-test-system: .venv/test.installed ## Of these the booted Debian alone: install, kill, upgrade, restore (5 minutes)
+test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system
 
-coverage: .venv/test.installed ## What the tests cover, but for the short soak and the booted Debian
+test-release: .venv/test.installed ## Before a release (an hour): booted Debian 13 and 12, a soak of 200,000 requests
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not soak and not system" --cov --cov-report term
+	$(BIN)/python -m pytest -m system --suite=trixie
+	$(BIN)/python -m pytest -m system --suite=bookworm
+	$(BIN)/python -m tests.soak --requests 200000
+
+coverage: .venv/test.installed ## Coverage of the tests, without the short soak and the booted Debian
+	@sh tests/install-services
+	$(BIN)/python -m pytest -n auto --dist loadscope -m "not soak and not system" --cov --cov-report term
 
 lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff check
@@ -37,15 +49,24 @@ lint: .venv/test.installed ## ruff and mypy
 bench: .venv/test.installed ## The benchmarks, as a table of ratios
 	@$(BIN)/python -m tests.benchmarks
 
-soak: .venv/test.installed ## A million requests while everything breaks, as a table (ARGS=--help says more)
+web-servers: .venv/test.installed .venv-web-servers/bin/waitress-serve ## Compare web servers: bodies, slow clients, speed (10 minutes)
+	@sh tests/install-services
+	@$(BIN)/python -m tests.web_servers
+
+.venv-web-servers/bin/waitress-serve: requirements/web-servers.txt
+	@echo "Installing $< into .venv-web-servers ..."
+	@$(PYTHON) -m venv .venv-web-servers
+	@.venv-web-servers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+
+soak: .venv/test.installed ## A million requests while everything breaks, as a table (options: ARGS=--help)
 	@sh tests/install-services
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 requirements: .venv/test.installed ## Compile requirements/*.in to hashed *.txt (ARGS=--upgrade for newer versions)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/compile $(ARGS)
 
-clean: ## Remove what make has made; .env and var (the data) stay
-	rm -rf .venv staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## Remove what make has made, except .env and var (the data)
+	rm -rf .venv .venv-web-servers staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/%.installed: requirements/%.txt .venv/pyvenv.cfg

@@ -1,9 +1,10 @@
 """The engine: tell, keep and shrug, for any Django project. See README.md."""
 
 from notifications.errors import IntakeError
-from notifications.events import Event, emit
+from notifications.events.emit import emit
+from notifications.events.event import Event
 from notifications.handlers import GiveUp, RetryAt, on_event, on_payload
-from notifications.intake import capture, keep
-from notifications.raw_body import raw_body
+from notifications.intake.capture import capture, keep
+from notifications.intake.request_body import raw_body
 
 __all__ = ["Event", "GiveUp", "IntakeError", "RetryAt", "capture", "emit", "keep", "on_event", "on_payload", "raw_body"]

@@ -1,11 +1,11 @@
-"""Why intake takes nothing, each with the HTTP status that says so."""
+"""Why intake refuses a body, each with its HTTP status."""
 
 
 class IntakeError(Exception):
-    """A body that was not stored. `str()` is the reason, for whoever sent it."""
+    """A body was not stored. `str()` is the reason, for its sender."""
 
     status = 400
-    #: Seconds after which to come back, for the header Retry-After.
+    #: Seconds for the header Retry-After.
     retry_after: int | None = None
 
 
@@ -16,21 +16,21 @@ class UnknownSource(IntakeError, LookupError):
 
 
 class BodyTooShort(IntakeError):
-    """The body ended before its Content-Length."""
+    """The body ended before its Content-Length, or could not be read to its end."""
 
 
 class BadRequest(IntakeError):
-    """A length or key that makes no sense."""
+    """The length or the key is invalid."""
 
 
 class LengthRequired(IntakeError):
-    """Neither a length nor an end that the server vouches for."""
+    """The length is missing, and the web server does not tell empty, whole and cut bodies apart."""
 
     status = 411
 
 
 class BodyTooLarge(IntakeError):
-    """More bytes than the source takes."""
+    """The body is larger than the source takes."""
 
     status = 413
 
@@ -48,7 +48,7 @@ class KeyReused(IntakeError):
 
 
 class QuotaFull(IntakeError):
-    """As many payloads of the source wait as may."""
+    """The source's `max_waiting` or `max_waiting_bytes` is reached."""
 
     status = 429
     retry_after = 10
@@ -65,7 +65,7 @@ class RateLimited(IntakeError):
 
 
 class NowhereToStore(IntakeError):
-    """Neither the database nor the spool took it."""
+    """Neither the database nor the spool took the body."""
 
     status = 503
     retry_after = 5

@@ -1,6 +1,6 @@
-"""Who handles what: `@on_payload` and `@on_event` register, the workers look up.
+"""Handlers by source and event: `@on_payload` and `@on_event` register them, the workers look them up.
 
-The module `handlers` of each installed app is imported by the workers, never by a process that answers requests.
+Workers import the module `handlers` of each installed app; a process that answers requests never does.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
-from notifications.events import NAME, RESERVED, Event
+from notifications.events.event import NAME, RESERVED, Event
 
 if TYPE_CHECKING:
     from notifications.models import RawPayload
@@ -23,20 +23,20 @@ PayloadFunction = Callable[["RawPayload"], None]
 EventFunction = Callable[[Event], None]
 
 
-#: Whatever a handler says of errors: the database is away, or somebody was faster.
+#: Whatever a handler's options: the database is away, or another process was faster.
 ALWAYS_RETRIED: Final = (OperationalError, InterfaceError)
 
 
 class GiveUp(Exception):
-    """Raised by a handler: trying again is of no use. `str()` is the reason, shown in the admin."""
+    """Raised by a handler: do not try again. `str()` is the reason, shown in the admin."""
 
 
 class RetryAt(Exception):
-    """Raised by a handler: call me again with this payload at `time`, which counts as no attempt.
+    """Raised by a handler: call me again with this payload at `time`. This does not count as an attempt.
 
-    `time` is an aware datetime, or a timedelta from now; one that has passed means in a second. `reason` is shown in
-    the admin until then. Raises TypeError for anything else, ValueError for a datetime without a time zone, and
-    OverflowError for a time that no datetime can hold.
+    `time` is an aware datetime, or a timedelta from now; a past time means in a second. The admin shows `reason` until
+    then. Raises TypeError for anything else, ValueError for a datetime without a time zone, and OverflowError for a
+    time that no datetime can hold.
     """
 
     def __init__(self, time: datetime | timedelta, reason: str = "The handler wants to be called later.") -> None:
@@ -57,7 +57,7 @@ Exceptions = tuple[type[BaseException], ...]
 class PayloadHandler:
     """One for each source. `atomic`: the function runs in the transaction that marks the payload done.
 
-    `retry_on`: only these exceptions are worth another attempt; None: all are, but those in `give_up_on`.
+    `retry_on`: only these exceptions are retried; None retries all except those in `give_up_on`.
     """
 
     source: str
@@ -67,7 +67,7 @@ class PayloadHandler:
     give_up_on: Exceptions = ()
 
     def is_final(self, error: BaseException) -> bool:
-        """Whether trying again is of no use, as the handler says. `give_up_on` goes before `retry_on`."""
+        """Whether the handler's options forbid another attempt. `give_up_on` goes before `retry_on`."""
         if isinstance(error, ALWAYS_RETRIED):
             return False
         return isinstance(error, self.give_up_on) or (
@@ -84,14 +84,13 @@ def on_payload(
 ) -> Callable[[PayloadFunction], PayloadFunction]:
     """Register the handler of a source.
 
-    An atomic one must be quick, since SQLite has one writer; its database effects happen exactly once. A slow one
-    says `atomic=False`, does its slow work, then commits its effects under `with payload.done():`.
+    An atomic handler must be quick, since SQLite has one writer; its database effects happen exactly once. A slow one
+    sets `atomic=False`, does its slow work, then commits its effects under `with payload.done():`.
 
-    What it raises is tried again, up to the source's `max_attempts`. `give_up_on=(ValueError,)`: these make the
-    payload dead at once. `retry_on=(ConnectionError,)`: everything but these does. A database that is away
-    (OperationalError) is always waited for.
+    Exceptions are retried, up to the source's `max_attempts`. `give_up_on=(ValueError,)`: these make the payload dead
+    at once. `retry_on=(ConnectionError,)`: all others do. OperationalError, a database that is away, is always retried.
 
-    Raises ImproperlyConfigured where it cannot work as written.
+    Raises ImproperlyConfigured if the handler cannot work as written.
     """
     if not isinstance(source, str):
         raise ImproperlyConfigured(f'@on_payload needs the name of a source: @on_payload("stripe"), not {source!r}')
@@ -112,10 +111,13 @@ def on_payload(
 def on_event(name: str) -> Callable[[EventFunction], EventFunction]:
     """Register a function as the channel `name`: it gets each event of that name, at least once.
 
-    Raises ImproperlyConfigured where it cannot work as written.
+    Raises ImproperlyConfigured if the function cannot work as written.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
-        raise ImproperlyConfigured(f"{name!r} is no event name: capital letters, digits and _, at most 32")
+        raise ImproperlyConfigured(
+            f"{name!r} is not a valid event name: write at most 32 capital letters, digits and _;"
+            f" {', '.join(sorted(RESERVED))} are reserved"
+        )
 
     def register(function: EventFunction) -> EventFunction:
         _check_runs(function)
@@ -143,16 +145,14 @@ def _check_exceptions(source: str, option: str, value: Any) -> None:
 
 
 def _check_runs(function: Callable[..., Any]) -> None:
-    """What calling it would only prepare, and never do, must not count as done."""
+    """A call of a coroutine or generator function does nothing, and must not count as done."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         hint = "write a plain def, and call asgiref.sync.async_to_sync() in it"
         raise ImproperlyConfigured(f"{name_of(function)} is async, and handlers run in threads: {hint}")
     if inspect.isgeneratorfunction(function):
-        raise ImproperlyConfigured(
-            f"{name_of(function)} is a generator, of which nothing would run: take out its yield"
-        )
+        raise ImproperlyConfigured(f"{name_of(function)} is a generator, so nothing of it would run: remove its yield")
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Where a handler is: its module and name."""
+    """A handler's module and name."""
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"

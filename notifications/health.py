@@ -1,8 +1,7 @@
-"""For balancers and monitors: does this process answer, can it store, how are the lanes doing."""
+"""Pages for balancers and monitors: whether this process answers, whether it can store, the status of the lanes."""
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from hmac import compare_digest
 from typing import ClassVar
@@ -11,13 +10,15 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.views.decorators.http import require_safe
 
-from notifications.addresses import is_loopback
 from notifications.conf import conf
+from notifications.database import bounded_wait
+from notifications.database.fast_sql import execute
 from notifications.proxies import client_address
-from notifications.raw import disk, store
-from notifications.raw.spool import spool
-from notifications.sql import execute
-from notifications.status import DatabaseStatus, Status, status
+from notifications.status.now import status
+from notifications.status.prometheus import exposition
+from notifications.store import disk_space
+from notifications.store.spool import spool
+from notifications.utils.addresses import is_loopback
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -25,7 +26,7 @@ FORWARDED = {"HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"}
 
 
 def private(view: View) -> View:
-    """Answers this machine, or who has NOTIFICATIONS_STATUS_TOKEN as a bearer; a 404 to everybody else."""
+    """Decorates a view for this machine and bearers of NOTIFICATIONS_STATUS_TOKEN; others get 404."""
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
@@ -38,22 +39,22 @@ def private(view: View) -> View:
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Says ok, and touches nothing else."""
+    """Answers ok, and touches nothing else."""
     return HttpResponse(b"ok\n", content_type="text/plain")
 
 
 @private
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Whether this process can store what is posted: in the database, or in the spool, and on a disk with room."""
-    disks = {"database": disk.database_is_low(store.connection()), "spool": disk.state_is_low()}
+    """Whether this process can store a POST: in the database or the spool, on a disk with room."""
+    disks = {"database": disk_space.database_is_low(bounded_wait.connection()), "spool": disk_space.state_is_low()}
     works = {"database": _database_works(), "spool": _spool_works()}
-    lines = "".join(f"{name} {_verdict(works[name], disks[name])}\n" for name in works)
+    lines = "".join(f"{name} {_state_text(works[name], disks[name])}\n" for name in works)
     stores = not disks["database"] and any(works[name] and not disks[name] for name in works)
     return HttpResponse(lines, status=200 if stores else 503, content_type="text/plain")
 
 
-def _verdict(works: bool, low: bool) -> str:
+def _state_text(works: bool, low: bool) -> str:
     if not works:
         return "away"
     return "disk nearly full" if low else "ok"
@@ -63,51 +64,13 @@ def _verdict(works: bool, low: bool) -> str:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The status in Prometheus' text format."""
-    return HttpResponse(
-        "\n".join(_exposition(status())) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8"
-    )
-
-
-def _exposition(now: Status) -> Iterator[str]:
-    yield f"proppy_spool_files {now.spool.waiting}"
-    yield f"proppy_spool_oldest_seconds {now.spool.oldest or 0:.3f}"
-    yield f"proppy_spool_set_aside_files {now.spool.set_aside}"
-    yield f"proppy_spool_bytes {now.spool.bytes}"
-    yield f"proppy_spool_max_bytes {now.spool.max_bytes}"
-    yield f"proppy_breaker_open {int(now.spool.breaker_open)}"
-    if now.disk.free is not None:
-        yield f"proppy_disk_free_bytes {now.disk.free}"
-    yield f"proppy_disk_low {int(now.disk.low)}"
-    yield f"proppy_database_up {int(now.database is not None)}"
-    if now.database is not None:
-        yield from _database_exposition(now.database)
-
-
-def _database_exposition(now: DatabaseStatus) -> Iterator[str]:
-    yield from (f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items())
-    yield f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"
-    failed = dict.fromkeys((channel.channel for channel in now.channels), 0) | now.failed
-    yield from (f"proppy_failed_deliveries{{channel={_quoted(name)}}} {count}" for name, count in failed.items())
-    yield f"proppy_failed_deliveries_to_send_again {now.failed_again}"
-    yield f"proppy_losses {now.losses}"
-    yield f"proppy_lost_events_total {now.lost_events}"
-    yield f"proppy_refused_entries_total {sum(now.refused.values())}"
-    for channel in now.channels:
-        names = {"channel": channel.channel, "journal": channel.journal, "machine": channel.machine}
-        labels = ",".join(f"{label}={_quoted(value)}" for label, value in names.items())
-        yield f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}"
-        yield f"proppy_channel_waiting{{{labels}}} {channel.waiting}"
-
-
-def _quoted(value: str) -> str:
-    """Prometheus escapes as JSON does: quotation marks, backslashes and the ends of lines."""
-    return json.dumps(value, ensure_ascii=False)
+    return HttpResponse("\n".join(exposition(status())) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _is_local(request: HttpRequest) -> bool:
     address = client_address(request.META)
     if FORWARDED & request.META.keys() and address == request.META.get("REMOTE_ADDR"):
-        return False  # a proxy that nobody trusts speaks for somebody else
+        return False  # an untrusted proxy forwards another client's request
     return is_loopback(address)
 
 
@@ -118,9 +81,9 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _database_works() -> bool:
-    db = store.connection()
+    db = bounded_wait.connection()
     try:
-        store.soon(db, lambda: execute(db, "SELECT 1", []))
+        bounded_wait.run_bounded(db, lambda: execute(db, "SELECT 1", []))
     except (Error, OSError):
         return False
     return True
@@ -134,8 +97,8 @@ def _spool_works() -> bool:
 
 
 class StatusPages:
-    """Middleware that answers /healthz, /readyz and /metrics before anything looks at the host: balancers ask by
-    address, which no ALLOWED_HOSTS lists.
+    """Middleware that answers /healthz, /readyz and /metrics before the host is checked: balancers ask by address,
+    which ALLOWED_HOSTS does not list.
     """
 
     pages: ClassVar[dict[str, View]] = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}

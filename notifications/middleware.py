@@ -1,4 +1,4 @@
-"""Middleware: what each route does, as one REPORT event per interval."""
+"""Middleware that counts requests by route, and reports them once per interval."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,59 +6,36 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponseBase
 
-from notifications.bounded_queue import BoundedQueue
-from notifications.conf import conf
-from notifications.events import emit
-from notifications.forks import renew_after_fork
-from notifications.metrics import RequestTotals, RouteTotals
+from notifications.events.emit import emit
+from notifications.http.interval_report import IntervalReport
+from notifications.http.request_totals import RequestTotals, RouteTotals
+from notifications.http.statsd_server import open_server, send_counts
 
-#: Whatever else a client invents counts as OTHER, or it could fill the table of routes.
+#: All others count as OTHER: a client must not fill the table of routes with invented methods.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SERVER_ERROR: Final = 500
 
 
-class Reporter:
-    """Adds up requests and tells one REPORT event for each interval in which there were any.
-
-    An interval begins with the first request after the last event and takes `conf.metrics_interval` seconds;
-    its event needs no further request, and comes at exit too. A request only adds to the totals; the queue gets
-    one item for each interval, and its thread tells: waking a thread for each request would cost more than to count.
-    """
+class Reporter(IntervalReport):
+    """Adds up requests; reports those of an interval as one REPORT event, and to METRICS_URL."""
 
     def __init__(self) -> None:
-        self._queue = BoundedQueue(self._begin, maxsize=1, name="requests", idle=self._idle)
-        self.flush = self._queue.flush
-        self.close = self._queue.close
-        self.after_fork()
-        renew_after_fork(self)
+        super().__init__("requests")
 
-    def after_fork(self) -> None:
-        """What was counted so far is the parent's to tell."""
+    def forget(self) -> None:
         self._totals = RequestTotals()
-        self._begun = False
-        self._ends: float | None = None
 
     def add(self, method: str | None, route: str | None, *, status: int, ms: float) -> None:
-        """Count one request that was answered; `route` is None where nothing in the URLconf matched."""
+        """Count one request that was answered; `route` is None if nothing in the URLconf matched."""
         label = f"{method if method in METHODS else 'OTHER'} {'unknown' if route is None else '/' + route}"
         self._totals.add(label, error=status >= SERVER_ERROR, ms=ms)
-        if not self._begun:
-            self._begun = True
-            self._queue.put(None)
+        self.start()
 
-    def _begin(self, _: None) -> None:
-        self._ends = time.monotonic() + conf.metrics_interval
-
-    def _idle(self, hurry: bool) -> float | None:
-        if self._ends is None:
-            return None
-        left = self._ends - time.monotonic()
-        if left > 0 and not hurry:
-            return left
-        self._ends, self._begun = None, False  # first, so that who adds from now on begins an interval
+    def report(self) -> None:
         if totals := self._totals.take():
-            emit("REPORT", "requests", on_commit=False, counts=counts_of(totals))
-        return None
+            counts = counts_of(totals)
+            emit("REPORT", "requests", on_commit=False, counts=counts)
+            send_counts(counts)
 
 
 def counts_of(totals: Mapping[str, RouteTotals]) -> dict[str, int]:
@@ -79,6 +56,7 @@ class RequestStats:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
+        open_server()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.monotonic()

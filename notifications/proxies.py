@@ -1,4 +1,4 @@
-"""Whose X-Forwarded-For and X-Forwarded-Proto are believed: those of TRUSTED_PROXIES, and of nobody else."""
+"""Trusts X-Forwarded-For and X-Forwarded-Proto from TRUSTED_PROXIES only."""
 
 import ipaddress
 from collections.abc import Callable, Mapping
@@ -8,15 +8,15 @@ from typing import Any
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponseBase
 
-from notifications import addresses
 from notifications.conf import conf
+from notifications.utils import addresses
 
 
 class TrustedProxies:
-    """Middleware, the first: removes X-Forwarded-Proto of peers that are no trusted proxy.
+    """Middleware; must be first. Removes X-Forwarded-Proto of untrusted peers.
 
-    Without TRUSTED_PROXIES nothing believes that header, and Django leaves the middleware out. X-Forwarded-For may
-    stay: `client_address()` looks at the peer itself.
+    Without TRUSTED_PROXIES the header is never used, and Django skips this middleware. X-Forwarded-For stays:
+    `client_address()` checks the peer itself.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -31,7 +31,7 @@ class TrustedProxies:
 
 
 def client_address(meta: Mapping[str, Any]) -> str:
-    """The address of the client: the peer, or what a trusted proxy says of it in X-Forwarded-For."""
+    """The client's address: the peer's, or what trusted proxies report in X-Forwarded-For. "" for a Unix socket."""
     peer: str = meta.get("REMOTE_ADDR", "")
     proxies = conf.trusted_proxies
     if not proxies:
@@ -44,7 +44,7 @@ def client_address(meta: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=1024)
 def _is_trusted(address: str, proxies: tuple[str, ...]) -> bool:
-    """Whether it is one of the proxies. A peer on a Unix socket has no address; it is one where any is."""
+    """Whether it is one of the proxies. A peer on a Unix socket has no address: it counts as one if there are any."""
     if not address:
         return bool(proxies)
     try:

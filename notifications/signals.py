@@ -1,11 +1,11 @@
-"""What apps may listen to. Receivers run in the workers, never in a request."""
+"""Signals for apps. Their receivers run in the workers, never in a request."""
 
 from django.dispatch import Signal
 
-#: A payload was handled; sent inside the transaction that marks it done. Arguments: payload, milliseconds.
+#: A payload was handled. Sent inside the transaction that marks it done. Arguments: payload, milliseconds.
 payload_handled = Signal()
-#: An attempt failed. Arguments: payload, error (text), final (bool: it will not be tried again).
+#: An attempt failed. Arguments: payload, error (text), final (bool: the payload is dead).
 payload_failed = Signal()
-#: A channel delivered an event; sent once that is saved, not while the database is away, and of a digest's events for
-#: those alone that it shows. Arguments: channel (name), event, milliseconds.
+#: A channel delivered an event. Sent after the position was saved, not while the database is away, and only for the
+#: events that a digest shows. Arguments: channel (name), event, milliseconds.
 event_delivered = Signal()

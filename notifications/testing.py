@@ -1,4 +1,4 @@
-"""For the tests of projects that use the engine: run a handler over bytes, look at what was told.
+"""For the tests of projects that use the engine: run a handler with bytes, and see the emitted events.
 
     @pytest.mark.django_db
     def test_counts_a_payment():
@@ -19,22 +19,26 @@ from django.utils import timezone
 
 from notifications import handlers, keep
 from notifications.conf import conf
-from notifications.events import Event, event_of, process_outbox
+from notifications.events.emit import process_outbox
+from notifications.events.encoding import event_of
+from notifications.events.event import Event
+from notifications.http.rate_limit_report import refusals
+from notifications.middleware import reporter
 from notifications.models import RawPayload, State
-from notifications.raw.handling import handle, handle_or_raise
+from notifications.models.states import DUE
+from notifications.process_raw.handle_payload import handle, handle_or_raise
 
-#: How long to wait for events that a busy journal has not taken yet.
+#: Seconds to wait for a busy journal.
 FLUSH_SECONDS: Final = 5.0
 
 
 def handle_bytes(
     source: str, body: bytes, *, content_type: str = "", headers: Mapping[str, str] | None = None
 ) -> RawPayload:
-    """Keep bytes and run the handler of their source over them, as `process_raw` does: in its transaction, committed
-    with what marks the payload done. Gives the payload, as it is in the database afterwards.
+    """Keep bytes and run their source's handler like `process_raw`. Returns the payload, from the database.
 
-    Signatures are not verified: that is for `/in/<source>/`. Needs pytest-django's `db`. Raises what the handler
-    raises (GiveUp and RetryAt too), with its effects rolled back; UnknownSource; NoHandler.
+    Signatures are not verified: `/in/<source>/` does that. Needs pytest-django's `db`. Raises what the handler raises
+    (GiveUp and RetryAt too), after a rollback; UnknownSource; NoHandler.
     """
     handlers.autodiscover()
     receipt = keep(source, body, content_type=content_type, headers=headers)
@@ -46,10 +50,10 @@ def handle_bytes(
 
 
 def work_off(source: str = "") -> list[RawPayload]:
-    """Handle what is due, once each, as `process_raw` does; gives the payloads as they are afterwards."""
+    """Handle each due payload once, like `process_raw`. Returns the handled payloads, from the database."""
     handlers.autodiscover()
     handled = []
-    for state in (State.RECEIVED, State.RETRYING):
+    for state in DUE:
         claim = RawPayload.objects.claim(
             state, token=uuid.uuid4(), limit=1_000_000, lease=60, sources=[source] if source else []
         )
@@ -60,14 +64,16 @@ def work_off(source: str = "") -> list[RawPayload]:
 
 
 class Told:
-    """The events that were told since the test began."""
+    """The events emitted since the test began."""
 
     def __init__(self) -> None:
+        for report in (reporter, refusals):  # of earlier requests: it would come a minute later, in another test
+            report.flush(FLUSH_SECONDS)
         self._reader = process_outbox().journal.open(follow=True)
         self.events()
 
     def events(self) -> list[Event]:
-        """Those told since the last call, in order."""
+        """The events since the last call, in order."""
         process_outbox().flush(FLUSH_SECONDS)
         entries = [entry for chunk in iter(lambda: self._reader.read(1000), []) for entry in chunk]
         found = (event_of(entry, conf.trusted_uids) for entry in entries)
@@ -79,7 +85,7 @@ class Told:
 
 @pytest.fixture
 def told() -> Iterator[Told]:
-    """What `emit()` told."""
+    """The events that `emit()` wrote."""
     told = Told()
     yield told
     told.close()

@@ -1,4 +1,4 @@
-"""Intake of what others post. The order is fixed: verify, store, answer."""
+"""The view of /in/<source>/: verifies, stores, answers."""
 
 from uuid import UUID
 
@@ -8,8 +8,8 @@ from django.template.loader import render_to_string
 
 from notifications.conf import Source, conf
 from notifications.errors import IntakeError, UnknownSource
-from notifications.intake import capture
-from notifications.raw_body import raw_body
+from notifications.intake.capture import capture
+from notifications.intake.request_body import raw_body
 
 
 class SeeOther(HttpResponseRedirectBase):
@@ -20,9 +20,9 @@ class SeeOther(HttpResponseRedirectBase):
 
 @raw_body
 def intake(request: HttpRequest, source: str) -> HttpResponseBase:
-    """Verify, store, answer: 202 and the receipt. Nothing is parsed here."""
+    """Store a post and answer 202 with the receipt; the body is not parsed."""
     rules = conf.sources.get(source)
-    if rules is None or not rules.http:  # an internal source looks like none
+    if rules is None or not rules.http:  # must look alike
         raise UnknownSource("no such source")
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"], b'{"error": "POST only"}', content_type="application/json")
@@ -33,11 +33,11 @@ def intake(request: HttpRequest, source: str) -> HttpResponseBase:
 
 
 def _answer_browser(request: HttpRequest, rules: Source) -> HttpResponse:
-    """A person waits: the page with the receipt, or one that says what to do."""
+    """Redirect to the source's page with the receipt, or answer with a page that says what to do."""
     try:
         receipt = capture(request, rules.name)
     except IntakeError as error:
-        # Without the request: context processors might ask the database, which may be what is away.
+        # Without the request: context processors may query the database, which may be away.
         page = render_to_string("notifications/refused.html", {"error": error, "back": rules.redirect})
         headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
         return HttpResponse(page, status=error.status, headers=headers)
@@ -45,6 +45,6 @@ def _answer_browser(request: HttpRequest, rules: Source) -> HttpResponse:
 
 
 def _with_receipt(address: str, receipt: UUID) -> str:
-    """The address with receipt= added to its query, in front of its fragment."""
+    """The address with receipt= added to its query."""
     page, mark, fragment = address.partition("#")
     return f"{page}{'&' if '?' in page else '?'}receipt={receipt}{mark}{fragment}"

@@ -1,5 +1,10 @@
-"""Django's WSGI application, except that no Content-Type header is an error before the first middleware runs."""
+"""Django's WSGI application with two changes, which must take effect before the first middleware.
 
+An invalid Content-Type header is no error. A transaction that an earlier request left open is rolled back: in it this
+request would store and acknowledge a body that is never committed.
+"""
+
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,12 +12,16 @@ import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
+from notifications.database.transactions import close_open
+
+logger = logging.getLogger(__name__)
+
 
 class Request(WSGIRequest):
-    """`content_type` is "" where the header cannot be parsed; META["CONTENT_TYPE"] stays as it was sent.
+    """`content_type` is "" if the header is invalid; META["CONTENT_TYPE"] stays as sent.
 
-    The header's charset is left aside, since URLs and forms are UTF-8: Django would decode the query string by it, and
-    fail with `charset=rot13`.
+    The header's charset is ignored, since URLs and forms are UTF-8. Django would decode the query string by it, and
+    fail on `charset=rot13`.
     """
 
     def _set_content_type_params(self, meta: Mapping[str, Any]) -> None:
@@ -25,8 +34,13 @@ class Request(WSGIRequest):
 class Handler(WSGIHandler):
     request_class = Request
 
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if problem := close_open("An earlier request"):
+            logger.error("%s", problem)
+        return super().__call__(environ, start_response)
+
 
 def get_wsgi_application() -> Handler:
-    """For wsgi.py, in place of the function of this name in django.core.wsgi."""
+    """Replaces the function of this name in django.core.wsgi."""
     django.setup(set_prefix=False)
     return Handler()

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from notifications.admin.read_only import ReadOnly
+from notifications.admin.lists.read_only import ReadOnly
 from proppy.models import ContactMessage, Photo, Step
 
 

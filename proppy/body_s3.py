@@ -1,4 +1,4 @@
-"""A bucket as the storage of large bodies: what is read comes as a stream, neither whole into memory nor to a disk."""
+"""A bucket as the storage of large bodies. Reads are streams: never whole in memory, or on a disk."""
 
 from botocore.exceptions import ClientError
 from django.core.files.base import File
@@ -7,11 +7,11 @@ from storages.utils import clean_name
 
 
 class StreamingS3Storage(S3Storage):  # type: ignore[misc]  # django-storages has no types
-    """django-storages' S3Storage, whose files can be read from start to end, once."""
+    """django-storages' S3Storage; its files can be read once, from start to end."""
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
         if mode != "rb":
-            raise ValueError(f"mode {mode!r}: files are opened to be read; save() writes them")
+            raise ValueError(f"mode {mode!r}: files are opened for reading; save() writes them")
         key = self._normalize_name(clean_name(name))
         try:
             answer = self.connection.meta.client.get_object(Bucket=self.bucket_name, Key=key)

@@ -1,4 +1,4 @@
-"""System checks of what the environment says about the site; the engine's are in notifications/checks.py."""
+"""System checks of the site's environment variables; the engine's are in notifications/checks/settings.py."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,13 +16,13 @@ SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
 
 @register()
 def check_environment(**_: Any) -> list[CheckMessage]:
-    """Each variable that is wrong, and what to write."""
+    """Each invalid variable, and what to write."""
     return [*_secret_key(), *_allowed_hosts(), *_database(), *_addresses(), *_slack()]
 
 
 def _secret_key() -> Iterator[CheckMessage]:
     try:
-        settings.SECRET_KEY  # noqa: B018  Django raises where it is empty
+        settings.SECRET_KEY  # noqa: B018  Django raises if it is empty
     except ImproperlyConfigured:
         hint = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(50))"'
         yield Error("SECRET_KEY is empty.", hint=hint, id="proppy.E001")
@@ -31,7 +31,7 @@ def _secret_key() -> Iterator[CheckMessage]:
 def _allowed_hosts() -> Iterator[CheckMessage]:
     if not settings.DEBUG and not settings.ALLOWED_HOSTS:
         hint = "Write the site's host names, ALLOWED_HOSTS=www.example.org,example.org, or DEBUG=true on a laptop."
-        yield Error("ALLOWED_HOSTS is empty: each request would be a 400.", hint=hint, id="proppy.E004")
+        yield Error("ALLOWED_HOSTS is empty: each request would get a 400.", hint=hint, id="proppy.E004")
 
 
 def _database() -> Iterator[CheckMessage]:
@@ -44,7 +44,7 @@ def _addresses() -> Iterator[CheckMessage]:
     urls = {"S3_ENDPOINT_URL": settings.S3_ENDPOINT_URL, "SLACK_API_URL": _slack_options().get("api_url", "")}
     for name, url in urls.items():
         if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
-            yield Error(f"{name} is no address.", hint="Write a whole one: https://…", id="proppy.E003")
+            yield Error(f"{name} is not a URL.", hint="Write a whole one: https://…", id="proppy.E003")
     if settings.S3_ENDPOINT_URL and not settings.S3_BUCKET:
         hint = "Name the bucket too, or photos go to a folder: S3_BUCKET=…"
         yield checks.Warning("S3_ENDPOINT_URL is set, but no S3_BUCKET.", hint=hint, id="proppy.W001")
@@ -52,25 +52,25 @@ def _addresses() -> Iterator[CheckMessage]:
 
 @register(deploy=True)
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """What a laptop may print and a server had better not: its log is read by others."""
-    return [*_printed()]
+    """Each message that goes to the log: on a server other people read it."""
+    return [*_logged_messages()]
 
 
-def _printed() -> Iterator[CheckMessage]:
+def _logged_messages() -> Iterator[CheckMessage]:
     if mail.is_printed():
-        hint = "Write EMAIL_URL=smtp+tls://user:password@host:587. Until then nobody gets a mail."
+        hint = "Write EMAIL_URL=smtp+tls://user:password@host:587. Until then no mail is sent."
         yield checks.Warning("Mails, and links in them that sign in, go to the log.", hint=hint, id="proppy.W003")
     slack = _slack_options()
     if slack and not (slack.get("token") or slack.get("webhook_url")):
-        hint = "Set SLACK_WEBHOOK_URL or SLACK_TOKEN (README, Slack), or be content with journalctl."
-        yield checks.Warning("What Slack would be told goes to the log.", hint=hint, id="proppy.W004")
+        hint = "Set SLACK_WEBHOOK_URL or SLACK_TOKEN (docs/slack.md), or read them with journalctl."
+        yield checks.Warning("Messages for Slack go to the log.", hint=hint, id="proppy.W004")
 
 
 def _slack() -> Iterator[CheckMessage]:
     token = _slack_options().get("token", "")
     if token and not token.startswith("xox"):
         hint = "Copy the Bot User OAuth Token of the Slack app: it begins with xoxb-."
-        yield checks.Warning("SLACK_TOKEN is no token of a bot.", hint=hint, id="proppy.W002")
+        yield checks.Warning("SLACK_TOKEN is not a bot's token.", hint=hint, id="proppy.W002")
 
 
 def _slack_options() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads a posted form from its raw bytes, whatever they are."""
+"""Parses a posted form from any raw bytes."""
 
 from io import BytesIO
 from typing import Final
@@ -12,15 +12,15 @@ MOST_FIELDS: Final = 100
 
 
 def parse_contact(body: bytes, content_type: str) -> dict[str, str]:
-    """The fields by name, the last of a name, blank ones left out; {} where the bytes are no form at all.
+    """The fields by name: the last of each name, without blank ones; {} if the bytes are not a form.
 
-    Takes urlencoded and multipart bodies; what is no UTF-8 becomes replacement characters. Raises nothing.
+    Takes urlencoded and multipart bodies; invalid UTF-8 becomes replacement characters. Raises nothing.
     """
     if content_type.lower().startswith("multipart/form-data"):
         return _multipart(body, content_type)
     try:
         pairs = parse_qsl(body.decode(errors="replace"), max_num_fields=MOST_FIELDS)
-    except ValueError:  # more fields than any form of ours has
+    except ValueError:  # more fields than any of our forms has
         return {}
     return dict(pairs)
 
@@ -31,8 +31,8 @@ def _multipart(body: bytes, content_type: str) -> dict[str, str]:
         fields, _files = MultiPartParser(meta, BytesIO(body), [], "utf-8").parse()
     except (MultiPartParserError, SuspiciousOperation, ValueError):
         return {}
-    return _last(fields)
+    return _last_values(fields)
 
 
-def _last(fields: MultiValueDict[str, str]) -> dict[str, str]:
+def _last_values(fields: MultiValueDict[str, str]) -> dict[str, str]:
     return {name: values[-1] for name, values in fields.lists() if values}

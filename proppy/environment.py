@@ -1,4 +1,4 @@
-"""What settings.py makes of the environment. What cannot be read says which variable, and what to write instead."""
+"""Parses the environment for settings.py. Errors name the variable, and what to write instead."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,10 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-#: What the unit's LoadCredential= puts before the names of the folder's files.
+#: The unit's LoadCredential= prefixes the names of the folder's files with this.
 CREDENTIAL: Final = "proppy_"
 DATABASE_SCHEMES: Final = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
-#: A server that is gone is found out within seconds. Names of libpq; the times are seconds, but for tcp_user_timeout.
+#: Detects within seconds that a server is gone. libpq's names; times in seconds, tcp_user_timeout in milliseconds.
 POSTGRESQL: Final = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5000,
@@ -20,11 +20,11 @@ POSTGRESQL: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
-    # Prepared statements for what runs often. Behind a PgBouncer in transaction mode: ?prepare_threshold=null
+    # Prepares statements that run often. Behind PgBouncer in transaction mode: ?prepare_threshold=null
     "prepare_threshold": 5,
-    # Milliseconds: a table that somebody has locked must not hang requests. And the server finds out within seconds
-    # that this machine is gone, whose transactions hold locks until then; its own default is two hours.
-    # In UTC from the start: Django would set that by a statement, which no time limit holds for.
+    # TimeZone: Django would set it by a statement without a time limit. lock_timeout (ms): a locked table must not hang
+    # requests. Keepalives: the server notices within seconds that this machine is gone, whose transactions hold locks
+    # until then; its default is two hours.
     "options": "-c TimeZone=UTC -c lock_timeout=3000"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3",
 }
@@ -47,10 +47,10 @@ _MAIL: Final = (
 )
 
 
-class _Variables(FileAwareMapping):  # type: ignore[misc]  # django-environ has no types
-    """Environment variables; NAME_FILE names a file with the value of NAME, whose last line may end.
+class Variables(FileAwareMapping):  # type: ignore[misc]  # django-environ has no types
+    """Environment variables; NAME_FILE names a file with the value of NAME. Trailing line ends are removed.
 
-    Where there is neither, a credential proppy_NAME from systemd is the value (`LoadCredential=proppy:FOLDER`).
+    If both are missing, systemd's credential proppy_NAME is the value (`LoadCredential=proppy:FOLDER`).
     """
 
     def __getitem__(self, name: str) -> str:
@@ -59,12 +59,12 @@ class _Variables(FileAwareMapping):  # type: ignore[misc]  # django-environ has 
         except KeyError:
             value = self._credential(name)
         except (OSError, UnicodeError) as error:
-            advice = f"name a file of text that this user may read, or set {name} itself."
+            advice = f"name a text file that this user may read, or set {name} itself."
             raise ImproperlyConfigured(f"{name}_FILE cannot be read ({error}): {advice}") from error
         return value.rstrip("\r\n")
 
     def _credential(self, name: str) -> str:
-        """Raises KeyError where systemd has handed over none."""
+        """Raises KeyError if systemd passed none."""
         folder = self.env.get("CREDENTIALS_DIRECTORY")
         if not folder or not name.isidentifier():
             raise KeyError(name)
@@ -73,26 +73,24 @@ class _Variables(FileAwareMapping):  # type: ignore[misc]  # django-environ has 
         except FileNotFoundError:
             raise KeyError(name) from None
         except (OSError, UnicodeError) as error:
-            raise ImproperlyConfigured(
-                f"The credential {name} cannot be read ({error}): write a file of text."
-            ) from error
+            raise ImproperlyConfigured(f"The credential {name} cannot be read ({error}): write a text file.") from error
 
 
 class Env(environ.FileAwareEnv):  # type: ignore[misc]  # django-environ has no types
-    """The environment. Raises ImproperlyConfigured where a NAME_FILE cannot be read."""
+    """The environment. Raises ImproperlyConfigured if a NAME_FILE cannot be read."""
 
-    ENVIRON = _Variables()
+    ENVIRON = Variables()
 
 
 def database(url: str, base_dir: Path) -> dict[str, Any]:
-    """The entry of DATABASES. The name of a SQLite file is relative to `base_dir`; options in the URL win over ours.
+    """The entry of DATABASES. A SQLite file's name is relative to `base_dir`; options in the URL override ours.
 
-    PostgreSQL may have several hosts: of them that one is used which takes writes, unless `target_session_attrs` says
-    otherwise. Raises ImproperlyConfigured, without the URL: there may be a password in it.
+    Of several PostgreSQL hosts, the one that takes writes is used, unless `target_session_attrs` says otherwise.
+    Raises ImproperlyConfigured, without the URL, which may contain a password.
     """
     try:
         parts = urlsplit(url)
-        # In sqlite://var/db.sqlite3 "var" would be a host, and be left out.
+        # In sqlite://var/db.sqlite3 "var" would be a host, and ignored.
         if parts.scheme not in DATABASE_SCHEMES or (parts.scheme == "sqlite" and parts.netloc not in {"", ":memory:"}):
             raise ImproperlyConfigured(_DATABASE)
         url, hosts = _split_hosts(url) if parts.scheme != "sqlite" else (url, {})
@@ -113,9 +111,9 @@ def database(url: str, base_dir: Path) -> dict[str, Any]:
 
 
 def _split_hosts(url: str) -> tuple[str, dict[str, str]]:
-    """The URL with one host in place of several, and those as HOST and PORT, comma-separated as libpq takes them.
+    """The URL with one host instead of several, and those as HOST and PORT, comma-separated for libpq.
 
-    django-environ gives a port that one host has to all of them, and leaves the brackets of IPv6. Raises
+    django-environ would give one host's port to all of them, and keep the brackets of IPv6. Raises
     ImproperlyConfigured.
     """
     start = url.index("://") + len("://")

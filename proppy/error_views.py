@@ -1,4 +1,4 @@
-"""What people see where a request failed."""
+"""The pages of failed requests."""
 
 import sys
 from typing import Final
@@ -11,21 +11,21 @@ from django.views.defaults import server_error as django_server_error
 
 from notifications.patience import is_away
 
-#: Seconds after which somebody who was told to come back may.
+#: Seconds for the header Retry-After.
 RETRY_AFTER: Final = 5
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """For `handler500`: 503 where the database is away, which trying again mends, and 500 for everything else."""
+    """For `handler500`: 503 if the database is away, since trying again helps; 500 for everything else."""
     if not is_away(sys.exception()):
         return django_server_error(request)
-    return _come_back()
+    return _service_unavailable()
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """For `handler400`: Django takes a session that the database did not save for one that somebody else has ended."""
+    """For `handler400`: if the database did not save a session, Django reports that another request ended it."""
     interrupted = isinstance(exception, SessionInterrupted)
-    return _come_back() if interrupted and _was_away(exception) else django_bad_request(request, exception)
+    return _service_unavailable() if interrupted and _was_away(exception) else django_bad_request(request, exception)
 
 
 def _was_away(error: BaseException | None) -> bool:
@@ -34,6 +34,6 @@ def _was_away(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _come_back() -> HttpResponse:
-    page = render_to_string("503.html")  # without the request: what a context processor asks for may be away as well
+def _service_unavailable() -> HttpResponse:
+    page = render_to_string("503.html")  # without the request: a context processor would query the database
     return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The three forms. The contact form is filled in the browser and read by a worker, by the same rules."""
+"""The site's forms. The browser and a worker check the contact form by the same rules."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,13 +12,13 @@ from django.template.defaultfilters import filesizeformat
 from notifications.conf import conf
 from proppy.uploads import is_whole
 
-TAKEN: Final = "There is an account with this address already. Sign in instead, or use another address."
+TAKEN: Final = "This address already has an account. Sign in instead, or use another address."
 NAME: Final = forms.TextInput({"autocomplete": "name"})
 EMAIL: Final = forms.EmailInput({"autocomplete": "email"})
 
 
 class CardForm(forms.Form):
-    """One of several forms on a page: its fields' ids begin with `card`."""
+    """One of several forms on a page; its fields' ids begin with `card`."""
 
     card = ""
 
@@ -29,14 +29,14 @@ class CardForm(forms.Form):
 
 
 class NameField(forms.CharField):
-    """One line, whatever was sent: in Slack and in mails a second one would pass for somebody else's."""
+    """Always one line: in Slack and mails a second one could pass for another message."""
 
     def to_python(self, value: Any) -> str:
         return " ".join(str(super().to_python(value) or "").split())
 
 
 class SignUpForm(CardForm):
-    """A name and an address. No password: hashing one takes longer than all the rest, and a link by mail is safer."""
+    """A name and an address. No password: hashing one takes longer than all the rest, and a mailed link is safer."""
 
     card = "sign-up"
 
@@ -45,7 +45,7 @@ class SignUpForm(CardForm):
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
-        # It tells who has an account, as people expect here; rate_limits.SIGN_UP is against asking for thousands.
+        # This reveals who has an account, as people expect here; rate_limits.SIGN_UP stops mass queries.
         if User.objects.filter(username=email).exists():
             raise ValidationError(TAKEN)
         return email
@@ -70,7 +70,7 @@ class SignInForm(CardForm):
 
 
 class PhotoForm(CardForm):
-    """Takes any bytes up to the limit: whether they are a photo is for the worker to find out."""
+    """Takes any bytes up to the limit: the worker finds out whether they are a photo."""
 
     card = "photo"
 
@@ -90,7 +90,7 @@ class PhotoForm(CardForm):
 
 
 class ContactForm(CardForm):
-    """Posted raw to /in/contact/: the browser checks what it can, the worker has the last word."""
+    """Posted raw to /in/contact/: the browser checks what it can, the worker decides."""
 
     card = "contact"
 

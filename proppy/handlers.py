@@ -1,4 +1,4 @@
-"""What happens after the answer. Only the workers load this."""
+"""Handlers of payloads. Only the workers load this."""
 
 from smtplib import SMTPRecipientsRefused
 from urllib.parse import urljoin
@@ -13,17 +13,18 @@ from django.urls import reverse
 
 from notifications import GiveUp, emit, on_payload
 from notifications.models import RawPayload
-from proppy import steps  # noqa: F401  writes down what happens
+from notifications.utils.clean_text import clean
 from proppy.contact import parse_contact
 from proppy.forms import ContactForm
 from proppy.images import Image, RefusedError, verify
 from proppy.models import ContactMessage, Photo
 from proppy.sign_in import token_for
+from proppy.steps import trace_of_payload  # its import registers the receivers that record steps
 
 
 @on_payload("welcome", atomic=False)
 def send_welcome_mail(payload: RawPayload) -> None:
-    """A worker that dies between sending and noting it sends again, under the same Message-ID."""
+    """Mail a new user. If the worker dies before it is marked done, it is sent again, with the same Message-ID."""
     user = User.objects.filter(pk=orjson.loads(payload.body)["user_id"]).first()
     if user is not None:
         _send(
@@ -38,7 +39,7 @@ def send_welcome_mail(payload: RawPayload) -> None:
 
 @on_payload("sign-in", atomic=False)
 def send_sign_in_link(payload: RawPayload) -> None:
-    """To an address without an account goes nothing, and the page says nothing of it."""
+    """Mail a link, if the address has an account; the page does not reveal that."""
     wish = orjson.loads(payload.body)
     user = User.objects.filter(username=wish["email"], is_active=True, is_staff=False).first()
     if user is None:
@@ -60,8 +61,8 @@ def _send(mail: EmailMessage) -> None:
 
 @on_payload("photo", atomic=False)
 def show_photo(payload: RawPayload) -> None:
-    """Verify, move to the storage, then show. Repeated, it writes the same bytes under the same name."""
-    trace = _trace(payload)
+    """Verify a photo, store it, then show it. A repeat writes the same bytes under the same name."""
+    trace = trace_of_payload(payload)
     try:
         image = verify(payload.body)
     except RefusedError as refused:
@@ -74,7 +75,7 @@ def show_photo(payload: RawPayload) -> None:
 
 
 def _store(payload: RawPayload, image: Image) -> str:
-    """The original bytes, under a name that the receipt gives. The storage overwrites: STORAGES says so."""
+    """Store the original bytes under the receipt's name. The storage overwrites, by STORAGES."""
     name = f"photos/{payload.receipt}.{image.extension}"
     content = ContentFile(payload.body)
     content.content_type = image.content_type  # type: ignore[attr-defined]  # S3Storage stores it with the file
@@ -100,18 +101,18 @@ def _refuse(payload: RawPayload, reason: str, trace: str) -> None:
 
 
 def _photo(payload: RawPayload) -> Photo | None:
-    """None when its owner has left."""
+    """The photo's row; None if its owner closed the account."""
     return Photo.objects.select_related("owner").filter(receipt=payload.receipt).first()
 
 
 @on_payload("contact")
 def read_contact(payload: RawPayload) -> None:
-    """Parse the raw form and give the verdict that the page shows."""
-    trace = _trace(payload)
+    """Parse the raw form, and store the verdict that the page shows."""
+    trace = trace_of_payload(payload)
     sent = parse_contact(payload.body, payload.content_type)
     form = ContactForm(sent)
     if form.is_valid():
-        # Operators read the journal: what was written stays in the database.
+        # Operators read the journal: the message itself stays in the database.
         name = form.cleaned_data["name"]
         emit("SLACK", f"Contact from {name}: read it in the admin under Contact messages", kind="contact", trace=trace)
         emit("REPORT", "contact form", trace=trace)
@@ -119,20 +120,11 @@ def read_contact(payload: RawPayload) -> None:
         emit("SLACK", f"A contact form was wrong in: {', '.join(form.errors)}", kind="wrong contact form", trace=trace)
         emit("REPORT", "contact form with mistakes", trace=trace)
     verdict = {"trace": trace, "errors": {field: list(errors) for field, errors in form.errors.items()}}
-    values = {field: form.cleaned_data.get(field, _storable(sent.get(field, ""))) for field in form.fields}
+    values = {field: form.cleaned_data.get(field, clean(sent.get(field, ""))[:5000]) for field in form.fields}
     ContactMessage.objects.update_or_create(receipt=payload.receipt, defaults=verdict | values)
 
 
 @on_payload("demo")
 def count_demo(payload: RawPayload) -> None:
-    """Bytes from anywhere, only counted: for load tests and first steps."""
+    """Count only: for load tests and first steps."""
     emit("REPORT", "demo")
-
-
-def _trace(payload: RawPayload) -> str:
-    """The id of the request that it came with; "" for one that did not come through the site."""
-    return payload.headers.get("x-request-id", "")[:32]
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\ufffd")[:5000]

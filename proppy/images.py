@@ -1,4 +1,4 @@
-"""Is it a photo? Decides with Pillow, in a worker, never in a request."""
+"""Verifies photos with Pillow, in a worker, never in a request."""
 
 import re
 import struct
@@ -10,28 +10,28 @@ from typing import Final
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-#: By Pillow's name of the format: extension and content type. SVG is none of them: it can hold scripts.
+#: By Pillow's name of the format: extension and content type. No SVG: it can contain scripts.
 FORMATS: Final = {
     "JPEG": ("jpg", "image/jpeg"),
     "PNG": ("png", "image/png"),
     "WEBP": ("webp", "image/webp"),
     "GIF": ("gif", "image/gif"),
 }
-#: What Pillow calls a JPEG with a preview appended, as phones take them. Found by its JPEG plugin.
+#: Pillow's name for a JPEG with an appended preview, as phones make them. Its JPEG plugin finds it.
 PREVIEWED: Final = {"MPO": FORMATS["JPEG"]}
 MOST_PIXELS: Final = 40_000_000
-#: Cameras and programs make a dozen. Each goes over all pixels again, and 64 bytes are one.
+#: Cameras and programs make a dozen. Each one decodes all pixels again, and takes only 64 bytes.
 MOST_SCANS: Final = 100
-#: A marker that a length follows, or the end: no stuffed zero, no restart, none that stands alone.
+#: A marker followed by a length, or the end marker: no stuffed zero, no restart, no standalone marker.
 JPEG_MARKER: Final = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 JPEG_END, JPEG_SCAN = b"\xd9", b"\xda"
-#: What Pillow's decoders raise over damaged files.
+#: What Pillow's decoders raise for damaged files.
 DAMAGED: Final = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 BOMB: Final = (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning)
 
 
 class RefusedError(Exception):
-    """These bytes are no photo that we show; the text says why, in words for who sent it."""
+    """We do not show these bytes as a photo; the text tells the sender why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ def verify(body: bytes) -> Image:
     except BOMB as bomb:
         raise RefusedError(_too_large("hundreds of millions of pixels")) from bomb
     except UnidentifiedImageError as unknown:
-        raise RefusedError("This is no JPEG, PNG, WebP or GIF image. Choose another file.") from unknown
+        raise RefusedError("This is not a JPEG, PNG, WebP or GIF image. Choose another file.") from unknown
     except DAMAGED as damage:
         raise RefusedError("The image is damaged or incomplete. Save it again, then send it again.") from damage
 
 
 def _scans(jpeg: bytes) -> int:
-    """How many scans a decoder would find, as long as there are not too many."""
+    """How many scans a decoder would find; stops counting beyond MOST_SCANS."""
     scans = at = 0
     while scans <= MOST_SCANS and (marker := JPEG_MARKER.search(jpeg, at)) and marker[1] != JPEG_END:
         scans += marker[1] == JPEG_SCAN

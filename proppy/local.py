@@ -1,7 +1,6 @@
-"""`make run`: the whole site on a laptop, in one terminal. Never used where it is deployed."""
+"""`make run`: the whole site on a laptop, in one terminal. Not for servers."""
 
 import errno
-import fcntl
 import ipaddress
 import os
 import secrets
@@ -11,20 +10,22 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from notifications.utils import file_locks
+
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = BASE_DIR / ".env"
 LAST_PORT: Final = 65535
 
 
 def main() -> None:
-    """Write `.env` on first use, prepare the database, say where to look, then become the process runner."""
+    """Write `.env` on first use, prepare the database, print the addresses, then become the process runner."""
     host = os.environ["HOST"] = os.environ.get("HOST", "localhost").replace("localhost", "127.0.0.1")
     port = os.environ.setdefault("PORT", "8000")
     check_address(host, port)
     lock(BASE_DIR)
     check_free(host, int(port))
     write_env(ENV_FILE)
-    # The tools of the virtual environment come first for what the runner starts.
+    # The processes find the virtual environment's tools first.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["PYTHONUNBUFFERED"] = "1"
     hosts = "*" if host in {"0.0.0.0", "::"} else f"127.0.0.1,localhost,[::1],{in_url(host)}"  # noqa: S104  compared only
@@ -34,14 +35,14 @@ def main() -> None:
     say(f"Site   http://{in_url(host)}:{port}/")
     say(f"Admin  http://{in_url(host)}:{port}/admin/")
     say("Ctrl-C ends all of it.")
-    # Not .env: settings.py reads it, and honcho would read it in another way.
+    # Not .env: settings.py reads it, and honcho would parse it differently.
     os.execv(sys.executable, [sys.executable, "-m", "honcho", "start", "-e", os.devnull, "-p", port])
 
 
 def check_address(host: str, port: str) -> None:
-    """Exits with a line that says what to write where HOST or PORT cannot be listened on."""
+    """Exit with advice if HOST or PORT is invalid."""
     try:
-        ipaddress.ip_address(host)  # Granian takes no names
+        ipaddress.ip_address(host)  # no names: they may have several addresses
     except ValueError:
         sys.exit(f"HOST is {host!r}: write an IP address, such as HOST=127.0.0.1 make run")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= LAST_PORT):
@@ -49,22 +50,20 @@ def check_address(host: str, port: str) -> None:
 
 
 def lock(folder: Path) -> int:
-    """The descriptor of a lock that the process runner inherits, and holds to its end.
+    """Returns the descriptor of a lock that the process runner inherits, and holds until it ends.
 
-    Exits where another one has it, whose workers hold the channels.
+    Exits if another `make run` has it: its workers follow the channels.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = file_locks.take_lock(folder, file_locks.EXISTING)
     except BlockingIOError:
-        os.close(descriptor)
         sys.exit("Another make run of this folder is running: stop it first, with Ctrl-C in its terminal")
     os.set_inheritable(descriptor, True)
     return descriptor
 
 
 def check_free(host: str, port: int) -> None:
-    """Exits where the port is taken: Granian shares it (SO_REUSEPORT), and the two would answer in turn."""
+    """Exit if the port is in use, before anything is started."""
     error = listen_error(host, port)
     if error is None:
         return
@@ -78,11 +77,11 @@ def check_free(host: str, port: int) -> None:
 
 
 def listen_error(host: str, port: int) -> OSError | None:
-    """Why nothing can listen there now, or None."""
+    """Why a server cannot listen there now, or None."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
-            # As servers do: connections of the last run in TIME_WAIT do not count.
+            # Like servers: connections of the last run in TIME_WAIT do not matter.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
@@ -91,12 +90,12 @@ def listen_error(host: str, port: int) -> OSError | None:
 
 
 def in_url(host: str) -> str:
-    """The address as URLs have it."""
+    """The address in the form of URLs."""
     return f"[{host}]" if ":" in host else host
 
 
 def prepare() -> None:
-    """Tables and the admin. Exits with the status of what failed, which has said why."""
+    """Make the tables and the admin. If a command fails it prints why, and this exits with its status."""
     for command in (["migrate", "--verbosity", "0"], ["local_admin"]):
         done = subprocess.run([sys.executable, "manage.py", *command], check=False)
         if done.returncode:
@@ -104,7 +103,7 @@ def prepare() -> None:
 
 
 def write_env(path: Path) -> None:
-    """A `.env` for this machine alone: random secrets, DEBUG, the file journal. Leaves one that is there as it is."""
+    """Write a `.env` for this machine, unless there is one: random secrets, DEBUG, the file journal."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -116,15 +115,15 @@ def write_env(path: Path) -> None:
         "LOCAL_ADMIN_PASSWORD": secrets.token_urlsafe(12),
     }
     with open(descriptor, "w") as file:
-        file.write("# Written by `make run`, for this machine alone. .env.example explains each variable.\n")
+        file.write("# Written by `make run`, for this machine only. .env.example explains each variable.\n")
         file.writelines(f"{name}={quoted(value)}\n" for name, value in values.items())
     say(f"Wrote {path.name} with a new SECRET_KEY.")
 
 
 def quoted(value: str) -> str:
-    """The value as django-environ reads it from a `.env`.
+    """The value for a `.env`, quoted for django-environ.
 
-    It must not hold line breaks, nor begin with $, which names a variable.
+    It must not contain line breaks, nor begin with $, which refers to a variable.
     """
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

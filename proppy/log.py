@@ -1,18 +1,18 @@
-"""What the log says of requests that failed."""
+"""Log filters for failed requests."""
 
 import logging
 import re
 from typing import Final
 
-from notifications.clean import one_line
 from notifications.patience import is_away
+from notifications.utils.clean_text import one_line
 
-#: The path of a link that signs in: whoever reads the log could use it before its owner does.
+#: The path of a sign-in link: a reader of the log could use it before its owner does.
 SIGN_IN_LINK: Final = re.compile(r"(/sign-in/)[^/\s]+")
 
 
 class SecretLinks(logging.Filter):
-    """Takes the token out of what Django says of a refused request."""
+    """Removes the token from Django's messages about refused requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.") and SIGN_IN_LINK.search(message := record.getMessage()):
@@ -21,7 +21,7 @@ class SecretLinks(logging.Filter):
 
 
 class ShortOutages(logging.Filter):
-    """Makes one line of a request that met no database: an outage is no bug, and each request would print a page."""
+    """Shortens a request's failure to one line if the database is away: each would print a whole traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,8 +1,8 @@
-"""Where the site's mails go."""
+"""How the site sends mail."""
 
 from django.conf import settings
 
 
 def is_printed() -> bool:
-    """Whether there is no mail server: then they are printed, into the terminal or the log of a service."""
+    """Whether mails are printed, to the terminal or a service's log, since no mail server is set."""
     return bool(settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend")

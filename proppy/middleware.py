@@ -1,4 +1,4 @@
-"""Gives each request an id, and tells what the product's own requests cost."""
+"""Gives each request an id, and records how long the site's own posts take."""
 
 import time
 import uuid
@@ -13,15 +13,15 @@ from django.urls import reverse
 from notifications import emit
 from proppy.visits import CONTACT, Visit, own_visits, remember
 
-#: The posts that go on after their answer, by path.
+#: Posts with work after their answer, by path.
 FOLLOWED: Final = {"/sign-up/": "Sign-up", "/photos/": "Photo upload", "/in/contact/": CONTACT}
 
 
 class Trace:
-    """`request.trace_id` is new for each request; what the client sent as X-Request-ID is replaced.
+    """X-Request-ID is new for each request, and replaces the client's. `trace_of()` reads it.
 
-    The id goes out as X-Request-ID, and is stored as a header of captured payloads, so that the workers
-    know for which request they work. The request itself writes one event and a cookie.
+    The response has it as X-Request-ID. Captured payloads store it as a header, so that workers know their request.
+    The request itself writes one event and a cookie.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -29,7 +29,6 @@ class Trace:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         trace = request.META["HTTP_X_REQUEST_ID"] = uuid.uuid4().hex
-        request.trace_id = trace  # type: ignore[attr-defined]  # Django has no typed way to add to a request
         began, started = datetime.now(UTC), time.perf_counter()
         response = self.get_response(request)
         response["X-Request-ID"] = trace
@@ -44,7 +43,7 @@ class Trace:
 
 
 def _went_well(response: HttpResponseBase) -> bool:
-    """Each of the followed forms sends the browser home when it took what was posted."""
+    """Each of the followed forms redirects home after success."""
     return urlsplit(response.get("Location", "")).path == reverse("home")
 
 

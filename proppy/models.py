@@ -1,4 +1,4 @@
-"""What the product stores, and the steps of each request's life that its page shows."""
+"""What the site stores, and the steps of each request that its page shows."""
 
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -8,12 +8,12 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import models
 from django.utils import timezone
 
-#: How long a visitor can look at what became of a request.
+#: How long a visitor can see a request's steps.
 STEPS_KEPT: Final = timedelta(days=1)
 
 
 class VerifiedAddress(models.Model):
-    """Its user has used a link that was mailed to the address. Who has only signed up has proved nothing."""
+    """The user has used a link mailed to the address. Signing up alone proves nothing."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True)
     verified_at = models.DateTimeField(auto_now_add=True)
@@ -23,7 +23,7 @@ class VerifiedAddress(models.Model):
 
 
 class Photo(models.Model):
-    """A photo of a user's. Its file exists from the moment on that a worker has found it to be an image."""
+    """A user's photo. Its file exists once a worker has verified that it is an image."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -48,7 +48,7 @@ class Photo(models.Model):
 
 
 class ContactMessage(models.Model):
-    """What a worker made of one posted contact form."""
+    """A posted contact form, as a worker parsed it."""
 
     receipt = models.UUIDField(unique=True)
     trace = models.CharField(max_length=32, blank=True, help_text="The request it came with")
@@ -63,24 +63,24 @@ class ContactMessage(models.Model):
 
     @property
     def failure(self) -> str:
-        """Why nobody has read it yet, in words for the visitor; "" once a worker has."""
+        """Why no worker could read it, for the visitor; "" if one did."""
         return "".join(self.errors.get(NON_FIELD_ERRORS, []))
 
 
 class StepQuerySet(models.QuerySet["Step"]):
-    """Steps are told at least once, and kept once."""
+    """Steps arrive at least once, and are kept once."""
 
     def record(self, step: "Step") -> None:
-        """Keep a step, unless it is kept already."""
+        """Keep a step, unless it exists already."""
         self.bulk_create([step], ignore_conflicts=True)
 
     def forget_old(self) -> None:
-        """Delete what nobody can look at any more."""
+        """Delete steps that can no longer be seen."""
         self.filter(at__lt=timezone.now() - STEPS_KEPT).delete()
 
 
 class Step(models.Model):
-    """Something that was done for a request: by whom, when, and how long it took."""
+    """Something done for a request: by whom, when, and how long it took."""
 
     trace = models.CharField(max_length=32, help_text="The request's id")
     actor = models.CharField(max_length=60)

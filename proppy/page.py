@@ -1,4 +1,4 @@
-"""What the page shows of the things that happen after the answer: the visitor's own, and nobody else's."""
+"""The page's parts that show the work after the answer, of the visitor's own requests only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from proppy.visits import CONTACT, Visit
 
 #: Width of a timeline in its own units.
 WIDTH: Final = 1000
-#: So that what took a millisecond of a minute can still be seen.
+#: Keeps a millisecond visible on a timeline of a minute.
 THINNEST: Final = 6
 #: A timeline is at least this long, in milliseconds: fast machines look fast.
 SHORTEST: Final = 50.0
 PHOTOS_SHOWN: Final = 12
-#: After this long something is not late but wrong, and the page stops asking every second.
+#: After this, something is wrong rather than late, and the page stops polling every second.
 PATIENCE: Final = timedelta(minutes=1)
-#: Who has something to do for each of the followed forms; channels only where there are any.
+#: The actors with work for each followed form, and their labels; a channel only if it is configured.
 EXPECTED: Final = {"web": "the cost", "process_raw": "process_raw", "SLACK": "Slack", "REPORT": "the report"}
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A step, drawn: when it began after the request did, and where that is on the timeline."""
+    """A step on the timeline: how long after the request it began, and its place and width."""
 
     step: Step
     after: float
@@ -40,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One request and what became of it."""
+    """One request and its steps."""
 
     visit: Visit
     bars: list[Bar]
@@ -48,7 +48,7 @@ class Life:
 
     @property
     def request(self) -> Step | None:
-        """The step that the visitor waited for, once it is told."""
+        """The step that the visitor waited for, once it is recorded."""
         return next((bar.step for bar in self.bars if bar.step.actor == "web"), None)
 
     @property
@@ -61,7 +61,7 @@ class Life:
 
 
 def live_parts(visits: Sequence[Visit], user: AbstractBaseUser | AnonymousUser, receipt: UUID | None) -> dict[str, Any]:
-    """The template context of everything that changes by itself."""
+    """The template context of the parts that update by themselves."""
     lives = _lives(visits)
     return {
         "lives": lives,
@@ -74,12 +74,12 @@ def live_parts(visits: Sequence[Visit], user: AbstractBaseUser | AnonymousUser, 
 
 
 def _name_and_email(user: AbstractBaseUser | AnonymousUser) -> dict[str, str]:
-    """What the contact form need not ask of somebody who is signed in."""
+    """The contact form's initial values for a signed-in user."""
     return {"name": user.get_full_name(), "email": user.email} if isinstance(user, User) else {}
 
 
 def _verdict(visits: Sequence[Visit], receipt: UUID | None) -> dict[str, Any]:
-    """What a worker made of the form with this receipt, if it is one of the visitor's own."""
+    """A worker's verdict on the form with this receipt, if it is the visitor's own."""
     sent = {visit.trace: visit.started for visit in visits if visit.what == CONTACT}
     if receipt is None or not sent:
         return {}
@@ -92,10 +92,10 @@ def _verdict(visits: Sequence[Visit], receipt: UUID | None) -> dict[str, Any]:
 
 
 def _as_sent(message: ContactMessage) -> ContactForm:
-    """The form with what was sent, and the worker's errors beside the fields."""
+    """The form as sent, with the worker's errors beside the fields."""
     sent = {"name": message.name, "email": message.email, "text": message.text}
     form = ContactForm(sent)
-    form.errors.clear()  # the worker's verdict is what counts
+    form.errors.clear()  # only the worker's verdict counts
     for field, errors in message.errors.items():
         form.add_error(field if field in form.fields else None, errors)
     return form
@@ -110,12 +110,12 @@ def _lives(visits: Sequence[Visit]) -> list[Life]:
 
 def _life(visit: Visit, steps: list[Step]) -> Life:
     start = min([visit.started, *(step.at for step in steps if step.actor == "web")])
-    length = max([SHORTEST, *(_after(start, step.at) + step.milliseconds for step in steps)])
-    bars = [_bar(step, _after(start, step.at), length) for step in steps]
+    length = max([SHORTEST, *(_milliseconds_after(start, step.at) + step.milliseconds for step in steps)])
+    bars = [_bar(step, _milliseconds_after(start, step.at), length) for step in steps]
     return Life(visit, bars, _awaited(steps))
 
 
-def _after(start: datetime, at: datetime) -> float:
+def _milliseconds_after(start: datetime, at: datetime) -> float:
     """Milliseconds. Never negative: clocks of two machines differ."""
     return max(0.0, (at - start) / timedelta(milliseconds=1))
 

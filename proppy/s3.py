@@ -1,4 +1,4 @@
-"""Options of django-storages' S3Storage for this site's files. Imports no Django: settings.py reads it."""
+"""Options of django-storages' S3Storage for this site's files. Imports no Django, since settings.py imports it."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -6,18 +6,18 @@ from urllib.parse import urlsplit
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-#: Seconds that a signed address works: long enough to load the page it is on.
+#: Seconds that a signed URL works: long enough to load its page.
 ADDRESS_SECONDS = 300
-#: Where large bodies are in the bucket.
+#: The prefix of large bodies in the bucket.
 BODY_PREFIX = "raw"
-#: Bytes. Smaller ones are one request: an upload in parts leaves those behind when its process is killed.
+#: Bytes. Smaller ones are one request: a killed multipart upload leaves its parts behind.
 LARGEST_REQUEST = 64 * 1024 * 1024
 
 
 def storage_options(bucket: str, endpoint_url: str = "") -> dict[str, Any]:
-    """OPTIONS of STORAGES for a bucket: nothing in it is public, a repeated upload overwrites its first try.
+    """OPTIONS of STORAGES for a bucket: nothing in it is public; a repeated upload overwrites the first.
 
-    `endpoint_url` names an S3-compatible server, "" is AWS. Credentials and region are found by boto3 itself
+    `endpoint_url` names an S3-compatible server; "" is AWS. boto3 itself finds credentials and region
     (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, or the machine's role).
     """
     return {
@@ -32,10 +32,10 @@ def storage_options(bucket: str, endpoint_url: str = "") -> dict[str, Any]:
 
 
 def body_storage_options(bucket: str, endpoint_url: str = "") -> dict[str, Any]:
-    """OPTIONS of STORAGES for the large bodies, in the same bucket below `raw/`: nobody gets an address of those.
+    """OPTIONS of STORAGES for the large bodies, below `raw/` in the same bucket: they get no URLs.
 
-    Short time-outs, because a worker waits: process_raw tries again by itself. No threads, each of which would hold a
-    part of the body in memory.
+    Short timeouts, because a worker waits, and process_raw tries again. No threads: each would hold a part of the body
+    in memory.
     """
     return storage_options(bucket, endpoint_url) | {
         "location": BODY_PREFIX,
@@ -51,7 +51,7 @@ def _is_aws(endpoint_url: str) -> bool:
 
 
 def _client_config(*, is_aws: bool, read_timeout: int = 30, attempts: int = 4) -> Config:
-    """boto3 >= 1.36 adds checksums by default that some S3-compatible servers refuse."""
+    """By default boto3 >= 1.36 adds checksums that some S3-compatible servers refuse."""
     compatible: dict[str, Any] = {
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",

@@ -1,4 +1,4 @@
-"""Signing in, by a link that a worker mails, and out."""
+"""Views to sign in, by a link that a worker mails, and to sign out."""
 
 import orjson
 from django.contrib import messages
@@ -22,7 +22,7 @@ from proppy.visits import forget
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited(SIGN_IN)
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Keeps the wish for a link; whether there is such an account is for the worker to find out."""
+    """Keeps the request for a link; the worker finds out whether the account exists."""
     if request.user.is_authenticated:
         return redirect("home")
     form = SignInForm(request.POST if request.method == "POST" else None)
@@ -41,7 +41,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited(LINK)
 def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Where the link leads. A button signs in: programs that look at mails only follow links."""
+    """The link's page. Its button signs in, since mail scanners follow links."""
     user = _signed_in(request, token) if request.method == "POST" else user_of(token)
     if user is None:
         messages.error(request, "This link was used already, or is too old. Ask for a new one.")
@@ -52,7 +52,7 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _signed_in(request: HttpRequest, token: str) -> User | None:
-    with transaction.atomic():  # a link whose session cannot be opened is good for another try
+    with transaction.atomic():  # if the session cannot be opened, the link stays valid
         user = use(token)
         if user is not None:
             login(request, user)
@@ -62,7 +62,7 @@ def _signed_in(request: HttpRequest, token: str) -> User | None:
 @never_cache
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Whoever uses the browser next sees nothing of what happened before."""
+    """The browser's next user must not see this one's requests."""
     logout(request)
     response = redirect("home")
     forget(response)

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
-
 from proppy import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -15,7 +13,7 @@ env.read_env(BASE_DIR / ".env")
 
 
 def _number(name: str, *, default: int) -> int | str:
-    """What is no number stays as it is: `manage.py check` names it."""
+    """The number, or the text if it is not one: `manage.py check` reports it."""
     value: str = env.str(name, default=str(default))
     return int(value) if value.isascii() and value.isdigit() else value
 
@@ -25,11 +23,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 LOCAL_ADMIN_PASSWORD = env.str("LOCAL_ADMIN_PASSWORD", default="")  # of `make run`
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", cast=str.strip, default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", cast=str.strip, default=[])
-STATE_DIR = BASE_DIR / env.str("STATE_DIR", default="var")
-try:  # database, spool and file journal: nobody else's business
-    STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-except OSError as error:
-    raise ImproperlyConfigured(f"STATE_DIR cannot be made ({error}): name a folder that this user owns.") from error
+STATE_DIR = BASE_DIR / env.str("STATE_DIR", default="var")  # proppy/apps.py makes it
 
 INSTALLED_APPS = [
     "proppy",
@@ -43,7 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "notifications.proxies.TrustedProxies",  # first: nothing may see what somebody else than a proxy forwarded
+    "notifications.proxies.TrustedProxies",  # must be first: strips headers of untrusted peers
     "notifications.health.StatusPages",
     "notifications.patience.PatientRequests",
     "notifications.middleware.RequestStats",
@@ -74,7 +68,7 @@ TEMPLATES = [
     }
 ]
 
-# Database. One connection for each thread, kept open: opening one for each request costs more than the request.
+# Database. One connection for each thread, kept open: to open one takes longer than a request.
 _database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{quote(str(STATE_DIR / 'proppy.sqlite3'))}"
 DATABASES: dict[str, dict[str, Any]] = {"default": environment.database(_database_url, BASE_DIR)}
 DATABASES["default"]["CONN_MAX_AGE"] = None
@@ -84,7 +78,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"].update(
         transaction_mode="IMMEDIATE",
         timeout=5,
-        # process_raw moves what the log holds into the database; a commit does it only where that one does not run.
+        # process_raw makes checkpoints. A commit does, at this size, only if process_raw does not run.
         init_command=(
             f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS}; PRAGMA wal_autocheckpoint=10000;"
         ),
@@ -92,11 +86,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Mail: the console, unless EMAIL_URL says otherwise.
-vars().update(environment.mail(env.str("EMAIL_URL", default="consolemail://")))
+_mail = environment.mail(env.str("EMAIL_URL", default="consolemail://"))
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="proppy <proppy@localhost>")
 
-# Files: a folder, or S3 where a bucket is named. Photos are never public: the site hands out signed addresses.
+# Files: a folder, or S3 if S3_BUCKET is set. Photos are never public: the site redirects to signed addresses.
 # Large bodies are in the same bucket, or in STATE_DIR/bodies.
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
@@ -106,7 +105,7 @@ STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
-            "allow_overwrite": True,  # a photo that is moved again keeps its name
+            "allow_overwrite": True,  # a repeated handler stores a photo under the same name
             "file_permissions_mode": 0o600,
             "directory_permissions_mode": 0o700,
         },
@@ -117,7 +116,7 @@ STORAGES: dict[str, dict[str, Any]] = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-# django-storages reads these two; a machine's role, where they are empty, is found by boto3.
+# django-storages reads these two. If they are empty, boto3 uses the machine's role.
 AWS_ACCESS_KEY_ID = env.str("AWS_ACCESS_KEY_ID", default="") or None
 AWS_SECRET_ACCESS_KEY = env.str("AWS_SECRET_ACCESS_KEY", default="") or None
 if S3_BUCKET:
@@ -137,12 +136,12 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# Security. Outside DEBUG the site is only ever seen over HTTPS.
+# Security. Without DEBUG the site is served over HTTPS only.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
-# Not for subdomains, and no preload: that binds each host of the whole domain, and cannot be taken back for months.
+# No HSTS for subdomains, and no preload: it affects each host of the domain, and cannot be undone for months.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
@@ -174,7 +173,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s%(payload)s: %(message)s"}},
     "filters": {
-        "payload": {"()": "notifications.raw.log.PayloadFilter"},  # which one a handler logs for
+        "payload": {"()": "notifications.log.PayloadFilter"},  # the payload that a handler logs for
         "outages": {"()": "proppy.log.ShortOutages"},
         "links": {"()": "proppy.log.SecretLinks"},
     },
@@ -182,7 +181,7 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload", "outages", "links"]}
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Without Django's own console handler, which says everything a second time under DEBUG.
+    # Without Django's own console handler, which repeats each line under DEBUG.
     "loggers": {"django": {"handlers": [], "propagate": True}},
 }
 
@@ -190,10 +189,12 @@ LOGGING = {
 NOTIFICATIONS_STATE_DIR = STATE_DIR
 NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
+NOTIFICATIONS_METRICS_URL = env.str("METRICS_URL", default="")
 NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
 NOTIFICATIONS_BODY_STORAGE = "raw" if S3_BUCKET else ""
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
 NOTIFICATIONS_RATE_LIMITS = env.bool("RATE_LIMITS", default=True)
+NOTIFICATIONS_STATUS_TOKEN = env.str("STATUS_TOKEN", default="")
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd
 NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])
 NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {

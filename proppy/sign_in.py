@@ -1,4 +1,4 @@
-"""Links that sign in: signed, good for a quarter of an hour, and once."""
+"""Links that sign in: signed, valid for 15 minutes, and once."""
 
 from datetime import timedelta
 from typing import Final
@@ -14,12 +14,12 @@ GOOD_FOR: Final = timedelta(minutes=15)
 
 
 def token_for(user: User) -> str:
-    """A token that names the user; the next sign-in makes it worthless."""
+    """A token for the user; the next sign-in invalidates it."""
     return signing.dumps([user.pk, _last_login(user)], salt=SALT)
 
 
 def user_of(token: str) -> User | None:
-    """The user of a token that is ours, young enough and not used yet."""
+    """The user of a token, or None if it is invalid, expired or used."""
     try:
         pk, last_login = signing.loads(token, salt=SALT, max_age=GOOD_FOR)
     except signing.BadSignature:
@@ -29,10 +29,9 @@ def user_of(token: str) -> User | None:
 
 
 def use(token: str) -> User | None:
-    """As `user_of()`, and the token is worthless from now on. Call it in a transaction, with the sign-in.
+    """Like `user_of()`, but invalidates the token. Call it in the transaction of the sign-in.
 
-    The first token that is used proves whose address it is: whoever signed up with it had to prove nothing, so all
-    sessions of before end.
+    The first token used proves who owns the address. The sign-up did not, so all earlier sessions end.
     """
     user = user_of(token)
     if user is None:
@@ -42,7 +41,7 @@ def use(token: str) -> User | None:
         return None  # another request was faster
     _, is_first = VerifiedAddress.objects.get_or_create(user=user)
     if is_first:
-        user.set_unusable_password()  # a new one, of which each session has a hash
+        user.set_unusable_password()  # a new one ends sessions: each has a hash of the old
         user.save(update_fields=["password"])
     return user
 

@@ -1,4 +1,4 @@
-"""Writes down what was done for each request. Loaded by handlers.py, in workers only."""
+"""Records the steps of each request. handlers.py imports it, in workers only."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,26 +9,27 @@ from django.utils import timezone
 
 from notifications import on_event
 from notifications.conf import conf
-from notifications.events import Event
+from notifications.events.event import Event
 from notifications.models import RawPayload
 from notifications.signals import event_delivered, payload_failed, payload_handled
+from notifications.utils.clean_text import clean
 from proppy.models import ContactMessage, Photo, Step
 
-#: The sources whose handling belongs to a request of a visitor.
+#: The sources whose handling belongs to a visitor's request.
 DONE: Final = {
     "welcome": "Welcome mail sent",
     "photo": "Photo verified and moved to the storage",
     "contact": "Form parsed and checked",
 }
-#: How the text of an event reads on the page, by channel.
-TOLD: Final = {"SLACK": "Slack told: {}", "REPORT": "Counted: one more {}"}
+#: How the page shows an event's text, by channel.
+DELIVERED: Final = {"SLACK": "Sent to Slack: {}", "REPORT": "Counted: one more {}"}
 UNREAD: Final = "Something went wrong on our side. Your message is kept, and we will read it."
 UNFINISHED: Final = "Something went wrong on our side. Your photo is kept, and we will look at it."
 
 
 @on_event("TRACE")
 def record_request(event: Event) -> None:
-    """What the request itself cost; told by the middleware."""
+    """Record how long the request itself took, as measured by the middleware."""
     milliseconds = _number(event.data.get("ms"))
     _record(event.data.get("trace"), "web", "answer", event.text, event.time, milliseconds)
     Step.objects.forget_old()
@@ -53,19 +54,19 @@ def record_failed(*, payload: RawPayload, final: bool, **_: Any) -> None:
         waiting = Photo.objects.filter(receipt=payload.receipt, state=Photo.State.WAITING)
         waiting.update(state=Photo.State.REFUSED, reason=UNFINISHED)
     if final and payload.source == "contact":
-        verdict = {"trace": _trace(payload)[:32], "errors": {NON_FIELD_ERRORS: [UNREAD]}}
+        verdict = {"trace": trace_of_payload(payload), "errors": {NON_FIELD_ERRORS: [UNREAD]}}
         ContactMessage.objects.get_or_create(receipt=payload.receipt, defaults=verdict)
 
 
 def _record_attempt(payload: RawPayload, outcome: str, what: str, milliseconds: float) -> None:
     ref = f"{payload.receipt} {outcome} {payload.attempts}"
-    _record(_trace(payload), "process_raw", ref, what, timezone.now(), milliseconds, ok=outcome == "done")
+    _record(trace_of_payload(payload), "process_raw", ref, what, timezone.now(), milliseconds, ok=outcome == "done")
 
 
 @receiver(event_delivered, dispatch_uid="proppy.steps")
 def record_delivered(*, channel: str, event: Event, milliseconds: float, **_: Any) -> None:
     if event.name != "TRACE":
-        what = TOLD.get(channel, "{}").format(event.text)
+        what = DELIVERED.get(channel, "{}").format(event.text)
         if channel == "SLACK" and not _has_slack():
             what += " (printed in the terminal: no SLACK_WEBHOOK_URL)"
         _record(event.data.get("trace"), channel, event.id, what, timezone.now(), milliseconds)
@@ -82,13 +83,14 @@ def _record(
     if not isinstance(trace, str) or not trace or len(trace) > 32:
         return
     at = ended - timedelta(milliseconds=milliseconds)
-    what = what.replace("\0", "\ufffd").encode(errors="replace").decode()[:500]
-    took = round(milliseconds, 1)  # of more digits the admin's list would show them all
+    what = clean(what)[:500]
+    took = round(milliseconds, 1)  # the admin's list shows all digits
     Step.objects.record(Step(trace=trace, actor=actor, ref=ref, what=what, at=at, milliseconds=took, ok=ok))
 
 
-def _trace(payload: RawPayload) -> str:
-    return payload.headers.get("x-request-id", "")
+def trace_of_payload(payload: RawPayload) -> str:
+    """The id of the request that it came with; "" for one that did not come through the site."""
+    return payload.headers.get("x-request-id", "")[:32]
 
 
 def _number(value: object) -> float:

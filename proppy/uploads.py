@@ -1,4 +1,4 @@
-"""How much of the uploaded files of one request is taken into memory: the limit of one, for all of them together."""
+"""Limits the memory for all uploaded files of one request together to the limit of one body."""
 
 from io import SEEK_END, BytesIO
 from typing import Any
@@ -12,8 +12,8 @@ from notifications.conf import conf
 class BoundedMemoryUpload(FileUploadHandler):
     """For FILE_UPLOAD_HANDLERS: reads all that is sent, keeps the first `raw_max_body_bytes`.
 
-    Anybody can post 100 files to any page: the CSRF middleware parses them before a view could ask who it is.
-    Django makes a handler for each request. A file's `size` is what was sent of it, also where less was kept.
+    Anybody can post 100 files to any page: the CSRF middleware parses them before a view can check the user. Django
+    makes a handler for each request. A file's `size` is what was sent, even if less was kept.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class BoundedMemoryUpload(FileUploadHandler):
 
 
 def is_whole(file: "UploadedFile[bytes]") -> bool:
-    """Whether all that was sent of a file was kept."""
+    """Whether the whole file was kept."""
     kept: int = file.seek(0, SEEK_END)
     file.seek(0)
     return kept == (file.size or 0)

@@ -1,4 +1,4 @@
-"""Thin: verify, store, emit, respond. What happens later is in handlers.py, which no view imports."""
+"""Thin views: verify, store, emit, respond. Later work is in handlers.py, which no view imports."""
 
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def activity(request: HttpRequest) -> HttpResponse:
-    """The parts of the page that change by themselves."""
+    """The parts of the page that update by themselves."""
     return render(request, "proppy/activity.html", _live(request))
 
 
@@ -47,12 +47,12 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request)
     form = SignUpForm(request.POST)
-    if form.is_valid() and _created(request, form):
+    if form.is_valid() and _create_user(request, form):
         return redirect("home")
     return _page(request, sign_up=form)
 
 
-def _created(request: HttpRequest, form: SignUpForm) -> bool:
+def _create_user(request: HttpRequest, form: SignUpForm) -> bool:
     user = form.user()
     try:
         with transaction.atomic():
@@ -62,7 +62,7 @@ def _created(request: HttpRequest, form: SignUpForm) -> bool:
     except IntegrityError:
         if not User.objects.filter(username=user.username).exists():
             raise
-        form.add_error("email", TAKEN)  # somebody was faster between the check and the save
+        form.add_error("email", TAKEN)  # another request came between the check and the save
         return False
     return True
 
@@ -78,10 +78,10 @@ def _follow_up(request: HttpRequest, user: User) -> None:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload_photo(request: HttpRequest) -> HttpResponse:
-    if request.method != "POST":  # the address that a refused upload leaves in the browser
+    if request.method != "POST":  # a reload after a refused upload
         return redirect("home")
     if not isinstance(request.user, User):
-        messages.info(request, "Please sign up first, or sign in: then send your photo again.")
+        messages.info(request, "Please sign up or sign in first, then send your photo again.")
         return redirect("sign-up")
     form = PhotoForm(request.POST, request.FILES)
     if not form.is_valid():
@@ -99,12 +99,12 @@ def _keep_photo(owner: User, body: bytes, trace: str) -> None:
 
 @require_safe
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The owner's own photo, once a worker has found it to be one."""
+    """The owner's photo, once a worker has verified it."""
     if not isinstance(request.user, User):
         raise Http404
     shown = get_object_or_404(Photo, pk=pk, owner=request.user, state=Photo.State.SHOWN)
     response: HttpResponseBase
-    if getattr(shown.file.storage, "querystring_auth", False):  # S3: its own servers hand it out
+    if getattr(shown.file.storage, "querystring_auth", False):  # S3 serves it
         response = redirect(shown.file.url)
         response["Cache-Control"] = "private, max-age=60"
         return response
@@ -117,15 +117,15 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     return response
 
 
-@cache_control(max_age=86_400)  # browsers keep a permanent redirect for ever; the icon's name changes with its bytes
+@cache_control(max_age=86_400)  # a permanent redirect stays for ever; the icon's name changes with its bytes
 @require_safe
 def favicon(request: HttpRequest) -> HttpResponse:
-    """For pages that name no icon, such as the admin's."""
+    """For pages without an icon link, such as the admin's."""
     return redirect(static("proppy/favicon.svg"), permanent=True)
 
 
 def _page(request: HttpRequest, **bound: Form) -> HttpResponse:
-    """The one page, with the forms as they were sent where they were wrong."""
+    """The one page, with invalid forms as they were sent."""
     forms = {"sign_up": SignUpForm(), "photo": PhotoForm()} | bound
     hints = {"mail_is_printed": mail.is_printed()}
     return render(request, "proppy/home.html", _live(request) | forms | hints)

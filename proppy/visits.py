@@ -1,4 +1,4 @@
-"""Which requests are the visitor's own: in a signed cookie, so that nobody sees what others do."""
+"""Remembers the visitor's own requests in a signed cookie, so that visitors see only their own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from proppy.models import STEPS_KEPT
 COOKIE: Final = "visits"
 SALT: Final = "proppy.visits"
 MOST: Final = 5
-#: What a visit is called that sent the contact form.
+#: The `what` of a visit that sent the contact form.
 CONTACT: Final = "Contact form"
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request that went on after its answer."""
+    """A request with work after its answer."""
 
     trace: str
     started: datetime
@@ -35,7 +35,7 @@ class Visit:
 
 
 def own_visits(request: HttpRequest) -> list[Visit]:
-    """The visitor's latest requests, newest first; [] for a cookie that is not ours or too old."""
+    """The visitor's latest requests, newest first; [] if the cookie is invalid or too old."""
     try:
         packed = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=STEPS_KEPT)
     except signing.BadSignature:
@@ -44,7 +44,7 @@ def own_visits(request: HttpRequest) -> list[Visit]:
 
 
 def remember(response: HttpResponseBase, visits: Sequence[Visit]) -> None:
-    """Hand the visitor the list of their latest requests, newest first."""
+    """Set the cookie with the visitor's latest requests, newest first."""
     response.set_cookie(
         COOKIE,
         signing.dumps([visit.packed() for visit in visits[:MOST]], salt=SALT, compress=True),
@@ -56,5 +56,5 @@ def remember(response: HttpResponseBase, visits: Sequence[Visit]) -> None:
 
 
 def forget(response: HttpResponseBase) -> None:
-    """Take the list away: whoever uses the browser next is somebody else."""
+    """Delete the cookie: the browser may have another user next."""
     response.delete_cookie(COOKIE, samesite="Lax")

@@ -10,9 +10,9 @@ application = get_wsgi_application()
 
 from django.core.validators import validate_email  # noqa: E402  settings come first
 
-from notifications.events import process_outbox  # noqa: E402  settings come first
-from notifications.watchdog import READY, notify  # noqa: E402  settings come first
+from notifications.events.emit import process_outbox  # noqa: E402  settings come first
+from notifications.workers.watchdog import READY, notify  # noqa: E402  settings come first
 
-process_outbox()  # JOURNAL_URL=auto looks for a journald, which may take a second: not in the first request
-validate_email("somebody@example.org")  # compiles Django's pattern of an address: 28 ms that belong to no request
-notify(READY)  # of a unit with Type=notify: all that a request needs is loaded
+process_outbox()  # JOURNAL_URL=auto looks for journald: up to a second, so not in a request
+validate_email("somebody@example.org")  # compiles Django's pattern of an address: 28 ms, so not in a request
+notify(READY)  # for Type=notify: all that a request needs is loaded

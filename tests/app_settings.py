@@ -17,6 +17,7 @@ NOTIFICATIONS_SOURCES = {
     "hangs": _quick,
     "hangs-atomic": _quick,
     "kills": _quick,
+    "leaves": _quick | {"lease": 60.0, "max_attempts": 16},
     "asks-later": _quick,
     "posted": {"http": True},
     "rare": {"http": True, "rate": "2/hour"},

@@ -1,8 +1,23 @@
 import shutil
 from collections.abc import Iterator
+from typing import Any, Final
 
+import hypothesis
 import pytest
 from django.conf import settings
+from django.core.management.commands import flush
+from hypothesis import HealthCheck
+from xdist.scheduler import LoadScopeScheduling
+
+pytest.register_assert_rewrite("tests.contracts")
+# No deadlines: the machine is busy with other tests.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("tests")
 
 pytest_plugins = [
     "tests.support.admin",
@@ -16,12 +31,55 @@ pytest_plugins = [
     "tests.support.processes",
     "tests.support.machines",
     "tests.support.s3",
+    "tests.support.site",
     "tests.support.slack",
     "tests.support.smtp",
     "tests.support.tell",
     "tests.support.webhook",
     "tests.support.installed",  # after what it imports
 ]
+
+
+SYSTEM: Final = "tests/system/"
+
+
+class OneMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own is untyped
+    """All tests of the booted machine in one process, each other test where there is room.
+
+    `xdist_group` is lost: pytest-xdist 3.8 writes it into a field that pytest 9.2 does not read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SYSTEM if nodeid.startswith(SYSTEM) else nodeid
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    return OneMachine(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The booted machine first: it takes longest, in one process, and mostly waits."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+
+
+#: Django's own rows, which migrations make and no test changes.
+KEPT: Final = frozenset({"auth_permission", "django_content_type"})
+
+
+def _sql_flush(style: Any, connection: Any, **options: Any) -> list[str]:
+    tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    statements: list[str] = connection.ops.sql_flush(style, [each for each in tables if each not in KEPT], **options)
+    return statements
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_flush() -> Iterator[None]:
+    """A test without a transaction leaves KEPT as it is: to make it again took most of such tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", _sql_flush)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *_, **__: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ os.environ.update(
     STATE_DIR=str(_STATE_DIR),
     JOURNAL_URL="memory://",
     TEXT_JOURNAL_URL="",
+    METRICS_URL="",
     RATE_LIMITS="false",
     SLACK_TOKEN="",
     WEBHOOK_URL="",

@@ -1,4 +1,4 @@
-"""Copies the database and the files beside it into a folder of the time, while all of it is used, and checks the copy.
+"""Copies the database and the files beside it into a folder named by the time, while they are in use, and checks them.
 
 Run by proppy-backup.service: python -m deploy.operate.backup --to FOLDER --keep N
 """
@@ -16,7 +16,7 @@ from django.db import Error
 
 from deploy.operate import database
 
-#: Of STATE_DIR: what was accepted and is in no table yet, large bodies, photos where there is no bucket.
+#: Of STATE_DIR: accepted payloads not yet in a table, large bodies, photos if there is no bucket.
 FOLDERS: Final = ("spool", "bodies", "media")
 PARTIAL: Final = ".partial"
 
@@ -24,7 +24,7 @@ PARTIAL: Final = ".partial"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="backup", description=__doc__)
     parser.add_argument("--to", type=Path, required=True, help="folder of the backups")
-    parser.add_argument("--keep", type=int, default=14, help="how many of them stay")
+    parser.add_argument("--keep", type=int, default=14, help="how many of them to keep")
     options = parser.parse_args()
     try:
         print(back_up(database.state_dir(), options.to, options.keep))  # noqa: T201
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def back_up(state: Path, to: Path, keep: int) -> Path:
-    """One backup, which is there whole or not at all; older ones than the last `keep` go. Gives its folder."""
+    """Make one backup, whole or not at all; delete all but the last `keep`. Returns its folder."""
     for rest in [*to.glob(f"*{PARTIAL}"), *backups(to)[: -max(keep, 1)]]:
         shutil.rmtree(rest)
     there = backups(to)
@@ -43,7 +43,7 @@ def back_up(state: Path, to: Path, keep: int) -> Path:
     check_room(database.size() + size_of_new_files(state, latest), to)
     partial.mkdir(mode=0o700)
     try:
-        # Twice: what the database's copy names was there before it, or came while that was made.
+        # Twice: the files that the database's copy names came before it, or while it was made.
         copy_files(state, partial, latest)
         database.dump(partial)
         copy_files(state, partial, latest)
@@ -58,19 +58,19 @@ def back_up(state: Path, to: Path, keep: int) -> Path:
 
 
 def check_room(size: int, to: Path) -> None:
-    """Raises Failed where so many bytes would leave the disk with less than the site wants: it would answer 503."""
+    """Raises Failed if `size` bytes would leave too little room: the site would answer 503."""
     from notifications.conf import conf
 
     free = shutil.disk_usage(to).free
     if free - size < conf.min_free_bytes:
         room = f"{free >> 20} MiB are free in {to}, and this backup takes up to {size >> 20} MiB"
         raise database.Failed(
-            f"{room}; the site wants {conf.min_free_bytes >> 20} MiB left. Make room, or lower BACKUP_KEEP."
+            f"{room}; the site needs {conf.min_free_bytes >> 20} MiB left. Make room, or lower BACKUP_KEEP."
         )
 
 
 def size_of_new_files(state: Path, latest: Path | None) -> int:
-    """Bytes of what is not in the latest backup."""
+    """Bytes of the files that are not in the latest backup."""
     total = 0
     for name in FOLDERS:
         for path in (state / name).rglob("*"):
@@ -81,12 +81,12 @@ def size_of_new_files(state: Path, latest: Path | None) -> int:
 
 
 def backups(folder: Path) -> list[Path]:
-    """Those that are whole, oldest first."""
+    """The whole backups, oldest first."""
     return sorted(path for path in folder.glob("2*") if path.is_dir() and path.suffix != PARTIAL)
 
 
 def copy_files(state: Path, to: Path, latest: Path | None) -> None:
-    """Copy what is not there yet; what has not changed since the latest backup is a second link to its file."""
+    """Copy missing files; hard-link those that have not changed since the latest backup."""
     for name in FOLDERS:
         for folder, _, files in os.walk(state / name):
             target = to / Path(folder).relative_to(state)
@@ -110,7 +110,7 @@ def _copy(path: Path, to: Path, before: Path | None) -> None:
 
 
 def _same(path: Path, other: Path) -> bool:
-    """Whether they have one size and time of change. Raises FileNotFoundError where `path` is gone."""
+    """Whether they have the same size and mtime. Raises FileNotFoundError if `path` is gone."""
     ours = path.stat()
     try:
         theirs = other.stat()

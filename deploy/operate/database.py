@@ -1,4 +1,4 @@
-"""Copies the site's database into a folder, and back: SQLite by its own library, PostgreSQL by its own programs."""
+"""Copies the site's database into a folder, and back: SQLite by its library, PostgreSQL by its programs."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def _is_sqlite(config: Mapping[str, Any]) -> bool:
 
 
 def dump(folder: Path) -> None:
-    """A checked copy of the database as it is now. Raises Failed."""
+    """Write a checked copy of the database as it is now. Raises Failed."""
     config = _database()
     if _is_sqlite(config):
         _copy_sqlite(Path(config["NAME"]), folder / SQLITE)
@@ -51,7 +51,7 @@ def dump(folder: Path) -> None:
 
 
 def size() -> int:
-    """Bytes that a copy of it may take."""
+    """Bytes that a copy may take."""
     config = _database()
     if _is_sqlite(config):
         file = Path(config["NAME"])
@@ -60,7 +60,7 @@ def size() -> int:
 
 
 def places() -> list[Place]:
-    """What is exchanged: SQLite's file, and its log, which must not be applied to another one."""
+    """The files to exchange: SQLite's, and its WAL, which must not be applied to another file."""
     config = _database()
     if not _is_sqlite(config):
         return []
@@ -76,7 +76,7 @@ def places() -> list[Place]:
 
 
 def stage(folder: Path) -> None:
-    """Put a copy beside the database, where it is a file (see `places`). Raises Failed."""
+    """Put a copy beside the database if it is a file (see `places`). Raises Failed."""
     config = _database()
     name = SQLITE if _is_sqlite(config) else POSTGRESQL
     if not (folder / name).is_file():
@@ -86,7 +86,7 @@ def stage(folder: Path) -> None:
 
 
 def load(folder: Path) -> None:
-    """Put a copy into the database, where that is a server. Nobody may use it meanwhile. Raises Failed."""
+    """Load a copy into the database if it is a server. Nothing may use it meanwhile. Raises Failed."""
     config = _database()
     if _is_sqlite(config):
         return
@@ -96,16 +96,16 @@ def load(folder: Path) -> None:
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
-    """By the library that the services use: two of different ages must not open one file."""
-    import sqlite3  # after proppy/__init__.py has put the fixed one in its place
+    """Copy with the services' library: two versions of it must not open one file."""
+    import sqlite3  # after proppy/__init__.py has replaced it with the fixed one
 
     if not source.is_file():
-        raise Failed(f"There is no database {source}: manage.py migrate makes it.")
+        raise Failed(f"There is no database {source}: manage.py migrate creates it.")
     target.unlink(missing_ok=True)
     target.touch(mode=0o600)
     try:
         with closing(sqlite3.connect(source, timeout=60)) as old, closing(sqlite3.connect(target)) as new:
-            # In one step, which keeps nobody from writing: with several it would begin anew after each commit.
+            # In one step, which blocks no writer: several steps would start again after each commit.
             old.backup(new)
             found = [row[0] for row in new.execute("PRAGMA integrity_check")]
     except sqlite3.Error as error:
@@ -125,7 +125,7 @@ def _run(command: Sequence[str], config: Mapping[str, Any]) -> None:
 
 
 def _libpq(config: Mapping[str, Any]) -> dict[str, str]:
-    """The connection as environment variables: arguments can be seen by everybody."""
+    """The connection as environment variables: everybody can see arguments."""
     options = config.get("OPTIONS", {})
     found = {
         "PGHOST": config.get("HOST"),

@@ -17,6 +17,7 @@ from deploy.operate.machine import (
     CREDENTIALS,
     CURRENT,
     ENV_FILE,
+    ENVIRONMENTS,
     ETC,
     RELEASES,
     STATIC,
@@ -33,10 +34,10 @@ SOURCE: Final = Path(__file__).resolve().parents[2]
 PROGRAMS: Final = ("proppy-manage", "proppy-restart")
 SYSTEMD: Final = 252
 _LISTEN: Final = (
-    "Where the site listens is ListenStream= of proppy-web.socket (systemctl edit proppy-web.socket, see"
+    "The site listens at ListenStream= of proppy-web.socket (systemctl edit proppy-web.socket, see"
     " deploy/README.md), 127.0.0.1:8000 unless set."
 )
-#: Of settings that were.
+#: What replaces obsolete settings.
 INSTEAD: Final = {
     "HOST": _LISTEN,
     "PORT": _LISTEN,
@@ -46,19 +47,19 @@ INSTEAD: Final = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="deploy/install", description="Install or upgrade proppy from this checkout.")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    parser.add_argument("--rebuild", action="store_true", help="a new release, also where nothing has changed")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    parser.add_argument("--rebuild", action="store_true", help="make a new release even if nothing has changed")
     options = parser.parse_args()
     machine = Machine(dry_run=options.dry_run)
     if not machine.dry_run:
         require_root()
     check_machine()
     with nullcontext() if machine.dry_run else alone():
-        install(machine, anew=options.rebuild)
+        install(machine, rebuild=options.rebuild)
 
 
 def check_machine() -> None:
-    """Raises Failed where proppy cannot run here, with the reason."""
+    """Raises Failed if proppy cannot run here."""
     if sys.version_info < (3, 11):  # noqa: UP036  the system's own Python
         raise Failed("This needs Python 3.11 or newer: Debian 12, Ubuntu 24.04 or newer have it.")
     try:
@@ -66,17 +67,17 @@ def check_machine() -> None:
     except ImportError:
         raise Failed("Python cannot make virtual environments: apt-get install python3-venv") from None
     if not Path("/run/systemd/system").is_dir() or not shutil.which("systemctl"):
-        raise Failed("systemd does not run here. Without it: make run, or Procfile in a container.")
+        raise Failed("systemd is not running here. Without it: make run, or Procfile in a container.")
     version = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     if int(version.partition(".")[0].partition("~")[0]) < SYSTEMD:
-        raise Failed(f"This needs systemd {SYSTEMD} or newer, and here is {version}.")
+        raise Failed(f"This needs systemd {SYSTEMD} or newer; this machine has {version}.")
 
 
-def install(machine: Machine, *, anew: bool = False) -> None:
-    """All steps. The release in use goes on until the new one is known to start, and again if it does not."""
+def install(machine: Machine, *, rebuild: bool = False) -> None:
+    """All steps. The release in use stays until the new one starts, and is put back if that fails."""
     prepare(machine)
     before = releases.current()
-    new = releases.build(machine, SOURCE, anew=anew)
+    new = releases.build(machine, SOURCE, rebuild=rebuild)
     try:
         check_and_migrate(machine, new)
     except BaseException:
@@ -94,9 +95,9 @@ def install(machine: Machine, *, anew: bool = False) -> None:
 
 
 def prepare(machine: Machine) -> None:
-    """User, folders, settings and secrets; what is there stays as it is. Raises Failed where a setting is missing."""
+    """Create user, folders, settings and secrets, and change no existing one. Raises Failed if a setting is missing."""
     services.install_user(machine, SOURCE)
-    for path in (RELEASES, STATIC, ETC):
+    for path in (RELEASES, ENVIRONMENTS, STATIC, ETC):
         machine.folder(path, 0o755)
     machine.folder(CREDENTIALS, 0o700)
     machine.folder(BACKUPS, 0o700, USER)
@@ -105,28 +106,28 @@ def prepare(machine: Machine) -> None:
     if not (CREDENTIALS / "SECRET_KEY").exists():
         machine.write(CREDENTIALS / "SECRET_KEY", f"{secrets.token_urlsafe(50)}\n".encode(), 0o600)
     if UNFINISHED.exists():
-        raise Failed("A restore came to no end, and nothing can start: run deploy/restore again, to its end.")
+        raise Failed("A restore was interrupted, and nothing can start: run deploy/restore again, to its end.")
     check_settings("" if machine.dry_run and not ENV_FILE.exists() else ENV_FILE.read_text())
 
 
 def check_settings(env: str) -> None:
-    """Raises Failed where what the services need is not there, or something that they no longer read."""
+    """Raises Failed if a required setting is missing or an obsolete one remains."""
     if re.search(r"^ALLOWED_HOSTS=$", env, re.MULTILINE):
         raise Failed(f"ALLOWED_HOSTS is empty: write the site's host names into {ENV_FILE}, then run this again.")
     if old := re.search(r"^(HOST|PORT|BACKUP_DIR)=", env, re.MULTILINE):
-        raise Failed(f"{old[1]} is no setting any more: remove it from {ENV_FILE}. {INSTEAD[old[1]]}")
+        raise Failed(f"{old[1]} is no longer a setting: remove it from {ENV_FILE}. {INSTEAD[old[1]]}")
 
 
 def check_and_migrate(machine: Machine, release: Path) -> None:
-    """By the new release's code, as its services will run. Raises Failed; the release in use has not been touched."""
+    """Run both with the new release's code, like its services. Raises Failed; the release in use is untouched."""
     sandbox.check(machine, release)
     sandbox.run_manage(machine, release, "migrate", "--noinput", quiet=True)
 
 
 def switch(machine: Machine, release: Path, before: Path | None, *, source: Path | None = None) -> None:
-    """Make a release the one in use, and back to `before` where it does not start. Raises Failed then.
+    """Make a release the one in use. If it does not start, switch back to `before` and raise Failed.
 
-    Its units are read from `source`, where the release itself is only said to be there.
+    A dry run reads the units from `source`, since the release does not exist.
     """
     try:
         machine.link(CURRENT, release)

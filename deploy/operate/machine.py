@@ -1,4 +1,4 @@
-"""The machine that proppy is installed on: where things are, and the steps that change it, each of which is said."""
+"""The machine that proppy is installed on: its paths, and the steps that change it, each of which is printed."""
 
 import fcntl
 import os
@@ -12,24 +12,26 @@ from typing import Final, NoReturn
 
 HOME: Final = Path("/opt/proppy")
 RELEASES: Final = HOME / "releases"
+#: Virtual environments, each of one or more releases.
+ENVIRONMENTS: Final = HOME / "environments"
 CURRENT: Final = HOME / "current"
-#: Static files of all releases that are kept, for nginx: a page may ask for those of the release before.
+#: Static files of all kept releases, for nginx: a page may need those of the previous release.
 STATIC: Final = HOME / "static"
 ETC: Final = Path("/etc/proppy")
 ENV_FILE: Final = ETC / "env"
 CREDENTIALS: Final = ETC / "credentials"
 BACKUPS: Final = Path("/var/backups/proppy")
-#: There while a restore changes the data, and where one was interrupted (deploy/operate/swap.py).
+#: Exists while a restore changes the data, and after one was interrupted (deploy/operate/swap.py).
 UNFINISHED: Final = Path("/var/lib/proppy/restore-unfinished")
 USER: Final = "proppy"
 
 
 class Failed(Exception):
-    """A step that failed; its text says what to do."""
+    """A step failed; its text says what to do."""
 
 
 class Machine:
-    """Carries out steps, or with `dry_run` only says what they would be."""
+    """Carries out steps, or with `dry_run` only prints them."""
 
     def __init__(self, *, dry_run: bool = False) -> None:
         self.dry_run = dry_run
@@ -40,7 +42,7 @@ class Machine:
     def run(
         self, command: Sequence[str | Path], *, env: dict[str, str] | None = None, quiet: bool = True, what: str = ""
     ) -> None:
-        """Run a program that changes something; `what` names it. Raises Failed with what it has printed."""
+        """Run a program that changes something; `what` names it. Raises Failed with its output."""
         words = [str(word) for word in command]
         if self.dry_run:
             self.say(f"run {' '.join(words)}")
@@ -51,7 +53,7 @@ class Machine:
             raise Failed(f"{what or ' '.join(words)}: exit status {done.returncode}\n{done.stdout or ''}".rstrip())
 
     def folder(self, path: Path, mode: int, owner: str = "root") -> None:
-        """Make a folder, or give it mode and owner."""
+        """Make a folder, and set its mode and owner."""
         if self.dry_run:
             if not path.is_dir():
                 self.say(f"make {path}")
@@ -61,7 +63,7 @@ class Machine:
         shutil.chown(path, owner, owner)
 
     def write(self, path: Path, content: bytes, mode: int = 0o644) -> bool:
-        """Write a file, whole or not at all; gives whether that changed anything."""
+        """Write a file atomically; returns whether that changed anything."""
         if path.exists() and path.read_bytes() == content:
             return False
         self.say(f"write {path}")
@@ -79,7 +81,7 @@ class Machine:
         return True
 
     def link(self, path: Path, target: Path) -> None:
-        """Make a link point to `target`, at once."""
+        """Make a link point to `target`, atomically."""
         if path.is_symlink() and path.readlink() == target:
             return
         self.say(f"link {path} to {target}")
@@ -101,7 +103,7 @@ class Machine:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Nobody else installs or rolls back meanwhile. Raises Failed where somebody does."""
+    """Lock out other installs and rollbacks. Raises Failed if one is running."""
     with Path("/run/proppy-install.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +119,7 @@ def require_root() -> None:
 
 
 def to_exit(main: Callable[[], None]) -> NoReturn:
-    """Run `main`; what failed is a line and an exit status."""
+    """Run `main`; a failure is a line and an exit status."""
     try:
         main()
     except Failed as error:

@@ -1,4 +1,4 @@
-"""The tables of a PostgreSQL while a backup is restored: set aside, so that those of another release are in no way."""
+"""Sets PostgreSQL's tables aside while a backup is restored, so that those of another release do not interfere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
-#: The schema of the tables that were there before the last restore, and its comment until that has come to its end.
+#: The schema with the tables from before the last restore, and its comment until that has finished.
 BEFORE: Final = "before_restore"
 UNFINISHED: Final = "unfinished"
 TABLES: Final = (
@@ -22,7 +22,7 @@ def size() -> int:
 
 @contextmanager
 def set_aside() -> Iterator[None]:
-    """The block finds no table of ours. Where it fails, or is killed before the next `put_back`, they come back.
+    """The block finds none of our tables. If it fails they come back; if it is killed, at the next `put_back`.
 
     The role needs CREATE on the database, as its owner has. Raises what the database raises.
     """
@@ -42,7 +42,7 @@ def set_aside() -> Iterator[None]:
 
 
 def put_back() -> None:
-    """Bring back what a restore that came to no end has set aside; nothing where there was none."""
+    """Bring back the tables that an interrupted restore set aside, if any."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT obj_description(to_regnamespace(%s), 'pg_namespace')", [BEFORE])
         if cursor.fetchone() != (UNFINISHED,):
@@ -68,7 +68,7 @@ def _tables(schema: str) -> dict[str, int]:
 
 
 def _move(source: str, target: str) -> None:
-    """With their indexes, sequences and constraints."""
+    """Move all tables with their indexes, sequences and constraints."""
     for name in _tables(source):
         _execute(f"ALTER TABLE {_quoted(source, name)} SET SCHEMA {_quoted(target)}")
 

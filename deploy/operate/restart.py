@@ -1,4 +1,4 @@
-"""proppy-restart: takes up changed settings, one service after the other, and refuses nobody."""
+"""proppy-restart: applies changed settings, one service after the other, without refusing a request."""
 
 from deploy.operate import release as releases
 from deploy.operate import sandbox, services
@@ -11,7 +11,7 @@ def main() -> None:
     if release is None:
         raise Failed("Nothing is installed here: run deploy/install first.")
     with alone():
-        sandbox.check(machine, release)  # with settings that it refuses each service would stop, one after the other
+        sandbox.check(machine, release)  # invalid settings would stop one service after the other
         services.start(machine)
 
 

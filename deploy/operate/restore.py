@@ -1,4 +1,4 @@
-"""Puts a backup in the place of the database and the files beside it. Run by deploy/restore, while nothing runs."""
+"""Replaces the database and the files beside it with a backup. Run by deploy/restore, while nothing runs."""
 
 import shutil
 import sys
@@ -19,9 +19,9 @@ def main() -> None:
 
 
 def restore(backup: Path, state: Path) -> None:
-    """What was there before stays beside it, as NAME.before-restore. Raises database.Failed, and OSError.
+    """The old data stays beside the new, as NAME.before-restore. Raises database.Failed, and OSError.
 
-    All is copied before anything is exchanged: a disk that fills up meanwhile costs nothing.
+    Everything is copied before anything is exchanged: a full disk does no harm.
     """
     if not backup.is_dir():
         raise database.Failed(f"There is no backup {backup}.")

@@ -1,4 +1,4 @@
-"""deploy/restore FOLDER: a backup takes the place of the database. All services must have been stopped."""
+"""deploy/restore FOLDER: replaces the database with a backup. All services must be stopped."""
 
 import argparse
 import subprocess
@@ -24,19 +24,19 @@ def main() -> None:
     with alone():
         if running := services.still_wanted():
             raise Failed(f"{', '.join(running)} would write meanwhile: systemctl stop {services.TARGET}")
-        # `systemctl stop` of the target returns at once: what is still finishing is waited for here.
+        # `systemctl stop` of the target returns at once: this waits for services that are still finishing.
         Machine().run(["systemctl", "stop", *services.WRITERS])
         if backup is not None:
             words = ["python", "-m", "deploy.operate.restore", str(backup.resolve())]
             more = [f"ReadWritePaths={BACKUPS}"]
             if subprocess.run(sandbox.command(now, words, interactive=False, more=more)).returncode:
-                left = ", and it came to no end: run this again" if UNFINISHED.exists() else "; all is as it was"
+                left = ", and was interrupted: run this again" if UNFINISHED.exists() else "; all is as it was"
                 raise Failed(f"The backup was not restored{left}.")
-        # Those of an older release; and the channels would tell again what happened after the backup.
+        # The backup may be of an older release; and channels would deliver again what happened after it.
         for words in (["manage.py", "migrate", "--noinput", "--verbosity", "0"], ["-m", "deploy.operate.skip"]):
             if subprocess.run(sandbox.command(now, ["python", *words], interactive=False)).returncode:
-                raise Failed(f"Up to here all went well, but this failed: python {' '.join(words)}")
-    print(f"{'The channels are at now' if backup is None else 'Restored'}. Next: systemctl start {services.TARGET}")  # noqa: T201
+                raise Failed(f"All went well until this failed: python {' '.join(words)}")
+    print(f"{'The channels were moved' if backup is None else 'Restored'}. Next: systemctl start {services.TARGET}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""deploy/rollback: back to the release before, or to one that is named."""
+"""deploy/rollback: switches to the previous release, or to a named one."""
 
 import argparse
 from pathlib import Path
@@ -9,9 +9,9 @@ from deploy.operate.machine import RELEASES, Failed, Machine, alone, require_roo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="deploy/rollback", description="Go back to the release before.")
-    parser.add_argument("release", nargs="?", help=f"its name, as in {RELEASES}; default: the one before")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser = argparse.ArgumentParser(prog="deploy/rollback", description="Go back to the previous release.")
+    parser.add_argument("release", nargs="?", help=f"its name, as in {RELEASES}; default: the previous one")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     options = parser.parse_args()
     require_root()
     machine = Machine(dry_run=options.dry_run)
@@ -19,7 +19,7 @@ def main() -> None:
         now = releases.current()
         target = choose(releases.complete(), now, options.release)
         for name in unknown_migrations(target, now):
-            machine.say(f"note: the migration {name} stays, where it was applied; {target.name} does not know it")
+            machine.say(f"note: the migration {name} stays if it was applied; {target.name} does not know it")
         if unknown_migrations(now, target):
             check_and_migrate(machine, target)
         switch(machine, target, now)
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def choose(there: list[Path], now: Path | None, name: str | None) -> Path:
-    """The release to go to: by its name, else the one before. Raises Failed, with those that there are."""
+    """The release to switch to: by name, else the previous one. Raises Failed, with the available ones."""
     if name is None:
         before = releases.before(now) if now else None
         if before not in there or before is None:
@@ -41,7 +41,7 @@ def choose(there: list[Path], now: Path | None, name: str | None) -> Path:
 
 
 def unknown_migrations(target: Path | None, now: Path | None) -> list[str]:
-    """Migrations of the one release that the other one, `target`, does not have, app/name."""
+    """Migrations of `now` that `target` does not have, as app/name."""
     if now is None or target is None:
         return []
     return sorted(migrations(now) - migrations(target))

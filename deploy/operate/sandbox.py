@@ -1,4 +1,4 @@
-"""Runs a command of a release as its services run: their user, settings, credentials and sandbox, by systemd-run."""
+"""Runs a release's command as its services run: with their user, settings, credentials and sandbox, by systemd-run."""
 
 import os
 import subprocess
@@ -13,20 +13,20 @@ COMMON: Final = Path("deploy/systemd/proppy-.service.d/10-common.conf")
 
 
 def properties(release: Path) -> list[str]:
-    """The settings of the services' [Service] section, NAME=VALUE."""
+    """The services' [Service] settings and After=, as NAME=VALUE."""
     section = ""
     found = []
     for line in (release / COMMON).read_text().splitlines():
         if line.startswith("["):
             section = line
-        elif section == "[Service]" and line and not line.startswith("#"):
+        elif line.startswith("After=") or (section == "[Service]" and line and not line.startswith("#")):
             found.append(line)
     return found
 
 
 def command(release: Path, words: Sequence[str], *, interactive: bool, more: Sequence[str] = ()) -> list[str]:
     """The whole command line. `more`: further settings of the unit."""
-    # It may follow the journals as the follower does.
+    # The group lets it read the journals, as the follower does.
     settings = [*properties(release), "SupplementaryGroups=systemd-journal", "Description=proppy: manage.py", *more]
     return [
         *("systemd-run", "--quiet", "--collect", "--wait", "--service-type=exec"),
@@ -38,7 +38,7 @@ def command(release: Path, words: Sequence[str], *, interactive: bool, more: Seq
 
 
 def check(machine: Machine, release: Path) -> None:
-    """Whether the services can run with the settings as they are. Raises Failed where they cannot."""
+    """Check that the services can run with the current settings. Raises Failed if not."""
     run_manage(machine, release, "check", "--deploy", "--database", "default")
 
 

@@ -1,4 +1,4 @@
-"""The units of a release on the machine, and a restart that refuses nobody."""
+"""Installs a release's units, and restarts them without refusing a request."""
 
 import subprocess
 import time
@@ -9,23 +9,23 @@ from typing import Final
 from deploy.operate.machine import Failed, Machine
 
 TARGET: Final = "proppy.target"
-#: Their order matters: while one of the first two restarts, the other one answers.
+#: The order matters: while one of the first two restarts, the other answers.
 SERVICES: Final = (
     "proppy-web@1.service",
     "proppy-web@2.service",
     "proppy-process-raw.service",
     "proppy-follow-journal.service",
 )
-#: All that may write into the database.
+#: All units that may write to the database.
 WRITERS: Final = (*SERVICES, "proppy-prune.service", "proppy-backup.service")
 WEB: Final = SERVICES[:2]
 SOCKET: Final = "proppy-web.socket"
-#: What would start one of them.
+#: Units that would start one of them.
 STARTERS: Final = (SOCKET, "proppy-prune.timer", "proppy-backup.timer")
 JOURNAL: Final = "systemd-journald@proppy.service"
-#: Seconds for which what was told to stop may still count as running.
+#: Seconds for which a stopping unit may still count as running.
 STOPPING: Final = 2.0
-#: Seconds that a service that is ready has to go on.
+#: Seconds that a ready service must keep running.
 STEADY: Final = 2.0
 UNITS: Final = Path("/etc/systemd/system")
 SYSTEMD: Final = Path("/etc/systemd")
@@ -33,7 +33,7 @@ SYSUSERS: Final = Path("/etc/sysusers.d/proppy.conf")
 
 
 def _files(release: Path) -> Iterator[tuple[Path, Path]]:
-    """Where each file of the release's is, and where it goes."""
+    """Each of the release's files, and its destination."""
     folder = release / "deploy" / "systemd"
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -47,22 +47,22 @@ def install_user(machine: Machine, release: Path) -> None:
 
 
 def install_units(machine: Machine, release: Path) -> None:
-    """Put the release's units in place, and remove those that it no longer has. systemctl edit's are left alone."""
+    """Install the release's units, and remove those that it no longer has. Drop-ins of `systemctl edit` stay."""
     files = dict(_files(release))
     changed = [there for path, there in files.items() if machine.write(there, path.read_bytes())]
     for old in sorted({*UNITS.glob("proppy-*.*"), *UNITS.glob("proppy-*@.*")} - set(files.values())):
         if old.is_file():
-            if old.suffix == ".socket":  # it would keep its address
+            if old.suffix == ".socket":  # it would keep its port
                 machine.run(["systemctl", "stop", old.name])
             machine.remove(old)
     _reload(machine)
     if any("journald" in str(path) for path in changed):
-        machine.run(["systemctl", "try-restart", JOURNAL])  # what is sent meanwhile waits in its sockets
+        machine.run(["systemctl", "try-restart", JOURNAL])  # events wait in its sockets meanwhile
     machine.run(["systemctl", "--quiet", "enable", TARGET])
 
 
 def _reload(machine: Machine) -> None:
-    """Make systemd read the units. Servers that listen elsewhere from now on are stopped: `start` starts them."""
+    """Make systemd read the units. If their address changed, servers are stopped: `start` starts them."""
     before = _show(SOCKET, "Listen")
     machine.run(["systemctl", "daemon-reload"])
     after = _show(SOCKET, "Listen")
@@ -73,17 +73,17 @@ def _reload(machine: Machine) -> None:
 
 
 def is_active(unit: str) -> bool:
-    """Whether it runs and has said that it is ready."""
+    """Whether it runs and is ready."""
     return _show(unit, "ActiveState") == "active"
 
 
 def is_wanted(unit: str) -> bool:
-    """Whether it runs or is about to. A job is `activating` all its time, and so is what waits for its restart."""
+    """Whether it runs or will. A job is `activating` while it runs, and a service while it waits for its restart."""
     return _show(unit, "ActiveState") in {"active", "activating", "reloading"}
 
 
 def still_wanted() -> list[str]:
-    """What runs and would write into the database, or start what does."""
+    """The running units that would write to the database, or start one that does."""
     until = time.monotonic() + STOPPING
     while found := [unit for unit in (*WRITERS, *STARTERS) if is_wanted(unit)]:
         if time.monotonic() > until:
@@ -93,7 +93,7 @@ def still_wanted() -> list[str]:
 
 
 def start(machine: Machine) -> None:
-    """Start all, or restart one after the other. Raises Failed at the first that does not come up; the others go on."""
+    """Start all, or restart one after the other. Raises Failed at the first that does not start; the others keep on."""
     if machine.dry_run or not is_active(TARGET):
         machine.say(f"start or restart {TARGET}" if machine.dry_run else f"start {TARGET}")
         machine.run(["systemctl", "start", TARGET])
@@ -106,14 +106,15 @@ def start(machine: Machine) -> None:
         _expect_active(unit)
     for unit in ("proppy-prune.timer", "proppy-backup.timer"):
         machine.run(["systemctl", "restart", unit])
+    machine.run(["systemctl", "start", TARGET])  # units that only this release's target wants
 
 
 def _expect_active(unit: str) -> None:
-    """Raises Failed unless it runs, and still does a little later."""
+    """Raises Failed unless it runs, and keeps running for STEADY seconds."""
     before = _show(unit, "MainPID")
     time.sleep(STEADY)
     if not is_active(unit) or _show(unit, "MainPID") != before:
-        raise Failed(f"{unit} does not run: journalctl -u {unit} says why.")
+        raise Failed(f"{unit} does not stay up: journalctl -u {unit} says why.")
 
 
 def _show(unit: str, name: str) -> str:

@@ -1,7 +1,7 @@
-"""Moves all channels of this machine to the end of their journals: what was written before is not told again.
+"""Moves all channels of this machine to the end of their journals, so that older events are not delivered again.
 
-Run by deploy/restore, while nothing follows: the positions of a backup are as old as it is. So are the accounts of the
-processes that wrote events then: how those went on is in what is skipped.
+Run by deploy/restore, while nothing follows: a backup's positions are as old as the backup. So are the accounts of the
+processes that wrote events then; their later events are skipped.
 """
 
 import sys
@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from deploy.operate.database import Failed, state_dir
-from notifications.times import OLDEST
+from notifications.utils.times import OLDEST
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -25,8 +25,8 @@ def main() -> None:
     from django.db import Error
     from django.utils import timezone
 
-    from notifications.follow.positions import machine_id
     from notifications.models import Account, Position, Writer
+    from notifications.positions.key import machine_id
 
     try:
         Writer.objects.filter(machine=machine_id()).delete()
@@ -38,28 +38,28 @@ def main() -> None:
             now = timezone.now()
             ours.update(cursor=cursor, entry_time=now, waiting=0, next_attempt_at=None, problem="", updated_at=now)
     except (Error, OSError, Failed) as error:
-        sys.exit(f"Failed: the channels were not moved to now ({error}), and would tell again: {folder}")
+        sys.exit(f"Failed: the channels were not moved to now, and would deliver again ({error}): {folder}")
 
 
 def _say_what_to_count(positions: "QuerySet[Position]") -> None:
-    """What the backup had counted ends where the channel stood; the journal has what came after that."""
+    """The backup's counts end at the channel's position; the journal has the later events."""
     for position in positions.exclude(journal__endswith="#text"):
         moment = (position.entry_time or OLDEST) + timedelta(microseconds=1)
         print(  # noqa: T201
-            "What was counted after the backup is forgotten, and in the journal. Before you start anything, once:\n"
+            "Counts from after the backup are gone, but the journal has them. Before you start anything, run once:\n"
             f'    proppy-manage follow_journal --channel REPORT --since "{moment:%Y-%m-%d %H:%M:%S.%f}+00:00"'
         )
 
 
 def _mark(url: str) -> str:
-    """Write an entry into the journal, and give its position. Raises OSError, and Failed where it does not show."""
+    """Write an entry to the journal; returns its position. Raises OSError, and Failed if it does not appear."""
     from django.utils import timezone
 
     from notifications.conf import conf
     from notifications.journal import journal_from_url
 
     journal, start = journal_from_url(url, conf.state_dir), timezone.now() - timedelta(seconds=1)
-    message = f"proppy's database was restored: nothing before this is told again ({uuid.uuid4()})"
+    message = f"proppy's database was restored: nothing before this is delivered again ({uuid.uuid4()})"
     with closing(journal):
         journal.write(journal.encode({"MESSAGE": message, "SYSLOG_IDENTIFIER": "proppy", "PRIORITY": "5"}))
         while timezone.now() - start < timedelta(seconds=30):
@@ -69,7 +69,7 @@ def _mark(url: str) -> str:
                         if entry.fields.get("MESSAGE") == message:
                             return entry.position
             time.sleep(0.1)
-    raise Failed(f"what is written to {url} does not show in it")
+    raise Failed(f"an entry written to {url} does not appear in it")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Puts what was restored in the place of what is there, which stays beside it: all of it, or none."""
+"""Replaces data by its restored copy, all or nothing, and keeps the old beside it."""
 
 import os
 import shutil
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-#: In the state directory while a restore changes it. The services do not start then.
+#: In the state directory while a restore changes it: services do not start.
 UNFINISHED: Final = "restore-unfinished"
 
 
 class Place(NamedTuple):
-    """A file or folder: where it is used, where its restored copy is, if there is one, and where the old one goes."""
+    """A file or folder: where it is used, where its restored copy may be, and where the old one goes."""
 
     used: Path
     restored: Path
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 @contextmanager
 def swapped(places: Sequence[Place], state: Path) -> Iterator[None]:
-    """Exchange them all, for good if the block succeeds. What an earlier restore has kept goes."""
+    """Exchange them all, for good if the block succeeds. Deletes what an earlier restore kept."""
     for place in places:
         remove(place.kept)
     mark = state / UNFINISHED
@@ -43,7 +43,7 @@ def swapped(places: Sequence[Place], state: Path) -> Iterator[None]:
 
 
 def undo(places: Sequence[Place], state: Path) -> None:
-    """Bring back what an exchange that came to no end has moved; nothing where there was none."""
+    """Bring back what an interrupted exchange moved, if any."""
     mark = state / UNFINISHED
     if not mark.exists():
         return

@@ -1,10 +1,10 @@
-"""The admin: what came in and how far it got; how far each channel is. People look, some actions move things on."""
+"""The admin: payloads and their handling, channels and their progress. Mostly read-only; actions move things on."""
 
 from notifications.admin.channels import PositionAdmin
-from notifications.admin.failed import FailedDeliveryAdmin
-from notifications.admin.failures import FailureGroupAdmin
-from notifications.admin.payloads import RawPayloadAdmin
-from notifications.admin.tell import LossAdmin, RefusalAdmin, ReportRowAdmin
+from notifications.admin.deliveries.list import FailedDeliveryAdmin
+from notifications.admin.failures.list import FailureGroupAdmin
+from notifications.admin.payloads.list import RawPayloadAdmin
+from notifications.admin.records import LossAdmin, RefusalAdmin, ReportRowAdmin
 
 __all__ = [
     "FailedDeliveryAdmin",

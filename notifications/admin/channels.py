@@ -1,4 +1,4 @@
-"""Channels: how far each one is, what waits in it and why, what failed and what was lost."""
+"""Channels: how far each one got, what waits and why, what failed and what was lost."""
 
 from typing import Any, Final
 
@@ -8,19 +8,19 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from notifications.admin.cells import block, duration, first_line, moment, since, text, unbroken
-from notifications.admin.read_only import LeanChangeList, ReadOnly
-from notifications.follow.channel_status import ChannelStatus, channel_statuses
-from notifications.follow.lag import lags
+from notifications.admin.lists.cells import block, duration, first_line, moment, since, text, unbroken
+from notifications.admin.lists.read_only import LeanChangeList, ReadOnly
 from notifications.models import Position
-from notifications.status_text import behind, follower
+from notifications.status.channels import ChannelStatus, channel_statuses
+from notifications.status.lag import lags
+from notifications.status.text import behind, follower
 
-#: That a page may take to count what channels are behind.
+#: Seconds for a page to count the channels' lag.
 SECONDS: Final = 1.0
 
 
 def statuses(positions: list[Position]) -> dict[int, ChannelStatus]:
-    """Of the positions of one page, counted once."""
+    """The statuses of one page's positions, counted once."""
     return channel_statuses(positions, timezone.now(), lags(positions, seconds=SECONDS))
 
 

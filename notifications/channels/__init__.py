@@ -1,4 +1,4 @@
-"""Where events go: one file for each kind of destination."""
+"""The destinations of events: one file for each kind."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from django.utils.module_loading import import_string
 
 from notifications.channels.base import Channel, Unavailable, Undeliverable
 from notifications.conf import ChannelConf, conf
-from notifications.events import Event
+from notifications.events.event import Event
 from notifications.handlers import EventFunction, event_handlers
 
 __all__ = ["Channel", "Unavailable", "Undeliverable", "channel_names", "make_channel"]
@@ -30,7 +30,7 @@ def channel_names() -> list[str]:
 
 
 def make_channel(name: str) -> Channel:
-    """A new channel object. Raises LookupError for a name that is none."""
+    """Returns a new channel object. Raises LookupError if no channel has this name."""
     if name in conf.channels:
         return _from_conf(conf.channels[name])
     return FunctionChannel(name, event_handlers[name])

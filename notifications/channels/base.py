@@ -1,42 +1,43 @@
-"""What a channel is: one destination, which takes the events of its name in order. To add one, see CONTRIBUTING.md."""
+"""A channel: one destination, which gets the events of its name in order. To add one, see CONTRIBUTING.md."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from notifications.events import Event
+from notifications.events.event import Event
+from notifications.http.retry_after import bounded
 
 
 class Unavailable(Exception):
-    """The destination takes nothing just now: the same events are delivered again, in order, for as long as it takes.
+    """The destination cannot take events now. The same events are delivered again, in order, for as long as it takes.
 
-    `retry_after` is the seconds that it asked for; None leaves it to the follower's back-off.
+    `retry_after` is the seconds that it asked for, at most a year; None means the follower's back-off.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else bounded(retry_after)
 
 
 class Undeliverable(Exception):
-    """The destination will never take these events. `str()` says why and what to do; they become failed deliveries."""
+    """The destination will never take these events: they become failed deliveries. `str()` says why, and what to do."""
 
 
 class Channel(ABC):
     """One destination. Made once for each follower, from the options of NOTIFICATIONS_CHANNELS."""
 
-    #: Events given to `deliver()` at a time. One that does not fail or succeed as a whole says 1.
+    #: The most events for one `deliver()`: 1, unless it delivers all of them or none.
     batch: ClassVar[int] = 1
     #: `deliver()` runs in the transaction that moves the position: database effects happen exactly once.
     transactional: ClassVar[bool] = False
-    #: Takes plain text lines too, which any local user may have written.
+    #: Takes plain lines too. Any local user may have written them.
     harmless: ClassVar[bool] = False
-    #: Speaks to people: gets one event at a time, and where more than a few wait one that stands for them all, with
-    #: `data["digest"]` (notifications.follow.digest).
+    #: For people: gets one event at a time. If more than a few wait, it gets one digest of them, with `data["digest"]`
+    #: (notifications.follow_journal.digest).
     digests: ClassVar[bool] = False
-    #: Seconds between two calls of `deliver()` in the long run.
+    #: Average seconds between two calls of `deliver()`.
     interval: ClassVar[float] = 0.0
-    #: Calls that may follow each other at once after a rest.
+    #: Calls allowed at once after a pause.
     burst: ClassVar[int] = 1
 
     def __init__(self, name: str) -> None:
@@ -47,7 +48,7 @@ class Channel(ABC):
         """Deliver all of them or none. Raises Unavailable or Undeliverable."""
 
     def idle(self) -> None:  # noqa: B027  most have nothing to do
-        """Called about once a second while nothing waits. May raise what the database raises."""
+        """Called about once a second while no event waits. May raise database errors."""
 
     def close(self) -> None:  # noqa: B027  most hold nothing
-        """Free what is held, at the end of the follower."""
+        """Called when the follower ends."""

@@ -1,4 +1,4 @@
-"""Reports: how often something happened, by name and day."""
+"""Reports: counts of events by name and day."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Final
 from django.utils import timezone
 
 from notifications.channels.base import Channel
-from notifications.clean import clean
-from notifications.events import Event
-from notifications.raw import store
+from notifications.database import bounded_wait
+from notifications.events.event import Event
+from notifications.utils.clean_text import clean
 
 LONGEST_NAME: Final = 200
 LARGEST: Final = 2**53
@@ -21,7 +21,7 @@ ADD: Final = (
 
 
 class Report(Channel):
-    """Counts `emit("REPORT", "sign-up")` as one, and `counts={"sign-up": 3, …}` as what it says."""
+    """Counts `emit("REPORT", "sign-up")` as one sign-up, and adds the numbers of `counts={"sign-up": 3, …}`."""
 
     batch = 500
     transactional = True
@@ -31,15 +31,16 @@ class Report(Channel):
         totals: Counter[tuple[str, date]] = Counter()
         for event in events:
             day = timezone.localdate(event.time)
-            for name, count in _counts(event).items():
+            for name, count in counts_of(event).items():
                 totals[clean(name)[:LONGEST_NAME], day] += count
-        connection = store.connection()
+        connection = bounded_wait.connection()
         with connection.cursor() as cursor:
-            # In one order everywhere, so that two followers cannot lock each other out.
+            # Sorted, so that two followers cannot deadlock.
             cursor.executemany(ADD, [(name, day, count) for (name, day), count in sorted(totals.items())])
 
 
-def _counts(event: Event) -> dict[str, int]:
+def counts_of(event: Event) -> dict[str, int]:
+    """How much the event adds to each name: its `counts`, without what is no whole number; else its text, once."""
     counts = event.data.get("counts")
     if not isinstance(counts, dict):
         return {event.text: 1}

@@ -1,50 +1,44 @@
-"""Webhook: a signed HTTP POST for each event, as Standard Webhooks say (github.com/standard-webhooks)."""
+"""Webhook: a signed HTTP POST for each event, by Standard Webhooks (github.com/standard-webhooks)."""
 
 import hashlib
 import json
 import math
 import re
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from datetime import UTC
-from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from django.utils.http import parse_http_date_safe
-
-from notifications.addresses import is_loopback
 from notifications.channels.base import Channel, Unavailable, Undeliverable
-from notifications.clean import clean_values, one_line, utf8
-from notifications.events import Event
-from notifications.raw.signatures import BadSignature, key_of, sign
+from notifications.events.event import Event
+from notifications.http import retry_after
+from notifications.http.signatures import BadSignature, key_of, sign
+from notifications.utils.addresses import is_loopback
+from notifications.utils.clean_text import clean_values, one_line, utf8
+from notifications.utils.limited_sockets import limited, limited_context
 
 SCHEME: Final = "standard-webhooks"
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "proppy", "Connection": "close"}
 #: Bytes in a secret, by the specification.
 SECRET_BYTES: Final = range(24, 65)
-#: Bytes of an answer that are looked at, and characters of it that a reason shows.
+#: Bytes to read of an answer, and characters of it to show.
 LONGEST_ANSWER: Final = 4096
-LONGEST_SAID: Final = 200
-#: Seconds: what asks for more is asked again after a year.
-LONGEST_RETRY_AFTER: Final = 366 * 24 * 3600.0
-#: What passes by itself, besides 5xx.
-PASSING: Final = frozenset({408, 425, 429})
-UNTRUSTED: Final = "the receiver does not believe us: copy its secret to WEBHOOK_SECRET, and set both clocks right"
+LONGEST_QUOTE: Final = 200
+#: Temporary errors, besides 5xx.
+TEMPORARY: Final = frozenset({408, 425, 429})
+UNTRUSTED: Final = "the receiver refuses our signature: copy its secret to WEBHOOK_SECRET, and check both clocks"
 WHAT_TO_DO: Final = {
     401: UNTRUSTED,
     403: UNTRUSTED,
     404: "nothing is at this address: mend WEBHOOK_URL",
     405: "this address takes no POST: mend WEBHOOK_URL",
-    410: "the receiver wants no more: take WEBHOOK_URL away, or ask it for a new one",
-    413: "the event is too large: raise the receiver's limit, or tell less",
+    410: "the receiver wants no more events: remove WEBHOOK_URL, or ask for a new one",
+    413: "the event is too large: raise the receiver's limit, or emit less",
 }
-REFUSED: Final = "the receiver refuses this event: look into its log"
+REFUSED: Final = "the receiver refuses this event: see its log"
 WRITE_URL: Final = "WEBHOOK_URL: write the receiver's address, https://host/path, in ASCII and without spaces"
 WRITE_KEY: Final = (
     "WEBHOOK_SECRET: copy the receiver's (whsec_ and 24 to 64 bytes in base64), or give it the output of "
@@ -52,15 +46,14 @@ WRITE_KEY: Final = (
 )
 
 URL: Final = re.compile(r"[!-~]+")
-#: A dot would end the id early in what is signed.
+#: Without dots: a dot ends the id in the signed text.
 ID: Final = re.compile(r"[\w:-]{1,128}", re.ASCII)
-SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Webhook(Channel):
-    """An address that takes POSTs; a repeated one has the same webhook-id.
+    """POSTs each event to a URL. A repeated POST has the same webhook-id.
 
-    Not harmless: the signature would vouch for lines that any local user may have written.
+    Not harmless: we must not sign lines that any local user may have written.
     """
 
     digests = True
@@ -74,9 +67,9 @@ class Webhook(Channel):
         self._is_https = address.scheme == "https"
         self._port = address.port or (443 if self._is_https else 80)
         self._target = (address.path or "/") + (f"?{address.query}" if address.query else "")
-        # A page that says what was asked for shows the query, escaped in who knows which way.
-        self._quotes = not address.query
-        self._secret = _checked(secret)
+        # An answer may repeat the query, which may have a password.
+        self._may_quote = not address.query
+        self._secret = _checked_secret(secret)
         if not 0 < timeout < math.inf:
             raise ValueError("timeout: write the seconds for one POST, such as 10.0")
         self._timeout = timeout
@@ -94,44 +87,35 @@ class Webhook(Channel):
             raise Unavailable(f"{self._host} did not answer within {self._timeout:g} s") from error
         except OSError as error:
             raise Unavailable(f"{self._host} cannot be reached: {one_line(str(error))}") from error
-        except HTTPException as error:  # which quotes the answer
-            raise Unavailable(f"{self._host} speaks no HTTP ({type(error).__name__})") from None
+        except HTTPException as error:  # its text quotes the answer
+            raise Unavailable(f"{self._host} does not speak HTTP ({type(error).__name__})") from None
 
     def _connection(self) -> HTTPConnection:
-        # A name may have two addresses that do not answer.
-        timeout = self._timeout / 2
+        timeout = self._timeout / 2  # for each address: a name often has two
         if not self._is_https:
             return HTTPConnection(self._host, self._port, timeout=timeout)
-        return HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """Made once, and not by each `manage.py check`: reading the authorities takes longer than a post."""
-        return ssl.create_default_context()
+        return HTTPSConnection(self._host, self._port, timeout=timeout, context=limited_context())
 
     def _exchange(self, connection: HTTPConnection, headers: dict[str, str], body: bytes) -> None:
         until = time.monotonic() + self._timeout
         connection.connect()
-        sock = connection.sock  # which http.client forgets once it knows that there is no second request
-        sock.settimeout(self._timeout)
-        with ExitStack() as stack:
-            with _hanging_up(sock, until):
-                with suppress(BrokenPipeError):  # it has read enough to answer
-                    connection.request("POST", self._target, body, headers)
-                response = stack.enter_context(connection.getresponse())
+        connection.sock = limited(connection.sock, until)
+        with suppress(BrokenPipeError):  # the receiver may answer before it has read all
+            connection.request("POST", self._target, body, headers)
+        with connection.getresponse() as response:
             if 200 <= response.status < 300:
                 return
             raw = b""
-            with suppress(OSError, HTTPException), _hanging_up(sock, until):
+            with suppress(OSError, HTTPException):
                 raw = response.read1(LONGEST_ANSWER)
             raise self._failure(response, raw)
 
     def _failure(self, response: HTTPResponse, raw: bytes) -> Unavailable | Undeliverable:
-        status, said = response.status, _first_line(raw) if self._quotes else ""
+        status, quote = response.status, _first_line(raw) if self._may_quote else ""
         answer = f"{self._host} answered {status}"
-        ending = f" (it said: {said})" if said else ""
-        if status in PASSING or status >= 500 or status < 200:
-            return Unavailable(answer + ending, retry_after=_retry_after(response.getheader("Retry-After")))
+        ending = f" (it said: {quote})" if quote else ""
+        if status in TEMPORARY or status >= 500 or status < 200:
+            return Unavailable(answer + ending, retry_after=retry_after.parse(response.getheader("Retry-After")))
         if status < 400:
             host = _host_of(response.getheader("Location")) or "another address"
             return Undeliverable(f"{answer}: the address moved to {host}: mend WEBHOOK_URL")
@@ -139,7 +123,7 @@ class Webhook(Channel):
 
 
 def message(event: Event) -> tuple[str, bytes]:
-    """The webhook-id of an event, the same whenever it is sent, and the body."""
+    """Returns the webhook-id of an event, always the same, and the body."""
     moment = event.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     data = {"id": utf8(event.id), "text": utf8(event.text), "fields": clean_values(event.data, utf8)}
     payload = {"type": event.name, "timestamp": moment, "data": data}
@@ -149,38 +133,12 @@ def message(event: Event) -> tuple[str, bytes]:
 
 
 def _json(payload: dict[str, Any]) -> bytes:
-    """In ASCII: what turns the direction of writing does nothing to who reads it, nor does a wrong character set."""
+    """ASCII: safe from wrong character sets, and from characters that change the writing direction."""
     return json.dumps(payload, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-@contextmanager
-def _hanging_up(sock: socket.socket, until: float) -> Iterator[None]:
-    """Break the connection off at a time, and raise TimeoutError.
-
-    A socket's own time limit begins anew with each byte; and headers that were cut off look complete to http.client.
-    """
-    late = threading.Event()
-
-    def hang_up() -> None:
-        late.set()
-        with suppress(OSError):  # it is closed already
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of a TLS socket takes its state from under the reader
-
-    timer = threading.Timer(max(until - time.monotonic(), 0), hang_up)
-    timer.start()
-    try:
-        yield
-    except (OSError, HTTPException):
-        if not late.is_set():
-            raise
-    finally:
-        timer.cancel()
-    if late.is_set():
-        raise TimeoutError
-
-
 def _address(url: str) -> SplitResult:
-    """Raises ValueError, which does not show the address: there may be a password in it."""
+    """Raises ValueError without the address, which may have a password."""
     try:
         address = urlsplit(url.strip())
         host, port = address.hostname or "", address.port
@@ -190,13 +148,13 @@ def _address(url: str) -> SplitResult:
     if address.scheme not in {"http", "https"} or not host or port == 0 or not URL.fullmatch(url.strip()):
         raise ValueError(WRITE_URL)
     if "@" in address.netloc:
-        raise ValueError("WEBHOOK_URL: leave user and password out; the signature says who sends")
+        raise ValueError("WEBHOOK_URL: leave user and password out; the signature shows who sends")
     if address.scheme == "http" and not (host == "localhost" or is_loopback(host)):
-        raise ValueError("WEBHOOK_URL: write https://; without TLS anybody on the way can read the events")
+        raise ValueError("WEBHOOK_URL: write https://; without TLS others on the network can read the events")
     return address
 
 
-def _checked(secret: str) -> str:
+def _checked_secret(secret: str) -> str:
     try:
         secret = secret.strip()
         size = len(key_of(SCHEME, secret))
@@ -207,25 +165,13 @@ def _checked(secret: str) -> str:
     return secret
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds that the receiver asks to wait, as a number or as a date."""
-    value = (value or "").strip()
-    if SECONDS.fullmatch(value):
-        seconds = float(value)
-    elif (date := parse_http_date_safe(value)) is not None:
-        seconds = max(date - time.time(), 0.0)
-    else:
-        return None
-    return min(seconds, LONGEST_RETRY_AFTER)
-
-
 def _host_of(location: str | None) -> str:
     try:
-        return one_line(urlsplit(location or "").hostname or "")[:LONGEST_SAID]
+        return one_line(urlsplit(location or "").hostname or "")[:LONGEST_QUOTE]
     except ValueError:
         return ""
 
 
 def _first_line(raw: bytes) -> str:
     lines = raw.decode("utf-8", "replace").strip().splitlines()
-    return one_line(lines[0])[:LONGEST_SAID] if lines else ""
+    return one_line(lines[0])[:LONGEST_QUOTE] if lines else ""

@@ -1,4 +1,4 @@
-"""The journal: where events are written to and read from. `journal_from_url` gives that of a URL."""
+"""The journal: where events are written to and read from. `journal_from_url` returns the one that a URL names."""
 
 import os
 from functools import cache
@@ -9,6 +9,7 @@ from notifications.journal.auto import chooses_journald, journald_works
 from notifications.journal.base import (
     AUDIT_FIELDS,
     FIELDS,
+    SUPPRESSED,
     Entry,
     EntryTooLarge,
     Gap,
@@ -18,13 +19,14 @@ from notifications.journal.base import (
     decode,
     encode,
 )
-from notifications.journal.file import FileJournal
-from notifications.journal.journald import JournaldJournal, check_namespace
+from notifications.journal.file.journal import FileJournal
+from notifications.journal.journald.journal import JournaldJournal, check_namespace
 from notifications.journal.memory import MemoryJournal
 
 __all__ = [
     "AUDIT_FIELDS",
     "FIELDS",
+    "SUPPRESSED",
     "Entry",
     "EntryTooLarge",
     "FileJournal",
@@ -43,10 +45,10 @@ __all__ = [
 
 @cache
 def journal_from_url(url: str, state_dir: Path) -> Journal:
-    """The journal of a URL, the same object each time. Raises ValueError for a URL that is none.
+    """Returns the journal of a URL, the same object each time. Raises ValueError if the URL is invalid.
 
     `auto` (which takes up to a second the first time), `journald://`, `journald://NAMESPACE`, `file:///folder`,
-    `memory://`. `state_dir` is where `auto` keeps its choice and the file journal.
+    `memory://`. `auto` keeps its choice, and the file journal, in `state_dir`.
     """
     kind, place = parse_url(url)
     if kind == "auto":
@@ -60,7 +62,7 @@ def journal_from_url(url: str, state_dir: Path) -> Journal:
 def parse_url(url: str) -> tuple[str, str]:
     """("auto", ""), ("journald", namespace), ("file", absolute path) or ("memory", ""). Opens nothing.
 
-    Raises ValueError for a URL that names no journal.
+    Raises ValueError if the URL names no journal.
     """
     scheme, separator, rest = url.partition("://")
     if url in {"auto", "memory://"}:
@@ -80,7 +82,7 @@ def _memory_journal() -> Journal:
 
 
 def _folder(url: str) -> str:
-    """The inverse of Path.as_uri(), also for names that are no UTF-8."""
+    """The inverse of Path.as_uri(), also for names that are not UTF-8."""
     parts = urlsplit(url)
     path = os.fsdecode(unquote_to_bytes(parts.path))
     if parts.netloc or path in ("", "/") or parts.query or parts.fragment or "\0" in path:

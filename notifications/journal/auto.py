@@ -1,6 +1,6 @@
-"""JOURNAL_URL=auto: is there a journald that can be written to and read from? The first answer holds for all.
+"""JOURNAL_URL=auto: journald if it can be written to and read from. The first process decides for all.
 
-Two processes that each decided for themselves could differ: one writes to the journal that the other does not read.
+If each process decided for itself, one could write to a journal that the other does not read.
 """
 
 import logging
@@ -14,22 +14,22 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notifications.folders import make_private
 from notifications.journal.base import Reader
-from notifications.journal.journald import JournaldJournal
+from notifications.journal.journald.journal import JournaldJournal
+from notifications.utils.private_folders import make_private
 
 logger = logging.getLogger(__name__)
 
 _SECONDS = 1.0
-#: Not "proppy", so that no follower sees the probe.
+#: Not "proppy", so no follower sees the probe.
 _IDENTIFIER = "proppy-probe"
 
 
 def chooses_journald(state_dir: Path, probe: Callable[[], bool]) -> bool:
-    """Whether `auto` is journald (else the file journal): what STATE_DIR/journal-auto says, else `probe()`.
+    """Whether `auto` means journald; if not, it means the file journal.
 
-    The first answer is kept there and holds until somebody removes the file, even while journald is gone: unread
-    events are in it. Where it cannot be kept, the answer is that of this process alone.
+    STATE_DIR/journal-auto holds the answer of the first `probe()`. It is valid until somebody removes the file, even
+    while journald is gone, because journald may hold unread events. If it cannot be saved, this process decides alone.
     """
     path = state_dir / "journal-auto"
     answer = None
@@ -39,24 +39,24 @@ def chooses_journald(state_dir: Path, probe: Callable[[], bool]) -> bool:
             answer = "journald" if probe() else "file"
             answer = _keep_first(path, answer)
     except OSError as error:
-        logger.warning("JOURNAL_URL=auto cannot be kept in %s, so processes may differ: %s", path, error)
+        logger.warning("JOURNAL_URL=auto: the choice cannot be kept in %s, so processes may differ: %s", path, error)
     if answer is None:
         return probe()
-    logger.info("JOURNAL_URL=auto is %s. To decide anew, remove %s and restart all processes.", answer, path)
+    logger.info("JOURNAL_URL=auto is %s. To decide again, remove %s and restart all processes.", answer, path)
     if answer == "journald":
         _warn_if_gone(path)
     return answer == "journald"
 
 
 def _read(path: Path) -> str | None:
-    """None where nothing was chosen yet. What is not "journald" is the file journal, for every process alike."""
+    """None if nothing was chosen yet. Anything but "journald" means the file journal, in every process."""
     with suppress(FileNotFoundError):
         return "journald" if path.read_bytes().strip() == b"journald" else "file"
     return None
 
 
 def _keep_first(path: Path, answer: str) -> str:
-    """Keep the answer, unless another process was faster; what is kept. Raises OSError."""
+    """Saves the answer, unless another process was faster. Returns the saved one. Raises OSError."""
     make_private(path.parent)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -81,11 +81,11 @@ def _warn_if_gone(path: Path) -> None:
 
 
 def journald_works(namespace: str = "", *, timeout: float = _SECONDS) -> bool:
-    """Whether an entry written now can be read back within `timeout` seconds."""
+    """Whether an entry that is written now can be read within `timeout` seconds."""
     journal = JournaldJournal(namespace, identifier=_IDENTIFIER)
     token = uuid.uuid4().hex
     since = datetime.now(UTC) - timedelta(seconds=1)
-    message = f"{token}: proppy looks whether it can read the journal"
+    message = f"{token}: proppy checks whether it can read the journal"
     try:
         journal.write(journal.encode({"MESSAGE": message, "PRIORITY": "7", "SYSLOG_IDENTIFIER": _IDENTIFIER}))
         with journal.open(since=since) as reader:

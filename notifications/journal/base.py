@@ -1,20 +1,20 @@
-"""What a journal is: an append-only log of entries that anybody can read again from a position.
+"""What a journal is: an append-only log of entries that can be read again from any position.
 
-Writing never waits: a journal that cannot take an entry now raises, and `notifications.outbox` tries again.
-Reading never waits either: the worker loop does, on `Reader.fileno()`.
+`write()` never waits: if the journal cannot take the entry now, it raises and `notifications.events.outbox` retries.
+Reading does not wait either: the worker loop does, on `Reader.fileno()`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-#: Fields that journald and the file journal give back; `__CURSOR` and the time come besides.
+#: Fields of an entry that readers return, besides `__CURSOR` and the time.
 FIELDS = ("MESSAGE", "PROPPY_EVENT", "PROPPY_ID", "PROPPY_DATA", "_PID", "_UID")
 
-#: Fields for `Journal.open(audit=True)`: also who wrote an entry, and what journald itself says that it dropped.
+#: Fields for `Journal.open(audit=True)`: also who wrote the entry, and what journald says it dropped.
 AUDIT_FIELDS = (
     *FIELDS,
     "_SYSTEMD_UNIT",
@@ -22,17 +22,20 @@ AUDIT_FIELDS = (
     "_TRANSPORT",
     "MESSAGE_ID",
     "N_DROPPED",
-    "OBJECT_PID",
     "OBJECT_SYSTEMD_UNIT",
 )
 
 
+#: MESSAGE_ID of journald's own "Suppressed N messages from UNIT" (SD_MESSAGE_JOURNAL_DROPPED in sd-messages.h).
+SUPPRESSED = "a596d6fe7bfa4994828e72309e95d61e"
+
+
 class EntryTooLarge(ValueError):
-    """The entry can never be written to this journal; trying again is of no use."""
+    """This journal will never take the entry. Do not try again."""
 
 
 class Entry(NamedTuple):
-    """One entry as it was read. `fields` are JSON values as journalctl gives them; see `as_text`."""
+    """One entry as it was read. `fields` are JSON values as journalctl prints them; see `as_text`."""
 
     position: str
     time_us: int
@@ -41,25 +44,28 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Entries after `position` were removed (rotation, vacuum) before they were read.
+    """Entries were removed (rotation, vacuum) or damaged before they were read.
 
-    Reading goes on at the oldest entry that is left. An entry that was read before is not given twice, except
-    where the position itself is no longer known (the journal was wiped, or belongs to another machine).
+    Reading continues with the next entry that is left. No entry is returned twice, unless the position itself is
+    unknown now (the journal was wiped, or belongs to another machine): see `rereads`.
     """
 
+    #: The position before the gap, or the name of what was damaged. Unique among the gaps of a journal.
     position: str
     reason: str
-    #: How many were removed, whoever wrote them: at most as many were ours. None where the journal cannot tell.
+    #: How many entries were removed, ours and others. None if the journal cannot tell, and if it was damaged.
     count: int | None = None
-    #: The times of the last entry before them and of the first one after them, where known.
+    #: The times of the last entry before the gap and of the first one after it, if known.
     since_us: int | None = None
     until_us: int | None = None
+    #: Whether entries that were read before are returned again.
+    rereads: bool = False
 
 
 def as_text(value: object) -> str:
-    """The text of a field, whatever shape it came in.
+    """Returns the text of a field of any shape.
 
-    A string as it is; an array of byte numbers decoded; the first of a field that is repeated; else "".
+    A string is returned as it is, an array of byte numbers decoded; of a repeated field the first; else "".
     """
     while isinstance(value, list) and value:
         try:
@@ -70,7 +76,7 @@ def as_text(value: object) -> str:
 
 
 def decode(value: bytes) -> str:
-    """Text from bytes. The inverse of `encode`; foreign bytes that are no UTF-8 become lone surrogates."""
+    """Text from bytes, the inverse of `encode`. Bytes that are not UTF-8 become lone surrogates."""
     try:
         return value.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -78,69 +84,124 @@ def decode(value: bytes) -> str:
 
 
 def encode(text: str) -> bytes:
-    """Bytes from any text, lone surrogates too."""
+    """Bytes from any text, even with lone surrogates."""
     return text.encode("utf-8", "surrogatepass")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What a reader starts with, and what it returns."""
+
+    #: Read what comes after this position.
+    after: str | None = None
+    #: Without `after`: skip what is older than this (aware) time at the start.
+    since: datetime | None = None
+    #: Wait for new entries for ever. Without it the reader is `exhausted` at the end of what is there.
+    follow: bool = True
+    #: Return AUDIT_FIELDS too, and journald's own entries about what it dropped. Slower.
+    audit: bool = False
+    #: Also look for damaged and missing files, and read around the damage. Starts more slowly.
+    thorough: bool = False
+    #: Positions that others have read to. A journal that ends before one of them was cut.
+    reached: Collection[str] = ()
+
+    @property
+    def since_us(self) -> int:
+        """`since` in microseconds; 0 if the start is a position, or the oldest entry."""
+        return 0 if self.since is None or self.after is not None else int(self.since.timestamp() * 1e6)
+
+
 class Journal(ABC):
-    """One journal, named by its URL. Safe to use from any thread and after a fork."""
+    """One journal, named by its URL. Any thread may use it, also after a fork."""
 
     #: Canonical address, part of the key of a follower's position.
     url: str
 
     @abstractmethod
     def encode(self, fields: Mapping[str, str]) -> bytes:
-        """The record to hand to `write()`. Newlines, NULs or lone surrogates in a value forge no field."""
+        """Returns the record for `write()`. Newlines, NULs and lone surrogates in a value cannot forge a field."""
 
     @abstractmethod
     def write(self, record: bytes) -> None:
-        """Append one entry without waiting.
+        """Appends one entry without waiting.
 
-        Raises OSError when the journal cannot take it now (full, stopped, absent, disk full), and
-        EntryTooLarge when it never can.
+        Raises OSError if the journal cannot take it now (full, stopped, absent, disk full), and EntryTooLarge if it
+        never can.
         """
+
+    def write_patiently(self, record: bytes) -> None:
+        """Like `write()`, but may wait up to 0.1 s for the journal to take the entry."""
+        self.write(record)
+
+    def open(
+        self,
+        *,
+        after: str | None = None,
+        since: datetime | None = None,
+        follow: bool = True,
+        audit: bool = False,
+        thorough: bool = False,
+        reached: Collection[str] = (),
+    ) -> "Reader":
+        """Returns a reader; `ReadOptions` explains the arguments. Without `after` and `since`: from the oldest entry.
+
+        Raises ValueError if the position is not one of this kind of journal, and OSError if reading fails.
+        """
+        return self._reader(
+            ReadOptions(after=after, since=since, follow=follow, audit=audit, thorough=thorough, reached=reached)
+        )
 
     @abstractmethod
-    def open(
-        self, *, after: str | None = None, since: datetime | None = None, follow: bool = True, audit: bool = False
-    ) -> "Reader":
-        """A reader of what comes after a position, or since a time, else from the oldest entry.
-
-        With `follow` it goes on for ever; without, it is `exhausted` at the end of what is there.
-        `since` (aware) skips what is older at the start; it is not looked at together with `after`.
-        `audit` gives AUDIT_FIELDS too, and the entries of journald about those that it dropped; it is slower.
-        Raises ValueError for a position that is none of this kind of journal, OSError where reading fails.
-        """
+    def _reader(self, options: ReadOptions) -> "Reader":
+        """For `open()`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Free what this process holds. The journal may be used again afterwards."""
+        """Frees what this process holds. The journal may be used again."""
 
 
 class Reader(ABC):
-    """Reads one journal, oldest entry first. Not thread-safe; a context manager that closes itself."""
+    """Reads one journal, oldest entry first. For one thread. As a context manager it closes itself."""
 
-    #: True once everything has been read; only ever for readers that do not follow.
+    #: Whether everything was read. Always false for a reader that follows.
     exhausted: bool = False
-    #: Set when entries between the position and the first entry read were lost. The caller clears it.
-    gap: Gap | None = None
-    #: Lines that were no entries (torn, foreign) and were passed over.
+    #: Lost entries, noted since `take_gaps()` was last called.
+    _gaps: tuple[Gap, ...] = ()
+    #: Lines that were not entries (torn, foreign) and were skipped.
     skipped: int = 0
-    #: Entries over 1 MiB, which no event of ours can be, and were passed over.
+    #: Entries over 1 MiB that were skipped. None of them was ours: no event is that large.
     oversized: int = 0
-    #: Seconds after which to read again even if `fileno()` is None or did not become readable.
+    #: Seconds after which to read again if `fileno()` is None or did not become readable.
     interval: float = 1.0
+
+    @property
+    def gap(self) -> Gap | None:
+        """The first of the gaps that were noted."""
+        return self._gaps[0] if self._gaps else None
+
+    def note_gap(self, gap: Gap) -> None:
+        """For readers: entries were lost."""
+        self._gaps += (gap,)
+
+    def date_gaps(self, time_us: int) -> None:
+        """For readers: this is the time of the first entry after the gaps that have no end yet."""
+        self._gaps = tuple(replace(gap, until_us=gap.until_us or time_us) for gap in self._gaps)
+
+    def take_gaps(self) -> list[Gap]:
+        """Returns the gaps that were noted since the last call."""
+        gaps, self._gaps = list(self._gaps), ()
+        return gaps
 
     @abstractmethod
     def read(self, limit: int) -> list[Entry]:
-        """Up to `limit` entries that are there now, without waiting; [] where there are none.
+        """Returns up to `limit` entries without waiting; [] if there are none now.
 
-        Raises OSError when the journal cannot be read; a new reader may then be opened at the last position.
+        Raises OSError if the journal cannot be read. Then open a new reader at the last position.
         """
 
     @abstractmethod
     def fileno(self) -> int | None:
-        """A descriptor that becomes readable when `read()` may give more, or None. A read may change it."""
+        """A descriptor that becomes readable when `read()` may return more, or None. A read may change it."""
 
     @abstractmethod
     def close(self) -> None: ...

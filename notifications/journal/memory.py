@@ -3,18 +3,17 @@
 import time
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import islice
 from threading import Lock
 
-from notifications.forks import renew_after_fork
-from notifications.journal.base import Entry, Gap, Journal, Reader
-from notifications.journal.header import dump_header
-from notifications.journal.lines import dump_fields, parse
+from notifications.journal.base import Entry, Gap, Journal, Reader, ReadOptions
+from notifications.journal.json_header import dump_header
+from notifications.journal.json_lines import dump_fields, parse
+from notifications.utils.forks import renew_after_fork
 
 
 class MemoryJournal(Journal):
-    """Positions are the numbers of the entries, from 1. With `max_entries` the oldest entries go first."""
+    """Positions are the numbers of the entries, from 1. Above `max_entries` the oldest entries are removed."""
 
     def __init__(self, *, max_entries: int | None = None) -> None:
         self.url = "memory://"
@@ -35,18 +34,16 @@ class MemoryJournal(Journal):
             self._lines.append((now_us, dump_header(now_us) + record))
             self._last += 1
 
-    def open(
-        self, *, after: str | None = None, since: datetime | None = None, follow: bool = True, audit: bool = False
-    ) -> "MemoryReader":
-        return MemoryReader(self, after, since if after is None else None, follow=follow)
+    def _reader(self, options: ReadOptions) -> "MemoryReader":
+        return MemoryReader(self, options)
 
     def clear(self) -> None:
-        """Remove all entries. Positions go on counting, so that readers which have read them see no gap."""
+        """Removes all entries. Positions count on, so a reader that had read them sees no gap."""
         with self._lock:
             self._lines.clear()
 
     def close(self) -> None:
-        """Nothing is held but the entries, and they stay."""
+        """The entries stay."""
 
     def range(self) -> tuple[int, int]:
         """The positions just before the oldest entry and of the newest."""
@@ -54,7 +51,7 @@ class MemoryJournal(Journal):
             return self._last - len(self._lines), self._last
 
     def entries(self, after: int, limit: int) -> list[Entry]:
-        """Up to `limit` entries after a position that is not older than the oldest entry."""
+        """Returns up to `limit` entries after a position that is not older than the oldest entry."""
         with self._lock:
             before = self._last - len(self._lines)
             lines = list(islice(self._lines, max(after - before, 0), max(after - before, 0) + limit))
@@ -65,12 +62,12 @@ class MemoryJournal(Journal):
 class MemoryReader(Reader):
     interval = 0.05
 
-    def __init__(self, journal: MemoryJournal, after: str | None, since: datetime | None, *, follow: bool) -> None:
+    def __init__(self, journal: MemoryJournal, options: ReadOptions) -> None:
         self._journal = journal
-        self._follow = follow
-        self._since_us = int(since.timestamp() * 1e6) if since else 0
+        self._follow = options.follow
+        self._since_us = options.since_us
         before, _ = journal.range()
-        self._position = before if after is None else _number(after)
+        self._position = before if options.after is None else _number(options.after)
 
     def read(self, limit: int) -> list[Entry]:
         self._look_for_gap()
@@ -81,7 +78,7 @@ class MemoryReader(Reader):
         return self._newer(entries, limit)
 
     def _newer(self, entries: list[Entry], limit: int) -> list[Entry]:
-        """Without what is older than `since`, only at the start: the clock may be set back later."""
+        """Removes what is older than `since`. Only at the start, because the clock may be set back later."""
         if not self._since_us or not entries:
             return entries
         newer = [entry for entry in entries if entry.time_us >= self._since_us]
@@ -95,7 +92,7 @@ class MemoryReader(Reader):
         if before <= self._position <= last:
             return
         count = before - self._position if self._position < before else None
-        self.gap = Gap(str(self._position), "entries were removed before they were read", count)
+        self.note_gap(Gap(str(self._position), "entries were removed before they were read", count))
         self._position = before
 
     def fileno(self) -> int | None:
@@ -107,5 +104,5 @@ class MemoryReader(Reader):
 
 def _number(position: str) -> int:
     if not (position.isascii() and position.isdigit()):
-        raise ValueError(f"{position!r} is no position of a memory journal; they are numbers from 0.")
+        raise ValueError(f"{position!r} is not a position of a memory journal; those are numbers from 0.")
     return int(position)

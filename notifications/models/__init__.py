@@ -1,7 +1,7 @@
+from notifications.models.events import Account, FailedDelivery, Loss, Position, Refusal, ReportRow, Writer
 from notifications.models.failures import FailureGroup
 from notifications.models.payload import RawPayload
 from notifications.models.states import State
-from notifications.models.tell import Account, FailedDelivery, Loss, Position, Refusal, ReportRow, Writer
 from notifications.models.totals import SourceTotal
 
 __all__ = [

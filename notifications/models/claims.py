@@ -1,55 +1,72 @@
-"""The life of a payload in the hands of workers: every change of state is a method here or in moves.py.
+"""The life of a payload with workers: every change of state is a method here or in operator_moves.py.
 
     received ──┐                       ┌─ finish ───→ done
                ├─ claim ─→ processing ─┼─ postpone ─→ retrying
     retrying ──┘                       ├─ fail ─────→ retrying, or dead
                                        └─ lease runs out ─→ retrying, or dead
 
-A claim has a token, and each change names it: no row changed means that somebody else has the payload by now.
-Plain SQL where it runs for every payload: building the same statement through the ORM costs more than executing it.
+A claim has a token, and each change names it: if no row changed, another worker has the payload.
+Statements that run for every payload are plain SQL: building them through the ORM costs more than executing them.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from notifications.backoff import backoff
-from notifications.clean import clean
-from notifications.deadline import deadline
+from notifications.bodies.storage import LARGE
+from notifications.database.deadline import deadline
+from notifications.database.fast_sql import execute, execute_last, time_value, uuid_value
 from notifications.models.failures import FailureGroup, Noted
-from notifications.models.moves import PayloadMoves
-from notifications.models.states import State
-from notifications.raw.body_store import LARGE
-from notifications.raw.failures import WORKER_DIED, Failure, tell_new_failure
-from notifications.signals import payload_failed
-from notifications.sql import execute, execute_last, time_value, uuid_value
+from notifications.models.operator_moves import PayloadMoves
+from notifications.models.row_bodies import RowBodies
+from notifications.models.states import DUE, State
+from notifications.utils.clean_text import clean
+from notifications.utils.failure_fingerprint import Failure
+from notifications.utils.retry_delay import backoff
 
 if TYPE_CHECKING:
     from notifications.models.payload import RawPayload
 
-Execute = Callable[[Any, str, list[Any]], Any]
+Execute = Callable[[BaseDatabaseWrapper, str, list[Any]], Any]
 
 TABLE: Final = "notifications_rawpayload"
-#: Seconds in which PostgreSQL hands out what was claimed.
+#: Of what is due, what has the lease of the first.
+SAME_LEASE: Final = " WHERE until = (SELECT until FROM due ORDER BY next_attempt_at, id LIMIT 1)"
+#: Seconds for PostgreSQL to return what was claimed.
 LONGEST_LOAD: Final = 15.0
 
 
 class Claim(NamedTuple):
-    """What a worker has taken: its token, and (id, size) of each payload in order of arrival."""
+    """What a worker has taken: its token, (id, size) of each payload in order of arrival, and their lease."""
 
     token: uuid.UUID
     payloads: list[tuple[int, int]]
+    lease: float
+
+
+class Released(NamedTuple):
+    """What was taken back: how many, and the first, whose attempt counts: it is dead or tried again.
+
+    `new_failure`: as in Noted.
+    """
+
+    payloads: int = 0
+    first: "RawPayload | None" = None
+    dead: bool = False
+    new_failure: bool = False
 
 
 class LeaseLost(Exception):
-    """The lease ran out and another worker has claimed the payload: what was done for it must roll back."""
+    """The lease ran out and another worker has claimed the payload: its effects must roll back."""
 
 
-class RawPayloadQuerySet(PayloadMoves):
+class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # each base has an as_manager()
     """Claims and transitions. Times are aware datetimes, leases seconds."""
 
     def claim(
@@ -59,30 +76,44 @@ class RawPayloadQuerySet(PayloadMoves):
         token: uuid.UUID,
         limit: int,
         lease: float,
+        leases: Mapping[str, float] | None = None,
         sources: Sequence[str] = (),
     ) -> Claim:
-        """Take up to `limit` due payloads in `state` for `lease` seconds, in the name of `token`.
+        """Take up to `limit` due payloads in `state` for `lease` seconds, under `token`.
 
-        On PostgreSQL rows that another worker is just claiming are skipped (SKIP LOCKED); SQLite has one writer.
+        `leases`: by source, if it has another one. All payloads of a claim have the lease of its first, so none runs
+        out behind a slower source's. On PostgreSQL, rows that another worker is claiming are skipped (SKIP LOCKED);
+        SQLite has one writer.
         """
         now = timezone.now()
-        until = self._time(now + timedelta(seconds=lease))
+        others = {source: each for source, each in (leases or {}).items() if each != lease}
+        until, times = self._until(now, lease, others)
         only = f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
         lock = "FOR UPDATE SKIP LOCKED" if self._connection.features.has_select_for_update_skip_locked else ""
+        columns, same = (f"id, next_attempt_at, {until} AS until", SAME_LEASE) if others else ("id", "")
         rows = self._execute(
-            # Materialized: PostgreSQL may run a bare subquery again for each row, and lock more than LIMIT says.
-            f"WITH due AS MATERIALIZED (SELECT id FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
-            f" ORDER BY next_attempt_at, id LIMIT %s {lock})"
-            f" UPDATE {TABLE} SET state = 'processing', lease_until = %s, next_attempt_at = %s, lease_token = %s"
-            " WHERE id IN (SELECT id FROM due) RETURNING id, size",
-            [state, self._time(now), *sources, limit, until, until, self._uuid(token)],
+            # MATERIALIZED: PostgreSQL may run a bare subquery again for each row, and lock more rows than LIMIT.
+            f"WITH due AS MATERIALIZED (SELECT {columns} FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
+            f" ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {TABLE}"
+            f" SET state = 'processing', lease_until = {until}, next_attempt_at = {until}, lease_token = %s"
+            f" WHERE id IN (SELECT id FROM due{same}) RETURNING id, size, source",
+            [*(times if others else ()), state, self._time(now), *sources, limit, *times, *times, self._uuid(token)],
         ).fetchall()
-        return Claim(token, sorted(rows))
+        taken = others.get(rows[0][2], lease) if rows else lease
+        return Claim(token, sorted((pk, size) for pk, size, _ in rows), taken)
+
+    def _until(self, now: datetime, lease: float, others: Mapping[str, float]) -> tuple[str, list[Any]]:
+        """When a claim ends, by source: an SQL expression, and its values."""
+        until = self._time(now + timedelta(seconds=lease))
+        if not others:
+            return "%s", [until]
+        ends = ((source, self._time(now + timedelta(seconds=each))) for source, each in others.items())
+        return f"CASE source{' WHEN %s THEN %s' * len(others)} ELSE %s END", [*chain.from_iterable(ends), until]
 
     def load(self, claim: Claim, *, max_bytes: int) -> Iterator["RawPayload"]:
-        """The claimed payloads in order, loaded at most `max_bytes` of bodies at a time. Raises what the database does.
+        """The claimed payloads in order, at most `max_bytes` of bodies loaded at a time. Raises database errors.
 
-        Large ones come without their bodies, one after the other: `payload.body` fetches each when it is handled.
+        Large ones come one by one and without their bodies: `payload.body` fetches them when they are handled.
         """
         chunk: list[int] = []
         total = 0
@@ -99,19 +130,19 @@ class RawPayloadQuerySet(PayloadMoves):
             yield from self._ours(claim, chunk)
 
     def next_due(self, sources: Sequence[str] = ()) -> datetime | None:
-        """When the next payload that waits is due, if any waits."""
+        """When the next waiting payload is due, if any waits."""
         waiting = self.filter(source__in=sources) if sources else self
         times = [
             waiting.filter(state=state, next_attempt_at__isnull=False)
             .order_by("next_attempt_at")
             .values_list("next_attempt_at", flat=True)
             .first()
-            for state in (State.RECEIVED, State.RETRYING)
+            for state in DUE
         ]
         return min((time for time in times if time is not None), default=None)
 
     def renew(self, token: uuid.UUID, lease: float) -> bool:
-        """Prolong what is left of a claim. Gives False when nothing of it is the worker's any more."""
+        """Prolong what is left of a claim. Returns False when nothing of it is left."""
         until = self._time(timezone.now() + timedelta(seconds=lease))
         return bool(
             self._execute(
@@ -126,47 +157,41 @@ class RawPayloadQuerySet(PayloadMoves):
         payload.done_at = timezone.now()
         self._change(
             payload,
-            "state = 'done', done_at = %s, error = '', failure_id = NULL",
-            [self._time(payload.done_at)],
+            {"state": State.DONE, "done_at": self._time(payload.done_at), "error": "", "failure_id": None},
             execute=execute_last,
         )
 
     def is_done(self, payload: "RawPayload") -> bool:
-        """Whether the `finish()` of this very attempt was committed. Raises what the database raises.
+        """Whether the `finish()` of this very attempt was committed. Raises database errors.
 
-        A commit that is still on its way, though its client has gone, holds the row: that is waited for.
+        A COMMIT in flight still locks the row, so we wait for it.
         """
         with transaction.atomic(using=self.db):
             ours = self.filter(pk=payload.pk).select_for_update()
             return ours.values_list("state", "done_at").first() == (State.DONE, payload.done_at)
 
     def fail(self, payload: "RawPayload", failure: Failure, *, retry_at: datetime | None) -> Noted:
-        """Record a failed attempt: tried again at `retry_at`, dead where that is None. Gives the failure's group.
+        """Record a failed attempt: retried at `retry_at`, dead if that is None. Returns the failure's group.
 
         Raises LeaseLost.
         """
         with transaction.atomic(using=self.db):
-            group = FailureGroup.objects.using(self.db).note(payload.source, failure.cleaned(), timezone.now())
+            failure = failure.cleaned()
+            group = FailureGroup.objects.using(self.db).note(payload.source, failure, timezone.now())
             payload.state = State.RETRYING if retry_at else State.DEAD
             payload.next_attempt_at = retry_at
-            self._change(
-                payload,
-                "state = %s, next_attempt_at = %s, error = %s, failure_id = %s",
-                [payload.state, self._time(retry_at), clean(failure.text), group.pk],
-            )
+            columns = {"state": payload.state, "error": failure.text, "failure_id": group.pk}
+            self._change(payload, columns, due_at=retry_at)
         return group
 
     def postpone(self, payload: "RawPayload", until: datetime, reason: str) -> None:
-        """Have it handled at `until`, as its handler asked for: no failure, and no attempt. Raises LeaseLost."""
+        """Have it handled at `until`, as its handler asked: no failure, no attempt counted. Raises LeaseLost."""
         payload.state, payload.next_attempt_at = State.RETRYING, until
-        self._change(
-            payload,
-            "state = 'retrying', next_attempt_at = %s, error = %s, failure_id = NULL",
-            [self._time(until), clean(reason)],
-        )
+        columns = {"state": State.RETRYING, "error": clean(reason), "failure_id": None}
+        self._change(payload, columns, due_at=until)
 
     def give_back(self, token: uuid.UUID) -> None:
-        """Return what of a claim was not started, as a worker does that stops."""
+        """Return the payloads of a claim that were not started: the worker stops."""
         now = self._time(timezone.now())
         self._execute(
             f"UPDATE {TABLE} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
@@ -180,14 +205,11 @@ class RawPayloadQuerySet(PayloadMoves):
         expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=timezone.now())
         return list(expired.order_by().values_list("lease_token", flat=True).distinct())
 
-    def release(
-        self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int], failure: Failure = WORKER_DIED
-    ) -> int:
-        """Take back what a worker that died or hangs had claimed. Gives how many.
+    def release(self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int], failure: Failure) -> Released:
+        """Take back the claim of a worker that died or hangs. The caller reports what this returns.
 
-        A worker handles its claim in the order of ids and unmarks what it has handled, so the first that is left is
-        the one it died with: that one's attempt counts, towards `max_attempts(source)`. All of them become
-        `retrying`, which are claimed one by one.
+        A worker handles its claim in the order of ids and unmarks what it has handled, so it died with the first that
+        is left: that attempt counts towards `max_attempts(source)`. All become `retrying`, which are claimed singly.
         """
         with transaction.atomic(using=self.db):
             now = timezone.now()
@@ -196,7 +218,7 @@ class RawPayloadQuerySet(PayloadMoves):
                 ours = ours.select_for_update(skip_locked=True)
             rows = list(ours.order_by("pk").values_list("pk", "source", "attempts"))
             if not rows:
-                return 0
+                return Released()
             first, source, attempts = rows[0]
             free: dict[str, Any] = {"lease_until": None, "lease_token": None}
             group = FailureGroup.objects.using(self.db).note(source, failure, now)
@@ -211,31 +233,36 @@ class RawPayloadQuerySet(PayloadMoves):
             )
             others = [pk for pk, _, _ in rows[1:]]
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=now, **free)
-        if group.new:
-            tell_new_failure(source, failure)
-        for payload in self.defer("inline_body").filter(pk=first):
-            payload_failed.send_robust(sender=self.model, payload=payload, error=failure.text, final=dead)
-        return len(rows)
+        payload = self.defer("inline_body").filter(pk=first).first()
+        return Released(len(rows), payload, dead, group.new)
 
-    def _change(self, payload: "RawPayload", assignments: str, values: list[Any], execute: Execute = execute) -> None:
-        nothing_due = "" if "next_attempt_at" in assignments else ", next_attempt_at = NULL"
+    def _change(
+        self,
+        payload: "RawPayload",
+        columns: Mapping[str, Any],
+        *,
+        due_at: datetime | None = None,
+        execute: Execute = execute,
+    ) -> None:
+        """Set columns of a claimed payload and end the claim. `due_at`: when a worker looks at it next."""
+        values = {**columns, "next_attempt_at": self._time(due_at), "attempts": payload.attempts}
         changed = execute(
             self._connection,
-            f"UPDATE {TABLE} SET {assignments}{nothing_due}, attempts = %s, lease_until = NULL, lease_token = NULL"
+            f"UPDATE {TABLE} SET {', '.join(f'{name} = %s' for name in values)}, lease_until = NULL, lease_token = NULL"
             " WHERE id = %s AND lease_token = %s",
-            [*values, payload.attempts, payload.pk, self._uuid(payload.lease_token)],
+            [*values.values(), payload.pk, self._uuid(payload.lease_token)],
         ).rowcount
         if not changed:
             raise LeaseLost(f"{payload} was claimed by another worker after its lease had run out")
 
     def _ours(self, claim: Claim, pks: list[int], *, without: str = "") -> list["RawPayload"]:
-        """What of them nobody else has claimed since."""
+        """Those of `pks` that no other worker has claimed since."""
         ours = self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
         with deadline(LONGEST_LOAD, self._connection):
             return list(ours.defer(without) if without else ours)
 
     @property
-    def _connection(self) -> Any:
+    def _connection(self) -> BaseDatabaseWrapper:
         return connections[self.db]
 
     def _execute(self, sql: str, values: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Failures that look the same, as one group: what people mend is a line of code, not each payload that it broke on."""
+"""Failures that look the same, as one group: people fix a line of code, not each payload that failed there."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
@@ -7,14 +7,14 @@ from django.db import models
 from django.db.models import F, Q
 
 if TYPE_CHECKING:
-    from notifications.raw.failures import Failure
+    from notifications.utils.failure_fingerprint import Failure
 
-#: A kind of failure that has not been seen for so long is told as if it were new.
+#: A failure that was not seen for this long is reported as new.
 QUIET: Final = timedelta(days=1)
 
 
 class Noted(NamedTuple):
-    """The group of a failure. `new`: never seen, or not for a day, and this caller alone is told so."""
+    """The group of a failure. `new`: never seen, or not for a day; only one caller gets True."""
 
     pk: int
     new: bool
@@ -26,8 +26,8 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
         key = {"source": source, "fingerprint": failure.fingerprint}
         seen = {"title": failure.title, "place": failure.place, "last_at": now}
         ours, is_new = self.filter(**key), Q(attempts=0) | Q(last_at__lt=now - QUIET)
-        while True:  # again where it is the first, or somebody has made or pruned the group just now
-            # Each excludes the other: between the two somebody may make the group, and would then find it counted.
+        while True:  # again if it is the first, or the group was just made or pruned
+            # Each excludes the other: another worker may make the group between the two, and it must not count twice.
             for new, rows in ((True, ours.filter(is_new)), (False, ours.exclude(is_new))):
                 if rows.update(attempts=F("attempts") + 1, **seen):
                     return Noted(ours.values_list("pk", flat=True).get(), new)
@@ -35,10 +35,10 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
 
 
 class FailureGroup(models.Model):
-    """Failed attempts of a source with one fingerprint: type of the exception, and the line of one's own code.
+    """Failed attempts of a source with one fingerprint: the exception's type, and the line of one's own code.
 
-    `title` and `place` are those of the last one. The payloads that fail so now are `payloads`: those that wait for
-    their next attempt, and dead ones.
+    `title` and `place` are those of the last one. `payloads` are those that fail this way now: dead, or waiting for
+    their next attempt.
     """
 
     source = models.TextField()

@@ -5,27 +5,39 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import models, transaction
 from django.utils.functional import cached_property
 
+from notifications.bodies import storage
+from notifications.bodies.storage import LARGE
+from notifications.database.transactions import LeftOpen, close_open, is_open, open_connections
+from notifications.http.idempotency import receipt_beside, receipt_for
 from notifications.models.claims import RawPayloadQuerySet
 from notifications.models.failures import FailureGroup
+from notifications.models.row_bodies import Moved
 from notifications.models.states import State
-from notifications.raw import body_store
-from notifications.raw.body_store import LARGE
 from notifications.signals import payload_handled
 
-#: Savepoints, what is called, and whether its failure is only logged.
+INSIDE: Final = (
+    "payload.done() is inside a transaction, which could roll its effects back: call it outside of any atomic(), and"
+    " without set_autocommit(False) or a BEGIN of your own."
+)
+#: Savepoints, the function, and whether its failure is only logged.
 OnCommit = tuple[set[Any], Callable[[], object], bool]
 
 
-class RawPayload(models.Model):
-    """One body as it came. Rows are written by `store.insert()`; only claims.py moves them on.
+def handler_of(payload: "RawPayload") -> str:
+    """The handler to blame, as the start of a sentence."""
+    return f"The handler of {payload.source!r}"
 
-    `next_attempt_at` is when a worker should look at it next: to handle it, or to find that its lease has run out.
-    It is NULL once nothing is left to do, which keeps finished rows out of the one index that workers read.
+
+class RawPayload(models.Model):
+    """One body as it came. Rows are written by store/insert.py; only claims.py moves them on.
+
+    `next_attempt_at`: when a worker should look at it next, to handle it, or to find that its lease has run out.
+    NULL once nothing is left to do, which keeps finished rows out of the one index that workers read.
     """
 
     receipt = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -46,7 +58,7 @@ class RawPayload(models.Model):
     remote_addr = models.TextField(blank=True)
     idempotency_key = models.TextField(blank=True)
     error = models.TextField(blank=True)
-    # Text and no JSONField: PostgreSQL's jsonb refuses NULs, and what was sent must be kept.
+    # Text, not a JSONField: PostgreSQL's jsonb refuses NULs, and every header must be kept.
     headers_json = models.TextField(default="{}")
     failure = models.ForeignKey(
         FailureGroup, models.SET_NULL, null=True, db_index=False, related_name="payloads", help_text="How it fails now"
@@ -57,7 +69,7 @@ class RawPayload(models.Model):
 
     #: When its handler started, by time.monotonic(); set by the worker.
     started: float = 0.0
-    #: What `done()` has still to call after its commit, as Django keeps it; None where no answer to one is missing.
+    #: What `done()` has yet to call after its commit, as Django keeps it; None if no commit is unanswered.
     unanswered: list[OnCommit] | None = None
 
     objects: ClassVar[RawPayloadQuerySet] = RawPayloadQuerySet.as_manager()  # type: ignore[assignment]  # django-stubs types as_manager() as a bare Manager
@@ -78,11 +90,11 @@ class RawPayload(models.Model):
             models.Index(fields=["idempotency_key"], name="raw_key", condition=~models.Q(idempotency_key="")),
             models.Index(fields=["received_at"], name="raw_time"),
             models.Index(fields=["failure", "-id"], name="raw_failure", condition=models.Q(failure__isnull=False)),
-            # What retention deletes.
+            # For retention.
             models.Index(
                 fields=["source", "done_at", "id"], name="raw_done", condition=models.Q(done_at__isnull=False)
             ),
-            # What is yet to be moved to the storage.
+            # Bodies not yet moved to the storage.
             models.Index(
                 fields=["id"], name="raw_large", condition=models.Q(size__gt=LARGE, inline_body__isnull=False)
             ),
@@ -100,21 +112,41 @@ class RawPayload(models.Model):
 
     @cached_property
     def body(self) -> bytes:
-        """The bytes as they came, wherever they are. Raises BodyDamaged and StorageFailed of raw/body_store."""
-        return body_store.read(self)
+        """The bytes as they came, from row or storage. Raises BodyDamaged and StorageFailed of bodies/storage.py."""
+        loaded = self.__dict__.get("inline_body")  # loading a deferred one takes six times its size on PostgreSQL
+        if loaded is not None:
+            return bytes(loaded)
+        if self.stored_as:
+            return storage.read(self.stored_as, self.digest)
+        try:
+            return RawPayload.objects.whole_body(self.pk).getvalue()
+        except Moved as moved:  # since the payload was loaded
+            return storage.read(moved.stored_as, self.digest)
+
+    @property
+    def first_of_key(self) -> uuid.UUID | None:
+        """The receipt of the first payload with this key, if this one came later with other bytes; else None."""
+        first = receipt_for(self.source, self.idempotency_key)
+        return first if self.idempotency_key and self.receipt == receipt_beside(first, self.digest) else None
 
     @contextmanager
     def done(self) -> Iterator[None]:
         """A transaction for the effects of an `atomic=False` handler; it marks the payload done as it commits.
 
-        Raises LeaseLost, with the effects rolled back, when another worker has taken the payload over, and
-        RuntimeError inside a transaction: whoever opened that one could roll back what is done.
+        Raises LeaseLost, with the effects rolled back, if another worker has taken the payload over; and RuntimeError
+        inside a transaction, which could roll the effects back.
         """
+        db = transaction.get_connection()
+        if is_open(db):
+            raise RuntimeError(INSIDE)
+        open_before = open_connections()  # of other databases, in blocks around this one
         with transaction.atomic(durable=True):
             yield
+            if problem := close_open(handler_of(self), besides=[db, *open_before]):
+                raise LeftOpen(problem)
             milliseconds = (time.monotonic() - self.started) * 1000
             payload_handled.send(sender=RawPayload, payload=self, milliseconds=milliseconds)
-            # Django takes out of this very list what it calls, and leaves it to us where the commit fails.
-            self.unanswered = transaction.get_connection().run_on_commit
+            # Django removes from this very list what it calls; after a failed commit the rest is ours.
+            self.unanswered = db.run_on_commit
             RawPayload.objects.finish(self)
         self.unanswered, self.state = None, State.DONE

@@ -1,10 +1,10 @@
-"""What waits, by source, as the worker counts it: a capture reads this and counts nothing."""
+"""How much waits, by source. The worker counts it; a capture only reads it."""
 
 from django.db import models
 
 
 class SourceTotal(models.Model):
-    """Payloads of a source that are not finished. `waiting`: received, processing, retrying."""
+    """Unfinished payloads of a source. `waiting`: received, processing, retrying."""
 
     source = models.TextField(unique=True)
     waiting = models.PositiveBigIntegerField(default=0)

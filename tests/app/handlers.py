@@ -12,7 +12,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from notifications import RetryAt, on_payload
 from notifications.conf import conf
@@ -88,6 +90,20 @@ def asks_later(payload: RawPayload) -> None:
     _count(payload)
     if not _exists("well"):
         raise RetryAt(timedelta(seconds=1), "the third party says so")
+
+
+@on_payload("leaves", atomic=False)
+def leaves(payload: RawPayload) -> None:
+    """A transaction that nobody ends."""
+    if payload.body == b"autocommit off":
+        transaction.set_autocommit(False)
+    elif payload.body == b"block":
+        transaction.atomic().__enter__()
+    else:
+        connection.ensure_connection()
+        connection.connection.execute("BEGIN")
+    timezone.activate("Asia/Kolkata")
+    ReportRow.objects.create(name="left", day=DAY, count=1)
 
 
 @on_payload("posted")

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from notifications.channels import Channel
 from notifications.channels.report import Report
-from notifications.events import Event
+from notifications.events.event import Event
 
 
 class Empty(Channel):

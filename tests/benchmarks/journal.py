@@ -3,8 +3,8 @@
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 
+from notifications.events.process_token import new_token
 from notifications.journal import JournaldJournal
-from notifications.tokens import new_token
 from tests.support.journals import settle
 
 Fields = Mapping[str, str]

@@ -14,13 +14,14 @@ INSTALL: Final = {
 
 def lacks(*needs: str) -> str:
     """What of "root", "journald", "postgresql", "wrk" is missing here, and what to do; "" where nothing is."""
-    missing = [need for need in needs if not _is_there(need)]
+    missing = [need for need in needs if not is_there(need)]
     packages = [INSTALL[need] for need in missing if need in INSTALL]
     hints = ["run it as root"] * ("root" in missing) + [f"apt-get install {' '.join(packages)}"] * bool(packages)
     return f"needs {', '.join(missing)}: {', '.join(hints)}" if missing else ""
 
 
-def _is_there(need: str) -> bool:
+def is_there(need: str) -> bool:
+    """Whether this machine has it."""
     match need:
         case "root":
             return os.getuid() == 0

@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
-from notifications.raw import store
-from notifications.raw.record import Record
+from notifications.database import bounded_wait
+from notifications.store import insert
+from notifications.store.new_payload import Record
 
 #: As long as an answer of the intake.
 ANSWER: Final = b'{"id": "6f0a5ce1-8f0e-5c3c-9d5f-2d1d6a5c6f0e"}'
@@ -25,10 +26,10 @@ def read_and_answer(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def insert_and_answer(request: HttpRequest) -> HttpResponse:
     """Store the body with one bare INSERT, and nothing around it: what no intake on this database can do without."""
-    db, body, now = store.connection(), request.body, datetime.now(UTC)
+    db, body, now = bounded_wait.connection(), request.body, datetime.now(UTC)
     record = Record(uuid.uuid4(), "demo", body, "", now, now)
     with db.cursor():
-        db.connection.execute(store.INSERT.replace("%s", "?"), store._values(record, db))
+        db.connection.execute(insert.INSERT.replace("%s", "?"), insert.values_of(record, db))
     return HttpResponse(ANSWER, status=202, content_type="application/json")
 
 

@@ -78,7 +78,7 @@ def test_a_newcomer_sees_all_of_it_happen_without_a_reload(running: Site, page: 
     sign_up(page, running)
     lives = page.locator("#lives")
     expect(lives).to_contain_text("Sign-up: answered in", timeout=LATER_MS)
-    for step in ("Welcome mail sent", "Slack told: Ada signed up", "Counted: one more sign-up"):
+    for step in ("Welcome mail sent", "Sent to Slack: Ada signed up", "Counted: one more sign-up"):
         expect(lives).to_contain_text(step, timeout=LATER_MS)
     expect(lives).not_to_contain_text("Waiting for", timeout=LATER_MS)
 
@@ -88,7 +88,7 @@ def test_a_newcomer_sees_all_of_it_happen_without_a_reload(running: Site, page: 
     # Not wait_for_function(): it evaluates text in the page, which the page's policy forbids.
     wait_for(lambda: page.evaluate("document.querySelector('#photos img').naturalWidth") == 320)
     upload(page, "p.svg", "image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
-    expect(page.locator("#photos")).to_contain_text("This is no JPEG, PNG, WebP or GIF image.", timeout=LATER_MS)
+    expect(page.locator("#photos")).to_contain_text("This is not a JPEG, PNG, WebP or GIF image.", timeout=LATER_MS)
 
     contact = page.locator("#contact")
     contact.get_by_label("Your name").fill("Ada")

@@ -1,7 +1,6 @@
 """Accounts of a real journald, whose writers are killed, stopped, restarted and limited, to the last event."""
 
 import os
-import select
 import signal
 import sys
 import time
@@ -12,16 +11,17 @@ from typing import Final
 
 import pytest
 
-from notifications import events
-from notifications.accounting import Accountant, patience, processes
-from notifications.accounting.findings import GONE, MISSING
-from notifications.events import event_of
-from notifications.follow.pace import Pace
-from notifications.follow.positions import Key
+from notifications.events import emit
+from notifications.events.encoding import event_of
+from notifications.follow_journal.pace import Pace
 from notifications.journal import Entry, JournaldJournal
+from notifications.losses import Accountant, gone_processes, when_to_give_up
+from notifications.losses.found_losses import GONE, MISSING
 from notifications.models import Loss, Refusal, Writer
+from notifications.positions.key import Key
 from tests.support.child import BIN, Process
 from tests.support.control_group import unit
+from tests.support.followed_journal import turn
 from tests.support.held_journald import HeldJournald
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import read_all, settle, write, written
@@ -36,11 +36,16 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 UID: Final = os.getuid()
 #: More than a stopped journald's socket takes (net.unix.max_dgram_qlen).
 MANY: Final = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()) + 300
-SETUP: Final = "import django, os, signal, sys, time; django.setup(); from notifications import emit, events, outbox\n"
+SETUP: Final = """
+import django, os, signal, sys, time
+django.setup()
+from notifications import emit
+from notifications.events import emit as events, outbox
+"""
 QUEUE_FULL: Final = "the journal took nothing until the queue was full"
 #: Microseconds in place of a minute and of five seconds, so that the tests take no minutes.
-LONG: Final = 3_000_000
-SOON: Final = 500_000
+FINAL_AFTER: Final = 3_000_000
+SILENCE: Final = 500_000
 Start = Callable[..., Process]
 
 
@@ -56,7 +61,7 @@ class Desk:
         accountant = Accountant("machine", self.journal.url, lambda: ["OPS"], alert="")
         key = Key("machine", self.journal.url, "LOST")
         pace = Pace(0)
-        self._follower = ClosedOnce(accountant, self.journal, accountant.observe, key, pace=pace, witness=accountant)
+        self._follower = ClosedOnce(accountant, self.journal, accountant.observe, key, pace=pace, observer=accountant)
 
     def restart(self) -> None:
         self.close()
@@ -67,10 +72,7 @@ class Desk:
 
     def turn(self) -> None:
         """Read what is there."""
-        while self._follower.poll() == 0:
-            pass
-        descriptor = self._follower.fileno()
-        select.select([] if descriptor is None else [descriptor], [], [], 0.02)
+        turn(self._follower)
 
     def until(self, condition: Callable[[], object], timeout: float = 30) -> None:
         """Turn until the condition holds."""
@@ -91,7 +93,7 @@ class Desk:
     def be_patient(self) -> None:
         """Turn until what is missing by now must be lost; the journal is not silent meanwhile."""
         self.has_read_all()
-        end = time.monotonic() + (LONG + 2 * SOON) / 1_000_000
+        end = time.monotonic() + (FINAL_AFTER + 2 * SILENCE) / 1_000_000
         while time.monotonic() < end:
             tick(self.journal)
             self.turn()
@@ -104,10 +106,10 @@ def tick(journal: JournaldJournal, **fields: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (patience, processes):
-        monkeypatch.setattr(module, "LONG", LONG)
-    monkeypatch.setattr(patience, "SOON", SOON)
-    monkeypatch.setattr("notifications.accounting.accountant.PAUSE", 0.2)
+    for module in (when_to_give_up, gone_processes):
+        monkeypatch.setattr(module, "FINAL_AFTER", FINAL_AFTER)
+    monkeypatch.setattr(when_to_give_up, "SILENCE", SILENCE)
+    monkeypatch.setattr("notifications.losses.accountant.PAUSE", 0.2)
 
 
 @pytest.fixture
@@ -120,13 +122,6 @@ def journald() -> Iterator[JournaldNamespace]:
 
 
 @pytest.fixture
-def journal(journald: JournaldNamespace) -> Iterator[JournaldJournal]:
-    opened = JournaldJournal(journald.name)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def desk(journal: JournaldJournal) -> Iterator[Desk]:
     opened = Desk(journal)
     opened.has_read_all()
@@ -135,21 +130,14 @@ def desk(journal: JournaldJournal) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def start(site: Site, journald: JournaldNamespace) -> Iterator[Start]:
-    """Starts a command, or Python code, with the site's environment; kills what still runs."""
-    started: list[Process] = []
+def start(start: Start, journald: JournaldNamespace) -> Start:
+    """Starts commands, or Python code."""
 
     def run(*command: str, code: str = "", **env: str) -> Process:
         command = command or (sys.executable, "-c", SETUP + code)
-        log = site.folder / f"{len(started)}.log"
-        process = Process(command, env=site.env | {"JOURNAL_URL": journald.url} | env, log=log)
-        started.append(process)
-        return process
+        return start(*command, **{"JOURNAL_URL": journald.url} | env)
 
-    yield run
-    for process in started:
-        process.kill()
-        print(process.log)
+    return run
 
 
 def arrived(journal: JournaldJournal) -> Counter[str]:
@@ -319,9 +307,13 @@ def test_who_ends_while_journald_stands_still_has_an_unknown_tail(
 
 
 def test_a_hole_that_nobody_explains(journal: JournaldJournal, desk: Desk) -> None:
-    write_numbers(journal, events._token, 10**6, 10**6 + 1, 10**6 + 11)
+    write_numbers(journal, own_token(), 10**6, 10**6 + 1, 10**6 + 11)
     desk.be_patient()
     assert losses() == {MISSING: 9}
+
+
+def own_token() -> str:
+    return emit.new_entry("OPS", "x")["PROPPY_ID"].partition(":")[0]
 
 
 def write_numbers(journal: JournaldJournal, token: str, *numbers: int) -> None:
@@ -330,7 +322,7 @@ def write_numbers(journal: JournaldJournal, token: str, *numbers: int) -> None:
 
 
 def test_a_vacuum_is_told_once(journald: JournaldNamespace, journal: JournaldJournal, desk: Desk) -> None:
-    token = events._token
+    token = own_token()
     write_numbers(journal, token, *range(1, 10))
     desk.has_read_all()
     desk.close()
@@ -351,7 +343,7 @@ while not os.path.exists(os.environ['GO']): time.sleep(0.01)
 def tell(count):
     for n in range(count):
         emit('OPS', str(n))
-        if events.process_outbox()._queue: events.process_outbox().flush(30)
+        if events.process_outbox().queue: events.process_outbox().flush(30)
 tell(500)
 time.sleep(2.5)
 tell(5)

@@ -11,10 +11,10 @@ from django.core.files.storage import storages
 from django.core.management import call_command
 from django.test import Client
 
+from notifications.bodies import deletion_notes, storage
+from notifications.bodies.storage import BodyDamaged, StorageFailed
 from notifications.models import RawPayload
-from notifications.raw import body_store, deletion_notes
-from notifications.raw.body_store import BodyDamaged, StorageFailed
-from notifications.raw.move_bodies import delete_noted
+from notifications.process_raw.chores.move_large_bodies import delete_noted
 from proppy.s3 import body_storage_options
 from tests.support.bodies import BODY, move_all, moved
 from tests.support.payloads import kept, make_due, states
@@ -48,7 +48,7 @@ def key(payload: RawPayload) -> str:
 
 
 def alter(s3: S3Server, payload: RawPayload, body: bytes) -> None:
-    s3._client.put_object(Bucket=s3.bucket, Key=key(payload), Body=body)
+    s3.client.put_object(Bucket=s3.bucket, Key=key(payload), Body=body)
 
 
 def test_moved_and_read(bucket: S3Server) -> None:
@@ -66,12 +66,12 @@ def test_a_body_that_goes_up_in_parts(bucket: S3Server, monkeypatch: pytest.Monk
 
 def test_nobody_else_reads_it(bucket: S3Server) -> None:
     payload = moved()
-    assert body_store.storage().url(payload.stored_as) == f"{bucket.url}/{bucket.bucket}/{key(payload)}"  # unsigned
-    assert "X-Amz" not in body_store.storage().url(payload.stored_as)
+    assert storage.storage().url(payload.stored_as) == f"{bucket.url}/{bucket.bucket}/{key(payload)}"  # unsigned
+    assert "X-Amz" not in storage.storage().url(payload.stored_as)
 
 
 def test_the_admin_shows_the_start_and_streams_the_rest(bucket: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_store, "PIECE", 100_000)
+    monkeypatch.setattr(storage, "PIECE", 100_000)
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     payload = moved(b"the start" + BODY)
@@ -89,9 +89,9 @@ def test_the_admin_shows_the_start_and_streams_the_rest(bucket: S3Server, monkey
 def test_missing_and_altered_objects_are_found(bucket: S3Server) -> None:
     payload = moved()
     alter(bucket, payload, BODY[:-1] + b"?")
-    with pytest.raises(BodyDamaged, match="its digest is another"):
+    with pytest.raises(BodyDamaged, match="its digest differs"):
         _ = payload.body
-    body_store.storage().delete(payload.stored_as)
+    storage.storage().delete(payload.stored_as)
     with pytest.raises(BodyDamaged, match="the storage has no"):
         _ = payload.body
 
@@ -142,12 +142,12 @@ def test_what_could_not_be_deleted_is_deleted_later(bucket: S3Server, monkeypatc
     payload = moved()
     RawPayload.objects.all().delete()
     bucket.stop()
-    assert body_store.delete([payload.stored_as]) == 1
+    assert storage.delete([payload.stored_as]) == 1
     bucket.start()
     monkeypatch.setattr(deletion_notes, "PATIENCE", -1.0)
     delete_noted()
     assert bucket.keys() == []
-    assert body_store.delete([payload.stored_as]) == 0  # gone already
+    assert storage.delete([payload.stored_as]) == 0  # gone already
 
 
 def test_the_site_moves_them_while_it_runs(s3: S3Server, site: Site) -> None:

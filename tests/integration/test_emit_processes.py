@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from notifications.events import Event, event_of
+from notifications.events.encoding import event_of
+from notifications.events.event import Event
 from notifications.journal import JournaldJournal
 from tests.support.child import BIN, Process
 from tests.support.journald import JournaldNamespace
@@ -40,21 +41,9 @@ SERVERS: Final = {
 }
 
 
-@pytest.fixture
-def start(site: Site, journald: JournaldNamespace) -> Iterator[Start]:
-    """Starts a command with the site's environment; kills what still runs."""
-    started: list[Process] = []
-
-    def run(*command: str, **env: str) -> Process:
-        log = site.folder / f"{len(started)}.log"
-        process = Process(command, env=site.env | {"JOURNAL_URL": journald.url} | env, log=log)
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        print(process.log)
+@pytest.fixture(autouse=True)
+def _journal_url(site: Site, journald: JournaldNamespace) -> None:
+    site.env["JOURNAL_URL"] = journald.url
 
 
 def told(journald: JournaldNamespace) -> list[Event]:
@@ -136,7 +125,7 @@ def test_exit_does_not_wait_for_ever(journald: JournaldNamespace, start: Start) 
     journald.pause()
     process = python(start, f"for n in range({MANY}): emit('OPS', str(n))")
     wait_for(lambda: not process.alive, timeout=30)
-    assert "are lost, the process exits" in process.log
+    assert "events are lost: the process exits" in process.log
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -166,7 +155,7 @@ def test_a_flood_is_bounded_and_its_losses_are_told(journald: JournaldNamespace,
     """25 MB into a queue of 8: what was dropped is counted to the last event."""
     code = """
 import pathlib, resource, time
-from notifications.events import process_outbox
+from notifications.events.emit import process_outbox
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for n in range(25_000): emit('OPS', 'x' * 1000)
 print('grew by', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, flush=True)

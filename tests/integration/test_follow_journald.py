@@ -2,23 +2,22 @@
 
 import os
 import pwd
-import select
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pytest
 
-from notifications import events
-from notifications.events import Event
-from notifications.follow import positions
-from notifications.follow.follower import Follower
-from notifications.follow.parsing import parser
-from notifications.follow.positions import Key
+from notifications.events import emit
+from notifications.events.channel_entries import parser
+from notifications.events.event import Event
+from notifications.events.outbox import Outbox
+from notifications.follow_journal.follower import Follower
 from notifications.journal import JournaldJournal
-from notifications.journal.journald_reader import JournaldReader
-from notifications.models import Loss
-from notifications.outbox import Outbox
+from notifications.models import Loss, Position
+from notifications.positions import saved_position
+from notifications.positions.key import Key
+from tests.support.followed_journal import turn
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import exit_code, in_child, settle
 from tests.support.tell import ClosedOnce, ScriptedChannel
@@ -45,14 +44,14 @@ class Seen(ScriptedChannel):
 class Running:
     """A follower that is turned while a test waits."""
 
-    def __init__(self, follower: Follower, channel: Seen) -> None:
+    def __init__(self, follower: Follower[Event], channel: Seen) -> None:
         self.follower, self.channel = follower, channel
 
     def until(self, condition: Callable[[], object]) -> None:
         """Turn it until the condition holds."""
 
         def holds() -> object:
-            self._turn()
+            turn(self.follower)
             return condition()
 
         wait_for(holds, timeout=30, message=f"{self.channel.delivered[-9:]}")
@@ -61,12 +60,6 @@ class Running:
         """Turn it until just these were delivered, in this order."""
         self.until(lambda: len(self.channel.delivered) >= len(texts))
         assert self.channel.delivered == list(texts)
-
-    def _turn(self) -> None:
-        while self.follower.poll() == 0:
-            pass
-        descriptor = self.follower.fileno()
-        select.select([] if descriptor is None else [descriptor], [], [], 0.05)
 
 
 @pytest.fixture
@@ -78,7 +71,7 @@ def journal(journald: JournaldNamespace) -> Iterator[JournaldJournal]:
 
 @pytest.fixture
 def outbox(journal: JournaldJournal) -> Outbox:
-    return Outbox(journal, events._lost_entry)
+    return Outbox(journal, emit.lost_entry)
 
 
 @pytest.fixture
@@ -100,7 +93,7 @@ def follow(journal: JournaldJournal) -> Iterator[Follow]:
 
 def tell(outbox: Outbox, *texts: str, name: str = "SLACK") -> None:
     for text in texts:
-        outbox.write(events._entry(name, text, ""))
+        outbox.write(emit.new_entry(name, text))
     assert outbox.flush(30)
 
 
@@ -165,7 +158,7 @@ def test_journald_comes_and_goes(journald: JournaldNamespace, outbox: Outbox, fo
     running.until_delivered("before")
     getattr(journald, end)()
     if end == "kill":
-        outbox.write(events._entry("SLACK", "meanwhile", ""))
+        outbox.write(emit.new_entry("SLACK", "meanwhile"))
         journald.start()
     tell(outbox, "after")
     running.until_delivered("before", *(["meanwhile"] if end == "kill" else []), "after")
@@ -176,7 +169,7 @@ def test_a_stopped_journald_and_a_full_socket(journald: JournaldNamespace, outbo
     texts = [str(n) for n in range(700)]
     journald.pause()
     for text in texts:
-        outbox.write(events._entry("SLACK", text, ""))
+        outbox.write(emit.new_entry("SLACK", text))
     journald.resume()
     follow().until_delivered(*texts)
 
@@ -221,20 +214,19 @@ def test_a_cursor_of_nobody_starts_at_the_oldest_with_a_loss(
     journal: JournaldJournal, outbox: Outbox, follow: Follow
 ) -> None:
     tell(outbox, "a")
-    positions.save(Key("machine", journal.url, "SLACK"), "s=garbage", 1, delivered=True)
+    saved_position.save(Key("machine", journal.url, "SLACK"), "s=garbage", 1, delivered=True)
     follow().until_delivered("a")
     assert "cannot be read" in Loss.objects.get().reason
 
 
-def test_a_journalctl_that_dies_is_replaced(outbox: Outbox, follow: Follow) -> None:
+def test_a_journalctl_that_dies_is_replaced(journald: JournaldNamespace, outbox: Outbox, follow: Follow) -> None:
     tell(outbox, "a")
     running = follow()
     running.until_delivered("a")
     for text in "bcd":
-        reader = running.follower._feed._reader
-        assert isinstance(reader, JournaldReader)
-        if reader.pid is not None:
-            os.kill(reader.pid, signal.SIGKILL)
+        running.until(journald.journalctls)
+        for pid in journald.journalctls():
+            os.kill(pid, signal.SIGKILL)
         tell(outbox, text)
         running.until(lambda text=text: text in running.channel.delivered)  # type: ignore[misc]  # a default binds it
     assert running.channel.delivered == list("abcd")
@@ -246,9 +238,9 @@ def test_a_rare_event_is_not_searched_for_from_the_start(outbox: Outbox, follow:
     tell(outbox, "a")
     running = follow()
     running.until_delivered("a")
-    before = positions.find(running.follower._checkpoint.key)
+    before = Position.objects.get().cursor
     tell(outbox, *(str(n) for n in range(300)), name="OPS")
-    running.until(lambda: positions.find(running.follower._checkpoint.key) != before)
+    running.until(lambda: Position.objects.get().cursor != before)
     running.follower.close()
     again = follow(drain=True)
     assert wait_for(lambda: again.follower.poll() is None)

@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 import pytest
 
-from notifications import events
+from notifications.events import emit
 from notifications.journal import FileJournal
 from tests.support.child import Process
 from tests.support.processes import Site
@@ -34,7 +34,7 @@ def journal(site: Site, slack: FakeSlack) -> Iterator[FileJournal]:
 
 def tell(journal: FileJournal, name: str, *texts: str) -> None:
     for text in texts:
-        journal.write(journal.encode(events._entry(name, text, "")))
+        journal.write(journal.encode(emit.new_entry(name, text)))
 
 
 def texts(slack: FakeSlack) -> list[str]:
@@ -73,6 +73,7 @@ def test_sigterm_saves_the_position(journal: FileJournal, site: Site, slack: Fak
     assert texts(slack) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.slow
 def test_sigterm_does_not_wait_for_slack_to_come_back(journal: FileJournal, site: Site, slack: FakeSlack) -> None:
     slack.answers(RateLimited(6))
     tell(journal, "SLACK", "a")
@@ -88,6 +89,7 @@ def test_sigterm_does_not_wait_for_slack_to_come_back(journal: FileJournal, site
     assert slack.messages[0]["received"] - slack.requests[0].at >= 6, "its successor leaves Slack alone, too"
 
 
+@pytest.mark.slow
 def test_counts_are_exact_after_sigkill(journal: FileJournal, site: Site) -> None:
     tell_reports(journal)
     kill_between(site, lambda: sum(count for _, count in query(site, SUMS)))
@@ -104,6 +106,7 @@ def kill_between(site: Site, counted: Callable[[], int]) -> None:
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused(journal: FileJournal, site: Site, slack: FakeSlack) -> None:
     tell(journal, "SLACK", "a")
     first = site.start("follow_journal")

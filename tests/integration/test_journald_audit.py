@@ -4,12 +4,11 @@ import fcntl
 import os
 import socket
 from array import array
-from collections.abc import Iterator
 
 import pytest
 
 from notifications.journal import AUDIT_FIELDS, Entry, JournaldJournal, as_text
-from notifications.journal.lines import MAX_LINE
+from notifications.journal.json_lines import MAX_LINE
 from tests.support.control_group import unit
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import exit_code, in_child, messages, read_all, read_some, settle, write, written
@@ -18,13 +17,6 @@ from tests.support.wait import wait_for
 pytestmark = pytest.mark.services
 
 DROPPED = "a596d6fe7bfa4994828e72309e95d61e"
-
-
-@pytest.fixture
-def journal(journald: JournaldNamespace) -> Iterator[JournaldJournal]:
-    opened = JournaldJournal(journald.name)
-    yield opened
-    opened.close()
 
 
 def audited(journal: JournaldJournal) -> list[Entry]:

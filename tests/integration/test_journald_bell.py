@@ -6,18 +6,25 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 import pytest
 
 from notifications.journal import JournaldJournal, Reader
-from notifications.journal.journald_bell import Bells
-from notifications.journal.journald_heads import Heads
-from notifications.journal.journald_reader import JournaldReader
+from notifications.journal.journald.bell import Bells
+from notifications.journal.journald.file_headers import Heads
 from tests.support.journald import JournaldNamespace
-from tests.support.journals import exit_code, in_child, messages, read_all, read_some, settle, write
+from tests.support.journals import (
+    exit_code,
+    in_child,
+    messages,
+    read_all,
+    read_some,
+    settle,
+    wait_until_following,
+    write,
+)
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
@@ -26,30 +33,13 @@ pytestmark = pytest.mark.services
 AT_ONCE = 0.15
 
 
-@pytest.fixture
-def links(tmp_path: Path) -> Path:
-    return tmp_path / "journald"
-
-
-@pytest.fixture
-def journal(journald: JournaldNamespace, links: Path) -> Iterator[JournaldJournal]:
-    opened = JournaldJournal(journald.name, links=links)
-    yield opened
-    opened.close()
-
-
-def follow(journal: JournaldJournal) -> JournaldReader:
+def follow(journal: JournaldJournal) -> Reader:
     """A reader whose journalctl waits for what comes."""
     reader = journal.open()
-    assert isinstance(reader, JournaldReader)
     read_to(reader, written_now(journal))
-    wait_for(lambda: reader.read(10) == [] and _follows(reader), message="journalctl -f")
+    wait_until_following(reader)
     read_to(reader, written_now(journal))
     return reader
-
-
-def _follows(reader: JournaldReader) -> bool:
-    return b"--no-tail" in Path(f"/proc/{reader.pid}/cmdline").read_bytes()
 
 
 def written_now(journal: JournaldJournal) -> str:
@@ -211,12 +201,11 @@ def test_a_reader_there_before_the_journal_sees_its_entries_at_once(links: Path)
     namespace = JournaldNamespace()
     journal = JournaldJournal(namespace.name, links=links)
     with journal.open() as reader:
-        assert isinstance(reader, JournaldReader)
-        wait_for(lambda: reader.read(10) == [] and _follows(reader), message="journalctl -f")
+        wait_until_following(reader)
         with namespace:
             write(journal, "first")
             assert messages(read_some(reader, 1)) == ["first"]
-            wait_for(lambda: reader.read(10) == [] and _follows(reader), message="journalctl -f")
+            wait_until_following(reader)
             assert seconds_to_see(journal, reader) < AT_ONCE
     journal.close()
 
@@ -232,8 +221,7 @@ def test_entries_of_a_later_boot_than_those_that_are_there_are_seen(links: Path)
         journald.stop()
         with journal.open() as reader:
             assert messages(read_some(reader, 1)) == ["before the boot"]
-            assert isinstance(reader, JournaldReader)
-            wait_for(lambda: reader.read(10) == [] and _follows(reader), message="journalctl -f")
+            wait_until_following(reader)
             journald.boot_id = None
             journald.start()
             write(journal, "after the boot")

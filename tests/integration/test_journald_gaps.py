@@ -1,8 +1,6 @@
 """What was removed before it was read is told exactly, and nothing else is; on a real journald."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +9,6 @@ from tests.support.journald import JournaldNamespace
 from tests.support.journals import messages, read_some, settle, write
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def journal(journald: JournaldNamespace, tmp_path: Path) -> Iterator[JournaldJournal]:
-    opened = JournaldJournal(journald.name, links=tmp_path / "journald")
-    yield opened
-    opened.close()
 
 
 def write_and_read(journal: JournaldJournal, *texts: str) -> list[Entry]:

@@ -3,40 +3,20 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from notifications.journal import JournaldJournal, journald_state
-from notifications.journal.journald_reader import JournaldReader
+from notifications.journal import JournaldJournal
+from notifications.journal.journald import stored_entries
 from tests.support.journald import JournaldNamespace
-from tests.support.journals import messages, read_some, write
+from tests.support.journals import messages, read_some, wait_until_following, write
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
 
 #: Seconds. More than anything here takes, less than a watchdog waits.
 PATIENCE = 5
-
-
-@pytest.fixture
-def journal(journald: JournaldNamespace, tmp_path: Path) -> Iterator[JournaldJournal]:
-    opened = JournaldJournal(journald.name, links=tmp_path / "journald")
-    yield opened
-    opened.close()
-
-
-def follow(journal: JournaldJournal, after: str | None = None) -> JournaldReader:
-    """A reader whose journalctl follows."""
-    reader = journal.open(after=after)
-    assert isinstance(reader, JournaldReader)
-    wait_for(lambda: reader.read(10) == [] and _follows(reader), message="journalctl -f")
-    return reader
-
-
-def _follows(reader: JournaldReader) -> bool:
-    return b"--no-tail" in Path(f"/proc/{reader.pid}/cmdline").read_bytes()
 
 
 @pytest.fixture
@@ -54,9 +34,8 @@ def test_a_stopped_journalctl_is_closed_at_once_and_a_new_reader_goes_on(journal
     with journal.open() as reader:
         write(journal, "before")
         (before,) = read_some(reader, 1)
-    reader = follow(journal, before.position)
-    pid = reader.pid
-    assert pid is not None
+    reader = journal.open(after=before.position)
+    pid = wait_until_following(reader)
     os.kill(pid, signal.SIGSTOP)
     write(journal, "after")
     assert reader.read(10) == []
@@ -69,32 +48,11 @@ def test_a_stopped_journalctl_is_closed_at_once_and_a_new_reader_goes_on(journal
         assert other.gap is None
 
 
-def test_a_killed_journalctl_loses_nothing(journal: JournaldJournal) -> None:
-    write(journal, "before")
-    with journal.open() as reader:
-        (before,) = read_some(reader, 1)
-    reader = follow(journal, before.position)
-    assert reader.pid is not None
-    os.kill(reader.pid, signal.SIGKILL)
-    write(journal, "meanwhile")
-
-    def failed() -> bool:
-        try:
-            return bool(reader.read(10)) and False
-        except OSError:
-            return True
-
-    wait_for(failed, message="reading fails")
-    reader.close()
-    with journal.open(after=before.position) as other:
-        assert messages(read_some(other, 1)) == ["meanwhile"]
-        assert other.gap is None
-
-
 def test_a_stopped_journald_is_silence_and_then_everything_comes(
     journald: JournaldNamespace, journal: JournaldJournal
 ) -> None:
-    reader = follow(journal)
+    reader = journal.open()
+    wait_until_following(reader)
     journald.pause()
     for number in range(5):
         write(journal, str(number))
@@ -108,8 +66,8 @@ def test_a_stopped_journald_is_silence_and_then_everything_comes(
 def test_a_position_is_looked_for_no_longer_than_a_watchdog_waits(
     journal: JournaldJournal, hanging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert journald_state._PROBE_SECONDS <= PATIENCE
-    monkeypatch.setattr(journald_state, "_PROBE_SECONDS", 0.3)
+    assert stored_entries.PROBE_SECONDS <= PATIENCE
+    monkeypatch.setattr(stored_entries, "PROBE_SECONDS", 0.3)
     started = time.monotonic()
     with pytest.raises(TimeoutError, match="in time"):
         journal.open(after="s=1;i=1")

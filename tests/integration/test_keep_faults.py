@@ -16,7 +16,7 @@ from django.db import Error, connection
 from pytest_django import DjangoDbBlocker
 
 from notifications.models import RawPayload, ReportRow
-from notifications.raw.spool import spool
+from notifications.store.spool import spool
 from tests.support.child import Process
 from tests.support.client import Poster, Sent
 from tests.support.database import use_database
@@ -27,7 +27,7 @@ from tests.support.postgres import Postgres
 from tests.support.processes import Site
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.services
 RATE = 40.0
 #: Seconds until all is worked off, on a machine that has more to do.
 DRAIN = 240.0
@@ -48,8 +48,8 @@ class Plant:
         """Post, break, bring all back up, and give what was posted once it is worked off."""
         for number, state in enumerate(self.machines, 1):
             state.mkdir(mode=0o700, exist_ok=True)
-            self._add(f"process_raw-{number}", self.site._command("process_raw"), state)
-        self._add("web", self.site._command("web"), self.machines[0])
+            self._add(f"process_raw-{number}", self.site.command("process_raw"), state)
+        self._add("web", self.site.command("web"), self.machines[0])
         for server in self.servers:
             server.start()
         poster = Poster(self.site.port, seed=seed, rate=RATE)
@@ -131,7 +131,7 @@ class Books:
         ]
 
     def _not_promised(self) -> Iterator[str]:
-        """Nobody was told of these: it may be that they were stored, but once and as they were sent."""
+        """These were not acknowledged: they may be stored, but only once and as they were sent."""
         unsure = {hashlib.sha256(sent.body).hexdigest(): sent for sent in self.sent if not sent.receipt}
         for name in self.effects.keys() - self.promised.keys():
             digest = name.split()[1]
@@ -166,7 +166,7 @@ def check(plant: Plant, request: pytest.FixtureRequest) -> None:
     problems = books.problems()
     assert not problems, "\n".join(problems[:20])
     assert len(books.promised) > seconds, "hardly anything was taken"
-    # The spool could always take it, so that there is no reason for a 503 either.
+    # The spool could always take it, so a 503 has no reason either.
     refused = [said for said in poster.answers if said[0].isdigit() and said != "202"]
     assert not refused, poster.answers
     assert set().union(*exits.values()) <= {70}, "a process ended by itself, and no handler hung"

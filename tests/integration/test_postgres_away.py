@@ -12,12 +12,12 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
-from notifications.deadline import deadline
+from notifications.database.deadline import deadline
 from notifications.models import RawPayload, ReportRow
-from notifications.raw import listen
-from notifications.raw.breaker import breaker
-from notifications.raw.spool import spool
-from notifications.raw.spool_import import import_spool
+from notifications.process_raw import wait_for_work
+from notifications.store.database_breaker import breaker
+from notifications.store.spool import spool
+from notifications.store.spool_import import import_spool
 from proppy.environment import database
 from tests import app_settings
 from tests.support.database import use_database
@@ -31,13 +31,6 @@ from tests.support.tcp_proxy import TcpProxy
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    """A server of the test's own, to stop."""
-    with Postgres(fsync=False) as own:
-        yield own
 
 
 @pytest.fixture
@@ -177,22 +170,22 @@ class TestSilence:
     def test_a_listener_that_is_deaf_is_replaced(
         self, proxy: TcpProxy, postgres: Postgres, postgres_database: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(listen, "PROBE_INTERVAL", 0.0)
-        monkeypatch.setattr(listen, "LONGEST_ANSWER", 0.5)
-        monkeypatch.setattr(listen, "RETRY_INTERVAL", 0.0)
+        monkeypatch.setattr(wait_for_work, "PROBE_INTERVAL", 0.0)
+        monkeypatch.setattr(wait_for_work, "LONGEST_ANSWER", 0.5)
+        monkeypatch.setattr(wait_for_work, "RETRY_INTERVAL", 0.0)
         url = postgres_database.replace(f":{postgres.port}/", f":{proxy.port}/")
-        with use_database(url), closing(listen.Listener()) as listener:
+        with use_database(url), closing(wait_for_work.Listener()) as listener:
             listener.drain()
-            first = listener._database
+            first = listener.database
             listener.drain()
-            assert listener._database is first is not None
+            assert listener.database is first is not None
             with proxy.silent():
                 listener.drain()
-                assert listener._database is None
+                assert listener.database is None
 
             def listens() -> bool:
                 listener.drain()
-                return listener._database is not None
+                return listener.database is not None
 
             wait_for(listens)
 

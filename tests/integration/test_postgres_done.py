@@ -1,4 +1,4 @@
-"""The transaction that marks a payload done, on a real PostgreSQL: where it holds nothing else it is one statement."""
+"""The transaction that marks a payload done, on a real PostgreSQL: one statement if it holds nothing else."""
 
 from pathlib import Path
 from typing import Any

@@ -3,7 +3,6 @@
 import json
 import select
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -11,85 +10,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, connections, transaction
+from django.db import DataError, connection, transaction
 from django.test import Client
 
 from notifications import keep
 from notifications.models import RawPayload, ReportRow, State
-from notifications.raw import wake
-from notifications.raw.listen import Listener
-from notifications.raw.process_raw import ProcessRaw
-from notifications.raw.spool import spool
-from notifications.worker import Stop
+from notifications.process_raw import wait_for_work
+from notifications.process_raw.wait_for_work import Listener
+from notifications.process_raw.worker import ProcessRaw
+from notifications.store import wake_workers
+from notifications.store.spool import spool
+from notifications.workers.loop import Stop
+from tests.contracts.claims import PayloadCases
 from tests.support.payloads import claim, claimed, expire, make_due, release_expired, states
+from tests.support.threads import in_threads
 from tests.support.wait import wait_for
-from tests.unit.test_claims import TestClaims, TestExpiredLeases, TestNextDue, TestTransitions
 
 pytestmark = [
     pytest.mark.services,
-    pytest.mark.xdist_group("postgres"),
     pytest.mark.usefixtures("postgres_database"),
 ]
 Register = Callable[..., None]
 DAY = datetime(2030, 1, 1, tzinfo=UTC).date()
 
 
-class TestClaimsThere(TestClaims):
-    """As on SQLite."""
-
-
-class TestTransitionsThere(TestTransitions):
-    """As on SQLite."""
-
-
-class TestExpiredLeasesThere(TestExpiredLeases):
-    """As on SQLite."""
-
-
-class TestNextDueThere(TestNextDue):
-    """As on SQLite."""
-
-
-del TestClaims, TestExpiredLeases, TestNextDue, TestTransitions
-
-
-def in_threads(count: int, work: Callable[[], None]) -> None:
-    """Run it in so many threads at once; what one raises is raised."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001  raised below
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
+class TestPayloads(PayloadCases):
+    """On PostgreSQL."""
 
 
 class TestTogether:
     def test_no_payload_is_claimed_twice(self) -> None:
         for number in range(300):
             keep("demo", b"%d" % number)
-        got: list[list[int]] = []
-        start = threading.Barrier(4, timeout=30)
 
-        def work() -> None:
+        def work(_: int) -> list[int]:
             mine: list[int] = []
-            start.wait()
             while payloads := claim(7).payloads:
                 assert len(payloads) <= 7
                 mine += [pk for pk, _ in payloads]
-            got.append(mine)
+            return mine
 
-        in_threads(4, work)
+        got = in_threads(4, work)
         assert Counter(pk for mine in got for pk in mine) == Counter(RawPayload.objects.values_list("pk", flat=True))
         assert sum(bool(mine) for mine in got) > 1, "one had all of them"
 
@@ -98,7 +59,7 @@ class TestTogether:
             keep("demo", b"x")
         holding, checked = threading.Event(), threading.Event()
 
-        def hold() -> None:
+        def hold(_: int) -> None:
             with transaction.atomic():
                 claim(2)
                 holding.set()
@@ -113,19 +74,22 @@ class TestTogether:
         assert claim(50).payloads == []
 
     def test_two_workers_handle_each_payload_once(self, on_demo: Register) -> None:
-        on_demo(lambda payload: ReportRow.objects.create(name=payload.body.decode(), day=DAY) and None)
+        tokens: set[object] = set()
+
+        def handle(payload: RawPayload) -> None:
+            tokens.add(payload.lease_token)
+            ReportRow.objects.create(name=payload.body.decode(), day=DAY)
+
+        on_demo(handle)
         names = [str(number) for number in range(200)]
         for name in names:
             keep("demo", name.encode())
-        tokens: set[uuid.UUID] = set()
-        start = threading.Barrier(2, timeout=30)
 
-        def work() -> None:
+        def work(_: int) -> None:
             stop = Stop()
             worker = ProcessRaw(stop, batch=5, drain=True)
-            start.wait()
             while worker.poll() is not None:
-                tokens.add(worker._presence.token)
+                pass
             worker.close()
             stop.close()
 
@@ -139,9 +103,7 @@ class TestTogether:
             keep("demo", b"x")
         claim(20)
         expire()
-        released: list[int] = []
-        in_threads(4, lambda: released.append(release_expired()))
-        assert sum(released) == 20
+        assert sum(in_threads(4, lambda _: release_expired())) == 20
         assert sorted(RawPayload.objects.values_list("attempts", flat=True)) in ([0] * 19 + [1], [0] * 18 + [1, 1])
 
     def test_the_slower_of_two_takes_its_effects_back(self) -> None:
@@ -178,9 +140,7 @@ class TestKeep:
             keep("demo", b"x", key="k" * 256)
 
     def test_many_at_once_with_one_key(self) -> None:
-        receipts: list[uuid.UUID] = []
-        in_threads(6, lambda: receipts.append(keep("demo", b"x", key="1")))
-        assert len(receipts) == 6
+        receipts = in_threads(6, lambda _: keep("demo", b"x", key="1"))
         assert len(set(receipts)) == RawPayload.objects.count() == 1
 
     def test_what_no_database_takes_is_the_callers_error_and_leaves_no_spool(self) -> None:
@@ -191,14 +151,15 @@ class TestKeep:
 
 class TestWakeUp:
     @pytest.fixture
-    def listener(self, settings: Any, tmp_path: Path) -> Iterator[Listener]:
+    def listener(self, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
         """A worker of another machine: with a wake folder of its own."""
+        monkeypatch.setattr(wait_for_work, "RETRY_INTERVAL", 0.0)
         here = settings.NOTIFICATIONS_STATE_DIR
         settings.NOTIFICATIONS_STATE_DIR = tmp_path / "elsewhere"
         listener = Listener()
         listener.drain()
         settings.NOTIFICATIONS_STATE_DIR = here
-        wake.notifier._next = 0.0
+        wake_workers.notifier.quiet_until = 0.0
         yield listener
         listener.close()
 
@@ -227,14 +188,13 @@ class TestWakeUp:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         assert self.woken(listener), "the lost connection wakes it"
-        before = listener._database
+        before = listener.database
 
         def reconnected() -> bool:
-            listener._retry_at = 0.0  # the time has come
             listener.drain()
-            return listener._database not in {None, before}
+            return listener.database not in {None, before}
 
         wait_for(reconnected)
-        wake.notifier._next = 0.0
+        wake_workers.notifier.quiet_until = 0.0
         keep("demo", b"x")
         assert self.woken(listener)

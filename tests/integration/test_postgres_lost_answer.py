@@ -17,9 +17,9 @@ from psycopg import OperationalError
 
 from notifications import emit
 from notifications.models import RawPayload
-from notifications.raw.process_raw import ProcessRaw
+from notifications.process_raw.worker import ProcessRaw
 from notifications.testing import Told
-from notifications.worker import Stop
+from notifications.workers.loop import Stop
 from tests.support.payloads import kept, states
 from tests.support.postgres import Postgres
 from tests.support.wait import wait_for
@@ -103,13 +103,6 @@ def worker() -> Iterator[ProcessRaw]:
     yield worker
     worker.close()
     stop.close()
-
-
-@pytest.fixture
-def told() -> Iterator[Told]:
-    told = Told()
-    yield told
-    told.close()
 
 
 @pytest.mark.parametrize("on_its_way", [False, True])

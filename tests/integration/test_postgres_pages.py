@@ -1,14 +1,13 @@
 """The site's pages while a real PostgreSQL is restarted, stopped or silent."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
 import pytest
 
-from notifications.patience import WAITING
+from notifications.database.postgresql_restart import WAITING
 from tests.support.postgres import Postgres
 from tests.support.processes import Site
 from tests.support.visitor_https import HttpsVisitor
@@ -16,13 +15,6 @@ from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
 RAW = ("POST", "/in/contact/", b"{}", "application/json")
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    """A server of the test's own, to stop."""
-    with Postgres(fsync=False) as own:
-        yield own
 
 
 @pytest.fixture
@@ -35,7 +27,7 @@ def served(own: Postgres, site: Site) -> Site:
         "DATABASE_URL": own.url,
     }
     site.migrate()
-    site.start("web", "--blocking-threads", "4")
+    site.start("web", "--threads=4")
     return site
 
 

@@ -23,13 +23,6 @@ HOW: list[StopMode] = ["immediate", "fast", "immediate", "fast"]
 
 
 @pytest.fixture
-def own() -> Iterator[Postgres]:
-    """A server of the test's own, to stop."""
-    with Postgres(fsync=False) as own:
-        yield own
-
-
-@pytest.fixture
 def two(own: Postgres) -> Iterator[Postgres]:
     """Its hot standby, without which it confirms no commit."""
     with Postgres(fsync=False, standby_of=own) as standby:

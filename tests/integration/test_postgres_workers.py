@@ -1,4 +1,4 @@
-"""Several machines on one real PostgreSQL: each payload is handled once, whoever handles it, and whoever dies."""
+"""Several machines on one real PostgreSQL: each payload is handled once, even if workers die."""
 
 import signal
 import subprocess
@@ -6,28 +6,30 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from notifications import keep, worker
+from notifications import keep
 from notifications.models import RawPayload
-from notifications.raw import process_raw, wake
-from notifications.raw.process_raw import ProcessRaw
-from notifications.raw.time_limit import EXIT_HUNG
-from notifications.worker import Stop
+from notifications.process_raw import worker
+from notifications.process_raw.time_limit import EXIT_HUNG
+from notifications.process_raw.worker import ProcessRaw
+from notifications.store import wake_workers
+from notifications.workers import loop
+from notifications.workers.loop import Stop
 from tests.support.child import BASE_DIR
 from tests.support.machines import Client, Machines, effects, left
 from tests.support.payloads import states
 from tests.support.processes import Site
+from tests.support.threads import in_threads
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.services
 NAMES = [f"payload {number}" for number in range(60)]
 
 
@@ -146,36 +148,36 @@ def test_whoever_dies_or_hangs_under_load_nothing_is_lost_or_repeated(machines: 
     processes = [site.start("process_raw", "--batch", "10") for site in sites]
     products = [keep_elsewhere(site, site.folder.name, 200) for site in sites]
     wait_for(lambda: states().count("done") >= 20, timeout=60)
-    processes[0]._popen.send_signal(how)  # one that is stopped looks dead to the other machine, and then wakes up
+    processes[0].send_signal(how)  # one that is stopped looks dead to the other machine, and then wakes up
     assert [product.wait(120) for product in products] == [0, 0]
     wait_for(lambda: left() == 0, timeout=90)
     if how == signal.SIGSTOP:
-        processes[0]._popen.send_signal(signal.SIGCONT)
+        processes[0].send_signal(signal.SIGCONT)
         # It may have been in a handler, whose time is up.
         assert sites[0].terminate("process_raw") in {0, EXIT_HUNG}
     assert effects() == Counter(f"{name}-{number}" for name in "ab" for number in range(200))
 
 
 class TestTrailingEdge:
-    """What is kept right after a NOTIFY gives none, and is found all the same: no poll comes to help here."""
+    """A payload kept right after a NOTIFY sends none, and is found all the same, without a poll."""
 
     @pytest.fixture(autouse=True)
     def _no_poll_no_datagram(self, postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (worker, process_raw):
+        for module in (loop, worker):
             monkeypatch.setattr(module, "LONGEST_WAIT", 300.0)
-        monkeypatch.setattr("notifications.intake.wake", lambda: None)
-        monkeypatch.setattr(wake, "NOTIFY_INTERVAL", 4.0)
-        monkeypatch.setattr(wake.notifier, "_next", 0.0)
+        monkeypatch.setattr("notifications.intake.capture.wake", lambda: None)
+        monkeypatch.setattr(wake_workers, "NOTIFY_INTERVAL", 4.0)
+        monkeypatch.setattr(wake_workers.notifier, "quiet_until", 0.0)
 
     def test_a_payload_within_the_interval_is_handled_after_it(self, on_demo: Callable[..., None]) -> None:
         handled: list[bytes] = []
         on_demo(lambda payload: handled.append(payload.body))
         with idle_worker():
             keep("demo", b"heard")
-            until = wake.notifier._next
+            until = wake_workers.notifier.quiet_until
             wait_for(lambda: states() == ["done"])
             keep("demo", b"unheard")
-            assert wake.notifier._next == until, "it was to come within the interval"
+            assert wake_workers.notifier.quiet_until == until, "it was to come within the interval"
             wait_for(lambda: states() == ["done"] * 2)
         assert handled == [b"heard", b"unheard"]
 
@@ -185,8 +187,8 @@ class TestTrailingEdge:
         with idle_worker():
             with transaction.atomic():
                 keep("demo", b"not yet")
-                in_thread(lambda: keep("demo", b"now"))
-                in_thread(lambda: wait_for(lambda: states() == ["done"]))
+                in_threads(1, lambda _: keep("demo", b"now"))
+                in_threads(1, lambda _: wait_for(lambda: states() == ["done"]))
             wait_for(lambda: states() == ["done"] * 2)
 
     def test_a_transaction_wakes_once_whatever_it_keeps(self, postgres_database: str) -> None:
@@ -203,17 +205,10 @@ class TestTrailingEdge:
         assert [query["sql"] for query in queries if "NOTIFY" in query["sql"]] == ["NOTIFY proppy"]
 
 
-def in_thread(work: Callable[[], object]) -> None:
-    """Do it in another thread, with its own connection, and wait."""
-
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(run).result(60)
+def listens() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")
+        return cursor.fetchone() is not None
 
 
 @contextmanager
@@ -221,9 +216,9 @@ def idle_worker() -> Iterator[None]:
     """A worker in a thread that listens and has nothing to do."""
     stop = Stop()
     made = ProcessRaw(stop)
-    thread = threading.Thread(target=worker.turn, args=[made, stop])
+    thread = threading.Thread(target=loop.turn, args=[made, stop])
     thread.start()
-    wait_for(lambda: made._listener._database is not None)
+    wait_for(listens)
     try:
         yield
     finally:

@@ -15,8 +15,8 @@ from pytest_django import DjangoDbBlocker
 
 from notifications import keep
 from notifications.models import FailureGroup, RawPayload, ReportRow
-from notifications.raw.breaker import breaker
-from notifications.raw.time_limit import EXIT_HUNG
+from notifications.process_raw.time_limit import EXIT_HUNG
+from notifications.store.database_breaker import breaker
 from tests import app_settings
 from tests.support.child import Process
 from tests.support.database import use_database
@@ -43,8 +43,8 @@ class Raw:
 
         def step() -> bool:
             nonlocal process
-            if not process.alive:
-                codes.append(process._popen.returncode)
+            if (code := process.exit_code) is not None:
+                codes.append(code)
                 process = self.start(*arguments)
             return bool(done())
 
@@ -63,7 +63,7 @@ def raw(site: Site, settings: Any, migrated_sqlite: Path, django_db_blocker: Dja
     breaker.close()
     with django_db_blocker.unblock(), use_database(site.env["DATABASE_URL"]):
         yield raw
-        site.kill("process_raw") if site._processes else None
+        site.kill("process_raw")
     breaker.close()
 
 
@@ -94,7 +94,7 @@ def test_sigterm_finishes_what_is_in_hand_and_gives_back_the_rest(raw: Raw) -> N
     keep_all("slow", NAMES[:5])
     process = raw.start()
     wait_for((raw.state / "at-before").exists)
-    process._popen.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     hold.unlink()
     assert process.terminate() == 0
     assert states() == ["done", *["received"] * 4]
@@ -111,6 +111,7 @@ def test_sigterm_when_idle(raw: Raw) -> None:
     assert list((raw.state / "wake").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_sigkill_anywhere_loses_nothing_and_repeats_nothing(raw: Raw, seed: int) -> None:
     chance = random.Random(seed)
@@ -140,6 +141,7 @@ def test_sigkill_in_mid_handler(raw: Raw, where: str) -> None:
     assert effects() == dict.fromkeys(NAMES[:3], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["hangs", "hangs-atomic"])
 def test_a_handler_that_hangs_ends_the_process_and_is_dead_in_the_end(raw: Raw, source: str) -> None:
     keep_all("count", NAMES[:2])
@@ -167,6 +169,7 @@ def test_a_handler_that_hangs_once_is_tried_again(raw: Raw) -> None:
     assert effects() == {"stuck": 1}
 
 
+@pytest.mark.slow
 def test_a_handler_that_kills_its_process_is_dead_in_the_end_and_its_neighbours_done(raw: Raw) -> None:
     keep_all("count", NAMES[:3])
     keep_all("kills", ["poison"])
@@ -189,10 +192,11 @@ def test_a_handler_that_raises(raw: Raw) -> None:
     assert "ArithmeticError: the third party changed its format" in RawPayload.objects.get(state="dead").error
 
 
+@pytest.mark.slow
 def test_several_processes_share_the_work(raw: Raw) -> None:
     keep_all("count", NAMES)
     others = [
-        Process(raw.site._command("process_raw"), env=raw.site.env, log=raw.site.folder / f"other-{number}.log")
+        Process(raw.site.command("process_raw"), env=raw.site.env, log=raw.site.folder / f"other-{number}.log")
         for number in range(2)
     ]
     raw.start("--threads", "2", "--batch", "2")
@@ -225,6 +229,7 @@ def test_what_waits_in_the_spool_is_imported(raw: Raw) -> None:
     wait_for(lambda: list((raw.state / "spool").iterdir()) == [])
 
 
+@pytest.mark.slow
 def test_a_database_that_is_locked_for_a_while_is_waited_for(raw: Raw) -> None:
     keep_all("count", NAMES[:2])
     with closing(sys.modules["sqlite3"].connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
@@ -247,12 +252,13 @@ def test_a_neighbour_of_one_that_hangs_has_time_to_finish(raw: Raw) -> None:
     wait_for(lambda: "outlasts its lease" in process.log, timeout=60)
     hold.unlink()
     wait_for(lambda: not process.alive, timeout=60)
-    assert process._popen.returncode == EXIT_HUNG
+    assert process.exit_code == EXIT_HUNG
     assert states() == ["done", "retrying"]
     assert effects() == {"neighbour": 1}
     assert list(RawPayload.objects.order_by("pk").values_list("attempts", flat=True)) == [1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hanging", ["hangs", "hangs-atomic"])
 def test_a_neighbour_that_cannot_finish_is_not_punished(raw: Raw, hanging: str) -> None:
     """Also where the hanging handler has locked SQLite, so that the process can write nothing before it ends."""
@@ -263,7 +269,7 @@ def test_a_neighbour_that_cannot_finish_is_not_punished(raw: Raw, hanging: str) 
     wait_for((raw.state / "at-before").exists, timeout=60)
     keep_all(hanging, ["stuck"])
     wait_for(lambda: not process.alive, timeout=90)
-    assert process._popen.returncode == EXIT_HUNG
+    assert process.exit_code == EXIT_HUNG
     hold.unlink()
     raw.well.touch()
     assert raw.restart_until(lambda: all_in("done")) == []
@@ -272,15 +278,17 @@ def test_a_neighbour_that_cannot_finish_is_not_punished(raw: Raw, hanging: str) 
     assert [group.source for group in FailureGroup.objects.all()] == [hanging]
 
 
+@pytest.mark.slow
 def test_two_that_hang_at_once_are_both_counted(raw: Raw) -> None:
     keep_all("hangs", ["stuck", "stuck too"])
     process = raw.start("--threads", "2", "--batch", "1")
     wait_for(lambda: not process.alive, timeout=60)
-    assert process._popen.returncode == EXIT_HUNG
+    assert process.exit_code == EXIT_HUNG
     assert list(RawPayload.objects.values_list("state", "attempts")) == [("retrying", 1)] * 2
     assert FailureGroup.objects.get().attempts == 2
 
 
+@pytest.mark.slow
 def test_threads_handle_each_payload_once_and_lock_nobody_out(raw: Raw) -> None:
     (raw.state / "hold-before").touch()
     names = [f"payload {number}" for number in range(200)]
@@ -302,7 +310,7 @@ def test_sigterm_finishes_what_each_thread_has_in_hand(raw: Raw) -> None:
     process = raw.start("--threads", "3", "--batch", "2")
     wait_for(lambda: states().count("processing") == 6, timeout=60)
     wait_for(lambda: len(list(raw.state.glob("at-before*"))) >= 1)
-    process._popen.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     hold.unlink()
     assert process.terminate() == 0
     assert all_in("done", "received")
@@ -327,7 +335,7 @@ def test_a_line_of_the_log_names_the_payload_once(raw: Raw) -> None:
     receipt = RawPayload.objects.get().receipt
     wait_for(lambda: "attempt 1 failed" in process.log)
     (line,) = [line for line in process.log.splitlines() if "attempt 1 failed" in line]
-    start, _, rest = line.partition(", next in ")
-    assert start == f"WARNING notifications.raw.handling: raises {receipt} attempt 1 failed"
+    start, _, rest = line.partition(", next try in ")
+    assert start == f"WARNING notifications.process_raw.handle_payload: raises {receipt} attempt 1 failed"
     assert rest.partition(": ")[2].startswith("ArithmeticError: the third party changed its format (app/handlers.py:")
     assert f"WARNING tests.app.handlers [raises {receipt} attempt 1]: about to fail" in process.log

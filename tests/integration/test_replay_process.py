@@ -65,14 +65,14 @@ def replayed(site: Site) -> int:
     return max((json.loads(path.read_text())["moved"] for path in checkpoints(site)), default=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_replay_that_was_ended_goes_on_and_repeats_nothing(site: Site, rows: Rows, number: signal.Signals) -> None:
     process = start(site, "replay_raw", "--state", "done", "--rate", "1000000")
     try:
         wait_for(lambda: replayed(site) or not process.alive, timeout=60, message="the first batch")
         if number == signal.SIGTERM:
             assert process.terminate() == 0
-            assert "the same command goes on there" in process.log
+            assert "the same command resumes there" in process.log
     finally:
         process.kill()
     assert checkpoints(site), process.log
@@ -80,13 +80,14 @@ def test_a_replay_that_was_ended_goes_on_and_repeats_nothing(site: Site, rows: R
     first = rows.count("attempts = 1")
     assert 0 < first < MANY
     again = site.manage("replay_raw", "--state", "done", "--rate", "1000000")
-    assert "Going on with the replay of" in again
+    assert "Resuming the replay of" in again
     # Each is either done again since the first run, or was replayed by the second one.
     assert rows.count("attempts = 1 AND state = 'done'") == first
     assert rows.count("attempts = 0 AND state = 'retrying'") == MANY - first
     assert not checkpoints(site)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_deleting_goes_on_as_well(site: Site, rows: Rows, number: signal.Signals) -> None:
     process = start(site, "prune_raw", "--batch", "50")

@@ -62,6 +62,7 @@ def test_sigterm_finishes_the_message_in_hand_and_repeats_none(rows: Rows, site:
     assert texts(slack) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_sigkill_repeats_one_message_at_most_and_not_before_its_claim_has_run_out(
     rows: Rows, site: Site, slack: FakeSlack
 ) -> None:

@@ -1,4 +1,4 @@
-"""The README's way to a first message, with real processes; and where a mistake shows."""
+"""The way to a first message of docs/slack.md, with real processes; and where a mistake shows."""
 
 import re
 import shlex
@@ -12,16 +12,16 @@ from tests.support.reading import Reading
 from tests.support.slack import FakeSlack, Plain
 from tests.support.wait import wait_for
 
-README = (BASE_DIR / "README.md").read_text()
+PAGE = (BASE_DIR / "docs" / "slack.md").read_text()
 
 
 def command() -> list[str]:
-    """The arguments of manage.py with which the README tells a first message."""
-    (line,) = re.findall(r"manage\.py (shell -c .*)", README)
+    """The arguments of manage.py with which the page sends a first message."""
+    (line,) = re.findall(r"manage\.py (shell -c .*)", PAGE)
     return shlex.split(line)
 
 
-@pytest.mark.parametrize("way", ["env", "webhook_env"])
+@pytest.mark.parametrize("way", ["env", pytest.param("webhook_env", marks=pytest.mark.slow)])
 def test_the_first_message(site: Site, slack: FakeSlack, way: str) -> None:
     site.env |= getattr(slack, way)
     site.migrate()

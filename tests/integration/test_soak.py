@@ -11,17 +11,20 @@ REQUESTS = 20_000
 
 
 def test_nothing_fails_is_lost_or_done_twice_while_everything_around_breaks(tmp_path: Path) -> None:
-    options = Options(REQUESTS, rate=200, fault_seconds=(0.5, 3), quiet_seconds=(0.3, 1.5))
+    options = Options(REQUESTS, rate=150, fault_seconds=(0.5, 3), quiet_seconds=(0.3, 1.5))
     result = soak(options, tmp_path / "plant", say)
     print(result.text(), *result.load.samples, *result.losses, *result.logs[-50:], sep="\n")
     assert result.load.raw_errors == 0
-    assert result.load.errors == {}  # a 503 that is no friendly page is one
+    # A 503 that is no friendly page is one; what a killed or frozen web server had in hand is none.
+    assert result.load.errors == {}
     assert [effect for effect in result.effects if effect.missed] == []
     assert result.notes["payloads given up"] == result.notes["deliveries given up"] == 0
     # Of a process that was killed nobody knows whether its last events came, and that is told.
     assert [loss for loss in result.losses if "killed, or ended" not in loss] == []
-    assert result.exits == {}, "a worker ended by itself"
+    assert result.exits == {}, "a process ended by itself"
     # It was a soak at all.
     assert result.load.sent >= REQUESTS
-    assert result.faults.seen.total() > 20  # each kind at least once
+    assert result.faults.seen.total() > 24  # each kind at least once
+    assert result.load.cut, "no web server was killed with requests in hand"
+    assert all(tally.requests > tally.cut for tally in result.load.slow.tallies.values())
     assert all(effect.expected for effect in result.effects)

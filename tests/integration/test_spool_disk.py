@@ -14,10 +14,10 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from notifications.models import RawPayload
-from notifications.raw import disk
-from notifications.raw.breaker import breaker
-from notifications.raw.spool import spool
-from notifications.raw.spool_import import import_spool
+from notifications.store import disk_space
+from notifications.store.database_breaker import breaker
+from notifications.store.spool import spool
+from notifications.store.spool_import import import_spool
 from tests.support.database import use_database
 
 pytestmark = [
@@ -120,7 +120,7 @@ def test_intake_refuses_before_it_is_full(small: Path, there: Path, settings: An
     settings.NOTIFICATIONS_STATE_DIR = small
     statuses = []
     for _ in range(100):
-        disk.forget()
+        disk_space.forget()
         statuses.append(post().status_code)
     assert statuses[0] == 202
     assert statuses[-1] == 503

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 
 from notifications import keep
 from notifications.models import RawPayload, State
-from notifications.raw import spool_import, store
-from notifications.raw.breaker import breaker
-from notifications.raw.spool import TEMPORARY, spool
-from notifications.raw.spool_import import import_spool
+from notifications.store import insert, spool_import
+from notifications.store.database_breaker import breaker
+from notifications.store.spool import TEMPORARY, spool
+from notifications.store.spool_import import import_spool
 from tests.support.journals import exit_code, in_child
 
 pytestmark = pytest.mark.usefixtures("sqlite_file")
@@ -41,14 +41,14 @@ def kill_at(step: int) -> None:
 
     for name in CALLS:
         setattr(os, name, counting(getattr(os, name)))
-    store.insert = counting(store.insert)
-    wrapper = type(connection._connections["default"])  # type: ignore[attr-defined]  # behind the proxy
-    for name in ("_commit", "_set_autocommit"):
+    insert.insert = counting(insert.insert)
+    wrapper = type(connections["default"])
+    for name in ("commit", "set_autocommit"):
         setattr(wrapper, name, counting(getattr(wrapper, name)))
 
 
 def until_it_lives(work: Callable[[int], object], check: Callable[[bool], None]) -> int:
-    """Have a child do the work, killed one step later each time, until one comes to its end. Gives the steps."""
+    """Have children do the work, each killed one step later, until one finishes. Returns the steps."""
     for step in range(1, MOST):
         connections.close_all()  # no child may use a connection of this process
         code = exit_code(in_child(lambda step=step: work(step)))  # type: ignore[misc]
@@ -65,7 +65,7 @@ def bodies() -> Counter[bytes]:
 
 @pytest.mark.parametrize("key", [None, "k1"])
 def test_writing(key: str | None, tmp_path: Any) -> None:
-    """What the caller was told is kept. What it was not told may be kept: then it is whole."""
+    """An acknowledged payload is kept. An unacknowledged one may be kept: then it is whole."""
     acknowledged = tmp_path / "acknowledged"
 
     def write(step: int) -> None:
@@ -106,7 +106,7 @@ def test_importing() -> None:
         breaker.close()
 
     def work(step: int) -> None:
-        spool_import._importers.clear()
+        spool_import.forget()
         kill_at(step)
         import_spool()
 
@@ -120,7 +120,7 @@ def test_importing() -> None:
         waiting = Counter(record.body for path in spool().waiting() if (record := spool().read(path)))
         assert there | waiting == expected, f"something is neither here nor there: {sorted(os.listdir(spool().folder))}"
         RawPayload.objects.update(state=State.DONE, next_attempt_at=None)
-        spool_import._importers.clear()
+        spool_import.forget()
         while import_spool():
             pass
         assert bodies() == expected

@@ -14,17 +14,17 @@ from django.db import connection, connections
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from notifications.intake import quota
 from notifications.models import RawPayload
-from notifications.raw import limits
-from notifications.raw.breaker import breaker
-from notifications.raw.spool import spool
-from notifications.raw.spool_import import import_spool
-from notifications.raw.totals import count_totals
+from notifications.process_raw.chores.count_waiting import count_totals
+from notifications.store.database_breaker import breaker
+from notifications.store.spool import spool
+from notifications.store.spool_import import import_spool
 from tests.support.database import use_database
 from tests.support.postgres import Postgres
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("spool-postgres")]
+pytestmark = pytest.mark.services
 
 #: Far above what it takes, far below what nobody would wait for.
 SOON = 15.0
@@ -155,6 +155,37 @@ def test_is_taken_and_imported_once(
     assert RawPayload.objects.count() == 31
 
 
+def test_a_key_is_used_once_just_after_an_outage(own: Postgres, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause of this process goes on; a worker has found that the database answers, and imported the first."""
+    monkeypatch.setattr("notifications.store.database_breaker.PAUSE", 600.0)
+    monkeypatch.setattr("notifications.store.database_breaker.LONGEST_PAUSE", 600.0)
+    for number in range(3):
+        post(b"before", f"before {number}")
+        own.stop("immediate")
+        first = post(b"first", f"{number}")
+        assert (first.status_code, breaker.is_open()) == (202, True)
+        own.start()
+        connection.close()
+        assert post(b"other bytes", f"{number}").status_code == 422, "it waits in the spool"
+        assert import_spool() == 1
+        assert breaker.is_open()
+        assert post(b"other bytes", f"{number}").status_code == 422
+        assert post(b"first", f"{number}").content == first.content
+        assert not breaker.is_open()
+    assert RawPayload.objects.count() == 6
+
+
+def test_other_bytes_while_nobody_can_ask_are_in_quarantine(own: Postgres, database: str) -> None:
+    first = post(b"first", "1")
+    own.stop("immediate")
+    assert post(b"other bytes", "1").content == first.content
+    own.start()
+    connection.close()
+    import_spool()
+    second = RawPayload.objects.get(state="quarantined")
+    assert (second.body, str(second.first_of_key)) == (b"other bytes", json.loads(first.content)["id"])
+
+
 def test_one_that_hangs_is_waited_for_by_few(own: Postgres, database: str, caplog: pytest.LogCaptureFixture) -> None:
     """Threads with connections of their own: what was under way waits a second, and nothing that comes later."""
     ready, go = threading.Barrier(5, timeout=60), threading.Event()
@@ -229,11 +260,11 @@ def test_totals_are_counted_and_read_there(database: str, settings: Any) -> None
     settings.NOTIFICATIONS_SOURCES = {"demo": {"http": True, "max_waiting_bytes": 3}}
     post(b"123", "1")
     count_totals()
-    limits.forget()
+    quota.forget()
     assert post(b"4", "2").status_code == 429
     RawPayload.objects.update(next_attempt_at=None)
     count_totals()
-    limits.forget()
+    quota.forget()
     assert post(b"4", "2").status_code == 202
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from notifications import events
+from notifications.events import emit, encoding
 from tests.support.journald import JournaldNamespace
 from tests.support.processes import Site
 from tests.support.slack import FakeSlack
@@ -55,7 +55,9 @@ def forged(telling: Telling) -> Iterator[Fields]:
     telling.tell()
     wait_for(lambda: texts(telling) == ["number 0"])
     numbers = iter(range(2, 99))
-    ids = (("PROPPY_ID", f"{events._token}:{number}") for number in numbers)
+    written = telling.journald.journalctl("-o", "cat", "--output-fields=PROPPY_ID", "PROPPY_EVENT=SLACK")
+    token = written.partition(":")[0]
+    ids = (("PROPPY_ID", f"{token}:{number}") for number in numbers)
     event: Fields = (("MESSAGE", "SLACK: forged"), ("PROPPY_EVENT", "SLACK"), ("PRIORITY", "6"))
     us = str(os.getuid())
     for extra in (
@@ -70,7 +72,7 @@ def forged(telling: Telling) -> Iterator[Fields]:
     yield ("MESSAGE", "SLACK: forged"), ("PROPPY_EVENT", b"\xff\n\0")
     yield ("MESSAGE", "SLACK: forged"), ("PROPPY_EVENT", "NOBODYS")
     yield ("MESSAGE", "LOST: forged"), ("PROPPY_EVENT", "LOST"), ("PROPPY_DATA", '{"count": 5}'), next(ids)
-    yield ("MESSAGE", "END: forged"), ("PROPPY_EVENT", "END"), ("PROPPY_ID", f"{events._token}:1000000")
+    yield ("MESSAGE", "END: forged"), ("PROPPY_EVENT", "END"), ("PROPPY_ID", f"{token}:1000000")
 
 
 def test_no_structured_event_can_be_forged(telling: Telling, nobody: Nobody) -> None:
@@ -134,7 +136,7 @@ NAME: Final = "Ada\nMESSAGE=SLACK: forged\nPROPPY_EVENT=SLACK\n_UID=0\nSLACK: fo
 
 
 def test_a_users_name_is_one_message(telling: Telling, nobody: Nobody) -> None:
-    telling.outbox.write(events._entry("SLACK", f"{NAME} signed up", events._data({"name": NAME})))
+    telling.outbox.write(emit.new_entry("SLACK", f"{NAME} signed up", encoding.dump_data({"name": NAME})))
     wait_for(lambda: texts(telling))
     assert_told(telling, nobody, NAME.replace("\u202e<!here>", "&lt;!here&gt; signed up"))
     written = telling.journald.journalctl("-o", "cat", "--output-fields=_UID,PROPPY_EVENT", "PROPPY_EVENT=SLACK")
@@ -144,10 +146,10 @@ def test_a_users_name_is_one_message(telling: Telling, nobody: Nobody) -> None:
 def test_a_huge_entry_of_bytes_takes_neither_memory_nor_time(telling: Telling, nobody: Nobody) -> None:
     """As JSON each byte is up to four, after a variant of 40 bytes in journalctl's memory."""
     telling.tell()
-    wait_for(lambda: "number 0" in texts(telling) and telling.journalctls())
+    wait_for(lambda: "number 0" in texts(telling) and telling.journald.journalctls())
     nobody.send(("MESSAGE", b"SLACK: \xff" + "😀".encode() * 5_000_000))
     assert_told(telling, nobody, "number 0")
-    assert max(map(peak_memory, telling.journalctls())) < 200 * 1024 * 1024
+    assert max(map(peak_memory, telling.journald.journalctls())) < 200 * 1024 * 1024
 
 
 def peak_memory(pid: int) -> int:

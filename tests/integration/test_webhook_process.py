@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from notifications import events
+from notifications.events import emit
+from notifications.http.signatures import verify
 from notifications.journal import FileJournal
-from notifications.raw.signatures import verify
 from tests.support.processes import Site
 from tests.support.wait import wait_for
 from tests.support.webhook import Receiver, response
@@ -28,14 +28,14 @@ def journal(site: Site, receiver: Receiver) -> Iterator[FileJournal]:
 
 def tell(journal: FileJournal, *texts: str) -> None:
     for text in texts:
-        journal.write(journal.encode(events._entry("WEBHOOK", text, '{"kind": "sign-up"}')))
+        journal.write(journal.encode(emit.new_entry("WEBHOOK", text, '{"kind": "sign-up"}')))
 
 
 def data(receiver: Receiver) -> list[dict[str, Any]]:
     return [json.loads(request.body)["data"] for request in receiver.requests]
 
 
-@pytest.mark.parametrize("waiting", [1, 20])
+@pytest.mark.parametrize("waiting", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_what_cannot_be_taken_now_comes_again_with_its_id(
     journal: FileJournal, site: Site, receiver: Receiver, waiting: int
 ) -> None:

@@ -103,7 +103,7 @@ def test_everything_arrives_once(whole: Whole) -> None:
     assert sorted(whole.texts()) == sorted([SIGNED_UP, UPLOADED, WROTE])
     assert {message["channel"] for message in whole.slack.messages} == {"#proppy"}
     assert [mail["To"] for mail in whole.mail.messages] == ["ada@example.org"]
-    wait_for(lambda: f"Slack told: {SIGNED_UP}" in visitor.get("/").text, message="the page to show it")
+    wait_for(lambda: f"Sent to Slack: {SIGNED_UP}" in visitor.get("/").text, message="the page to show it")
     assert [whole.site.terminate(name) for name in WORKERS] == [0, 0]
 
 

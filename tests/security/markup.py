@@ -1,13 +1,17 @@
 """What a page holds that a strict policy forbids, or that a stranger's text has put there."""
 
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Final
+from urllib.parse import parse_qsl
 
 from django.test import Client
 
 #: Where scripts may come from: files, and the admin's translations.
 OWN: Final = ("/static/", "/admin/jsi18n/")
+#: Pages that a crawl visits of those whose addresses have the same path and the same names in their queries.
+ALIKE: Final = 2
 ADDRESSES: Final = frozenset({"href", "src", "action", "formaction", "data", "poster", "xlink:href", "content"})
 
 
@@ -54,8 +58,10 @@ def links(html: str) -> list[str]:
 
 
 def crawl(client: Client, start: str, *, most: int = 300) -> Iterator[tuple[str, str]]:
-    """Address and text of each HTML page below `start` that links lead to; `?` and what follows may differ."""
+    """Address and text of each HTML page below `start` that links lead to. Of those that differ in the values of
+    their queries alone, the first ones."""
     seen, waiting = {start}, [start]
+    alike: Counter[tuple[str, ...]] = Counter()
     while waiting:
         address = waiting.pop(0)
         answer = client.get(address, follow=True)
@@ -67,4 +73,8 @@ def crawl(client: Client, start: str, *, most: int = 300) -> Iterator[tuple[str,
             whole = base.partition("?")[0] + link if link.startswith("?") else link
             if whole.startswith(start) and whole not in seen and len(seen) < most:
                 seen.add(whole)
-                waiting.append(whole)
+                path, _, query = whole.partition("?")
+                kind = (path, *sorted(dict(parse_qsl(query, keep_blank_values=True)))) if query else ()
+                alike[kind] += 1
+                if not kind or alike[kind] <= ALIKE:
+                    waiting.append(whole)

@@ -33,7 +33,8 @@ MAIL: Final = "geheim-mail-password"
 BUCKET: Final = "geheim-s3-secret-key"
 DATABASE: Final = "geheim-database-password"
 PROXY: Final = "geheim-proxy-password"
-ENVIRONMENT: Final = {KEY, TOKEN, HOOK, SIGNS, MAIL, BUCKET, DATABASE, PROXY}
+STATUS: Final = "geheim-status-token"
+ENVIRONMENT: Final = {KEY, TOKEN, HOOK, SIGNS, MAIL, BUCKET, DATABASE, PROXY, STATUS}
 #: What a client sends of its own.
 BEARER: Final = "geheim-bearer"
 API_KEY: Final = "geheim-api-key"
@@ -114,12 +115,14 @@ def failing(site: Site, slack: FakeSlack, receiver: Receiver) -> Site:
         "S3_ENDPOINT_URL": f"http://{nowhere()}",
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": BUCKET,
+        "STATUS_TOKEN": STATUS,
         "AWS_DEFAULT_REGION": "eu-central-1",
     }
     site.migrate()
     return site
 
 
+@pytest.mark.slow
 def test_no_secret_gets_out_of_a_site_where_everything_fails(failing: Site, slack: FakeSlack) -> None:
     said = Said(failing)
     for name in ("web", "process_raw", "follow_journal"):
@@ -127,7 +130,7 @@ def test_no_secret_gets_out_of_a_site_where_everything_fails(failing: Site, slac
     visitor = browse(said, failing)
     cookies = {cookie.name: str(cookie.value) for cookie in visitor.cookies}
     said.manage("shell", "-c", "from notifications import emit; emit('WEBHOOK', 'told')")
-    wait_for(lambda: "failed, next in" in failing.log("process_raw"), timeout=60, message="the mail fails")
+    wait_for(lambda: "failed, next try in" in failing.log("process_raw"), timeout=60, message="the mail fails")
     wait_for(lambda: len(slack.requests) > 2, timeout=60, message="Slack refuses")
     wait_for(lambda: "WEBHOOK" in failing.log("follow_journal"), timeout=60, message="the webhook refuses")
     for command in (["check"], ["check", "--deploy"], ["proppy_status"], ["proppy_status", "--json"]):
@@ -141,6 +144,7 @@ def test_no_secret_gets_out_of_a_site_where_everything_fails(failing: Site, slac
     assert cookies["sessionid"] not in everything
 
 
+@pytest.mark.slow
 def test_nor_while_the_database_refuses(site: Site) -> None:
     site.env |= {"SECRET_KEY": KEY, "DATABASE_URL": f"postgres://proppy:{DATABASE}@{nowhere()}/proppy"}
     said = Said(site)
@@ -171,7 +175,7 @@ def test_an_error_page_outside_debug_says_nothing(site: Site) -> None:
     for path in ("/", "/nothing/", "/admin/", "/photos/1/"):
         headers = {"X-Forwarded-Proto": "https"} | CREDENTIALS
         with suppress(URLError):
-            page = visitor._open(path, None, headers)
+            page = visitor.open(path, None, headers)
             assert page.status in {404, 500, 503}
             for word in (*ENVIRONMENT, *SENT, "Traceback", "psycopg", str(BASE_DIR), "settings"):
                 assert word not in page.text, (path, word)

@@ -12,8 +12,8 @@ from django.test import Client
 
 from notifications import health, keep
 from notifications.conf import Source
+from notifications.http.signatures import SCHEMES, BadSignature, sign, verify
 from notifications.models import RawPayload
-from notifications.raw.signatures import SCHEMES, BadSignature, sign, verify
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -121,10 +121,10 @@ def test_so_is_the_token_of_the_status_pages(client: Client, settings: Any, comp
 
 #: Modules that hold what is secret, or is made of it.
 KEEPERS: Final = [
-    "notifications/raw/signatures.py",
+    "notifications/http/signatures.py",
     "notifications/health.py",
     "notifications/channels/webhook.py",
-    "notifications/intake.py",
+    "notifications/intake/capture.py",
     "proppy/sign_in.py",
     "proppy/visits.py",
 ]
@@ -171,5 +171,5 @@ class TestStatusPages:
 
 
 def test_nginx_lets_no_name_with_an_underscore_pass() -> None:
-    """Granian cannot tell X_Forwarded_For from X-Forwarded-For: who may send the one would choose an address."""
+    """To WSGI X_Forwarded_For is X-Forwarded-For: who may send the one would choose an address."""
     assert "underscores_in_headers" not in (ROOT / "deploy" / "nginx" / "proppy.conf").read_text()

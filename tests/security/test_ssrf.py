@@ -16,9 +16,9 @@ from notifications.channels import Unavailable, Undeliverable
 from notifications.channels.base import Channel
 from notifications.channels.slack import Slack
 from notifications.channels.webhook import Webhook
-from notifications.events import Event
+from notifications.events.event import Event
 from notifications.models import RawPayload, State
-from notifications.raw.send_copy import send, target_of
+from notifications.operations.send_copy import send, target_of
 from tests.support.admin import payload
 from tests.support.in_process import work_off
 from tests.support.webhook import Receiver, response
@@ -65,7 +65,7 @@ def test_a_copy_follows_nobody(receiver: Receiver, elsewhere: Receiver, status: 
     assert send(payload(), target_of(receiver.url)).startswith(str(status))
 
 
-#: Beside those of tests/unit/test_send_copy.py: the clouds' metadata in other clothes, and what only looks like us.
+#: Beside those of test_send_copy.py: the clouds' metadata in other clothes, and what only looks like us.
 NOT_HERE: Final = [
     "http://2852039166/latest/meta-data/",
     "http://0xa9fea9fe/",

@@ -1,10 +1,8 @@
 """What is sent as a photo: its name, what it claims to be, what it unfolds to, and how it is shown."""
 
 import struct
-import tracemalloc
 import zlib
-from collections.abc import Callable
-from io import BytesIO
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +10,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from PIL import GifImagePlugin
-from PIL import Image as PillowImage
 
 from notifications.models import RawPayload, State
 from proppy.images import MOST_SCANS, RefusedError, verify
 from proppy.models import Photo
 from tests.support.in_process import work_off
+from tests.support.memory import peak_of
+from tests.support.site import image
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,19 +28,6 @@ def media(settings: Any, tmp_path: Path) -> Path:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.mkdir()
     return tmp_path
-
-
-@pytest.fixture
-def ada(client: Client) -> User:
-    user = User.objects.create_user("ada@example.org", first_name="Ada")
-    client.force_login(user)
-    return user
-
-
-def image(kind: str = "PNG", size: tuple[int, int] = (64, 48), **options: Any) -> bytes:
-    out = BytesIO()
-    PillowImage.new("RGB", size, "teal").save(out, kind, **options)
-    return out.getvalue()
 
 
 def post(
@@ -148,25 +134,25 @@ def test_an_image_that_is_something_else_too_is_an_image_only(client: Client, ad
 
 
 class TestBombs:
-    """Small files that would unfold. What they are refused for is in tests/unit/test_site_images.py, by size."""
+    """Small files that would unfold. What they are refused for is in tests/unit/site/test_images.py, by size."""
 
     @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
     def test_compressed_text_is_not_unfolded(self, kind: bytes) -> None:
-        packed = zlib.compress(b"\0" * 300_000_000, 9)
+        packed = zeros_packed()
         between = {b"zTXt": b"k\0\0", b"iTXt": b"k\0\1\0\0\0", b"iCCP": b"k\0\0"}[kind]
         assert peak_of(lambda: refusal(with_chunk(image(), kind, between + packed))) < 30_000_000
 
     def test_of_an_animation_one_frame_is_decoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        seeks: list[int] = []
-        seek = GifImagePlugin.GifImageFile._seek
+        blocks: list[bytes | None] = []
+        read_block = GifImagePlugin.GifImageFile.data
 
-        def count(gif: Any, frame: int, *args: Any) -> None:
-            seeks.append(frame)
-            seek(gif, frame, *args)
+        def count(gif: GifImagePlugin.GifImageFile) -> bytes | None:
+            blocks.append(read_block(gif))
+            return blocks[-1]
 
-        monkeypatch.setattr(GifImagePlugin.GifImageFile, "_seek", count)
+        monkeypatch.setattr(GifImagePlugin.GifImageFile, "data", count)
         assert verify(gif_of(100_000)).extension == "gif"
-        assert set(seeks) == {0}
+        assert len(blocks) < 100
 
     def test_scans_of_a_jpeg_are_counted_before_they_are_decoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each of 64 bytes goes over all pixels again: 10 MiB of them took an hour."""
@@ -189,7 +175,7 @@ class TestBombs:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
     def test_forty_million_pixels_are_all(self, kind: str) -> None:
         with pytest.raises(RefusedError, match="at most 40 million"):
-            verify(image(kind, (16_000, 2_501)))
+            verify(image(kind, (16_000, 2_501), **{"method": 0} if kind == "WEBP" else {}))
 
     def test_fifty_thousand_fields_before_a_photo(self, client: Client, ada: User) -> None:
         field = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n'
@@ -197,20 +183,16 @@ class TestBombs:
         assert not RawPayload.objects.exists()
 
 
+@cache
+def zeros_packed() -> bytes:
+    """Of 100 MB."""
+    return zlib.compress(b"\0" * 100_000_000, 1)
+
+
 def refusal(body: bytes) -> str:
     with pytest.raises(RefusedError) as refused:
         verify(body)
     return str(refused.value)
-
-
-def peak_of(call: Callable[[], object]) -> int:
-    """Bytes that Python had at once for it."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def with_chunk(png: bytes, kind: bytes, data: bytes) -> bytes:

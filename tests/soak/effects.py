@@ -5,12 +5,14 @@ import uuid
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
-from tests.soak.ledger import DAY, Ledger
+from tests.soak.held import REQUEST
+from tests.soak.ledger import DAY, Ledger, Post
 from tests.soak.plant import Plant
 
 #: First line of a digest: "214 sign-ups, 3 photos, 14:02 to 14:05".
@@ -25,7 +27,16 @@ SINGLE: Final = {
     "wrong contact form": re.compile(r"A contact form was wrong in: "),
 }
 PHOTOS: Final = "SELECT state, count(*) FROM proppy_photo GROUP BY state"
-UNFINISHED: Final = "SELECT count(*) FROM notifications_rawpayload WHERE state <> 'done'"
+UNFINISHED: Final = "SELECT count(*) FROM notifications_rawpayload WHERE state NOT IN ('done', 'quarantined')"
+#: What was answered with 202 while the database could not be asked for its key.
+OTHER_BYTES: Final = (
+    "SELECT count(*) FROM notifications_rawpayload"
+    " WHERE state = 'quarantined' AND error LIKE 'Other bytes under a used key: %'"
+)
+STORED: Final = """
+SELECT receipt, source, left(digest, 32) FROM notifications_rawpayload
+WHERE source IN ('quick', 'slow', 'flaky', 'small', 'contact') AND state <> 'quarantined'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +73,18 @@ class Books:
             "payloads": int(self._rows(UNFINISHED)[0][0]),
             "files in the spool": sum("." not in path.name for path in self._spool().glob("*")),
         }
-        waits |= {effect.name: effect.lost for effect in [*self._reports(), *self._told(), self._mails()]}
-        return ", ".join(f"{name} {count}" for name, count in waits.items() if count)
+        if any(waits.values()):  # the rest follows from what is stored
+            return _in_words(waits)
+        waits = {effect.name: effect.lost for effect in [*self._reports(), *self._told(), self._mails()]}
+        return _in_words(waits)
 
     def effects(self) -> list[Effect]:
         """All of them, for the table."""
         return [
             self._bodies("posts stored, byte for byte", self._stored()),
-            self._bodies("posts handled, in the database", self._handled(), of=self._ledger.bodies),
-            self._bodies("contact forms read", self._contacts(), of=self._ledger.contacts),
+            self._cut_posts(),
+            self._bodies("posts handled, in the database", self._handled(), of=self._ledger.bodies | self._cut(False)),
+            self._bodies("contact forms read", self._contacts(), of=self._ledger.contacts | self._cut(True)),
             compare("accounts", Counter(self._ledger.users), self._users(), unsure=Counter(self._ledger.unsure_users)),
             compare("photos, shown or refused", self._ledger.photos, self._photos(), unsure=self._ledger.unsure_photos),
             compare("files of shown photos in S3", self._shown_files(), Counter(self._s3_files())),
@@ -78,7 +92,7 @@ class Books:
             *self._reports(),
             self._requests(),
             *self._told(),
-            _counted("other bytes under a used key, set aside", self._ledger.set_aside, len(self._set_aside())),
+            self._other_bytes(),
         ]
 
     def notes(self) -> dict[str, int]:
@@ -102,17 +116,33 @@ class Books:
     def _spool(self) -> Path:
         return self._plant.folder / "state" / "spool"
 
-    def _set_aside(self) -> list[Path]:
-        return list(self._spool().glob("*.key-reused"))
+    def _other_bytes(self) -> Effect:
+        """Of a cut post with other bytes nobody knows whether it was taken."""
+        found = int(self._rows(OTHER_BYTES)[0][0])
+        effect = _counted("other bytes under a used key, in quarantine", self._ledger.other_bytes, found)
+        return replace(effect, repeated=max(0, effect.repeated - self._ledger.unsure_other_bytes))
 
     def _bodies(self, name: str, found: "Counter[Hashable]", of: Mapping[uuid.UUID, bytes] | None = None) -> Effect:
         promised = self._ledger.bodies | self._ledger.contacts if of is None else of
         return compare(name, Counter(dict.fromkeys(promised.items(), 1)), found)
 
     def _stored(self) -> "Counter[Hashable]":
-        where = "source IN ('quick', 'slow', 'flaky', 'small', 'contact')"
-        rows = self._rows(f"SELECT receipt, left(digest, 32) FROM notifications_rawpayload WHERE {where}")
-        return Counter((receipt, bytes.fromhex(digest)) for receipt, digest in rows)
+        """Of what was promised; `_unsure` has the others."""
+        rows = ((receipt, bytes.fromhex(digest)) for receipt, _, digest in self._rows(STORED))
+        return Counter(row for row in rows if row[0] in self._ledger.bodies or row[0] in self._ledger.contacts)
+
+    @cached_property
+    def _unsure(self) -> tuple[dict[uuid.UUID, Post], int]:
+        """Posts that were cut and are stored all the same, and how many are stored that nobody has sent."""
+        return self._ledger.stored_unsure((row[0], row[1], bytes.fromhex(row[2])) for row in self._rows(STORED))
+
+    def _cut_posts(self) -> Effect:
+        found, strange = self._unsure
+        return Effect("posts cut: stored once or not at all", self._ledger.unsure, len(found), 0, strange)
+
+    def _cut(self, contact: bool) -> dict[uuid.UUID, bytes]:
+        posts = self._unsure[0].items()
+        return {receipt: post.digest for receipt, post in posts if (post.source == "contact") is contact}
 
     def _handled(self) -> "Counter[Hashable]":
         rows = self._rows(f"SELECT name, count FROM notifications_reportrow WHERE day = '{DAY}'")
@@ -121,8 +151,8 @@ class Books:
 
     def _contacts(self) -> "Counter[Hashable]":
         """What was read is compared by its receipt; its bytes are those that were stored."""
-        rows = self._rows("SELECT receipt FROM proppy_contactmessage")
-        return Counter((receipt, self._ledger.contacts.get(receipt, b"")) for (receipt,) in rows)
+        rows, sent = self._rows("SELECT receipt FROM proppy_contactmessage"), self._ledger.contacts | self._cut(True)
+        return Counter((receipt, sent.get(receipt, b"")) for (receipt,) in rows)
 
     def _users(self) -> Counter[str]:
         return Counter(name for (name,) in self._rows("SELECT username FROM auth_user"))
@@ -147,26 +177,44 @@ class Books:
         rows = self._rows(f"SELECT name, sum(count) FROM notifications_reportrow WHERE day <> '{DAY}' GROUP BY name")
         found = {name: int(count) for name, count in rows}
         happened = self._happened()
-        wanted = self._ledger.reports | {"sign-up": happened["sign-up"], "photo upload": happened["photo upload"]}
+        valid, wrong = self._cut_contacts()
+        wanted = dict(self._ledger.reports + Counter({"contact form": valid, "contact form with mistakes": wrong}))
+        wanted |= {"sign-up": happened["sign-up"], "photo upload": happened["photo upload"]}
         return [self._event(_counted(f"REPORT: {name}", n, found.get(name, 0))) for name, n in wanted.items()]
 
     def _event(self, effect: Effect) -> Effect:
-        """What may be missing: the event of a commit whose answer never came, or that died with a worker.
+        """What may be missing: the event of a commit whose answer never came, or that died with a process.
 
-        What is told by the web, which nobody kills, may miss only the first.
+        What is told by the web may miss only the first, and what it was about to tell when it was killed.
         """
         kind = effect.name.partition(": ")[2]
-        in_doubt = {"sign-up": effect.expected - self._ledger.reports["sign-up"]}
-        in_doubt["photo upload"] = effect.expected - self._ledger.reports["photo upload"]
-        return replace(effect, may_lose=max(0, in_doubt[kind]) if kind in in_doubt else self._kills)
+        if kind not in {"sign-up", "photo upload"}:
+            return replace(effect, may_lose=self._kills)
+        unanswered = max(0, effect.expected - self._ledger.reports[kind])
+        return replace(effect, may_lose=unanswered + self._in_doubt[kind])
+
+    @cached_property
+    def _in_doubt(self) -> Counter[str]:
+        """What web servers that were killed may not have told any more."""
+        return self._plant.held.in_doubt()
+
+    def _cut_contacts(self) -> tuple[int, int]:
+        """Contact forms that were cut and are stored all the same: how many were valid, how many were not."""
+        valid = [post.valid for post in self._unsure[0].values() if post.source == "contact"]
+        return sum(valid), len(valid) - sum(valid)
 
     def _requests(self) -> Effect:
         sums = "SELECT coalesce(sum(count), 0) FROM notifications_reportrow WHERE name LIKE 'requests %'"
-        return _counted("REPORT: requests, of all routes", self._ledger.requests, int(self._rows(sums)[0][0]))
+        ledger, found = self._ledger, int(self._rows(sums)[0][0])
+        effect = _counted("REPORT: requests, of all routes", ledger.requests, found)
+        more = max(0, effect.repeated - ledger.unsure_requests)  # it may have counted what got no answer
+        return replace(effect, repeated=more, may_lose=self._in_doubt[REQUEST])
 
     def _told(self) -> list[Effect]:
         found, happened = told([str(message["text"]) for message in self._plant.slack.messages]), self._happened()
-        wanted = self._ledger.told | {kind: happened[kind] for kind in ("sign-up", "photo", "refused photo")}
+        valid, wrong = self._cut_contacts()
+        wanted = dict(self._ledger.told + Counter({"contact": valid, "wrong contact form": wrong}))
+        wanted |= {kind: happened[kind] for kind in ("sign-up", "photo", "refused photo")}
         counted = [_counted(f"Slack: {kind}", n, found[kind], may_repeat=True) for kind, n in wanted.items()]
         return [self._event(effect) for effect in counted]
 
@@ -207,6 +255,10 @@ def told(texts: Iterable[str]) -> Counter[str]:
         else:
             counts.update(kind for kind, pattern in SINGLE.items() if pattern.match(text))
     return counts
+
+
+def _in_words(waits: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in waits.items() if count)
 
 
 def _counted(name: str, wanted: int, found: int, *, may_repeat: bool = False) -> Effect:

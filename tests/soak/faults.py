@@ -5,12 +5,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from tests.soak.load import Moment
 from tests.soak.plant import Plant
 from tests.soak.servers import lying
+from tests.soak.web import LONGEST_FREEZE
 
 #: Seconds until what runs is looked at again.
 LOOK: Final = 0.5
@@ -60,8 +61,12 @@ def kinds(plant: Plant) -> dict[str, Fault]:
         "PostgreSQL silent": held(postgres.paused),
         "process_raw killed": then_rest(lambda: plant.kill_worker("process_raw")),
         "follow_journal killed": then_rest(lambda: plant.kill_worker("follow_journal")),
-        "journald stopped": held(lambda: _between(journald.pause, journald.resume)),
-        "journald restarted": then_rest(journald.restart),
+        "journald stopped": held(lambda: _back(plant, _between(journald.pause, journald.resume))),
+        "journald restarted": then_rest(lambda: _restart_journald(plant)),
+        "web server killed": then_rest(lambda: plant.victim().kill()),
+        "web worker killed": then_rest(lambda: plant.victim().kill_worker()),
+        "web server frozen": lambda seconds: _freeze(plant, min(seconds, LONGEST_FREEZE)),
+        "web worker frozen": then_rest(lambda: plant.victim().freeze_worker()),
     }
 
 
@@ -136,6 +141,24 @@ def _stutter(plant: Plant, seconds: float) -> None:
             if plant.rest(STILL):
                 return
         plant.rest(MOVES)
+
+
+def _freeze(plant: Plant, seconds: float) -> None:
+    with plant.victim().frozen():
+        plant.rest(seconds)
+
+
+def _restart_journald(plant: Plant) -> None:
+    with _back(plant, nullcontext()):
+        plant.journald.restart()
+
+
+@contextmanager
+def _back(plant: Plant, away: AbstractContextManager[object]) -> Iterator[None]:
+    """Note when journald was back."""
+    with away:
+        yield
+    plant.journald_back = time.monotonic()
 
 
 @contextmanager

@@ -5,12 +5,15 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from tests.soak.histogram import Histogram
+from tests.soak.held import PROCESS, REQUEST, Held
 from tests.soak.ledger import Ledger
-from tests.soak.mix import RawPosts, Request, http
+from tests.soak.mix import RawPosts
+from tests.soak.request import Request, http
+from tests.soak.slow import SlowClients
+from tests.soak.tally import Tally
 from tests.soak.visitors import Visitors
 from tests.soak.wire import Answer, Broken, Wires
 
@@ -35,21 +38,13 @@ class Moment:
     since: float = 0.0
 
 
-@dataclass(slots=True)
-class Tally:
-    """Of a route, or of a fault: requests, errors, friendly 503s of pages, and times in quiet and under a fault."""
-
-    requests: int = 0
-    errors: int = 0
-    away: int = 0
-    quiet: Histogram = field(default_factory=Histogram)
-    disturbed: Histogram = field(default_factory=Histogram)
-
-
 class Load:
-    """Open loop: each request is timed from the moment that it was due. `now()` tells what goes on."""
+    """Open loop: each request is timed from the moment that it was due. `now()` tells what goes on.
 
-    def __init__(self, port: int, seed: str, now: Callable[[], Moment]) -> None:
+    `held`: what web servers had in hand that were killed or frozen.
+    """
+
+    def __init__(self, port: int, seed: str, now: Callable[[], Moment], held: Held) -> None:
         self.ledger = Ledger()
         self.routes: dict[str, Tally] = {}
         #: By fault. Only raw routes have times in these.
@@ -60,7 +55,8 @@ class Load:
         self.seconds = 0.0
         self.in_flight = 0
         self.stopped = False
-        self._now, self._wires = now, Wires(port)
+        self.slow = SlowClients(port, held)
+        self._now, self._held, self._wires = now, held, Wires(port)
         self._chance = random.Random(f"{seed} mix")
         self._raw = RawPosts(random.Random(f"{seed} raw"), self.ledger)
         self._visitors = Visitors(random.Random(f"{seed} visitors"), self.ledger)
@@ -70,15 +66,24 @@ class Load:
         """Requests that were answered, or broken."""
         return sum(tally.requests for tally in self.routes.values())
 
+    @property
+    def cut(self) -> int:
+        """Requests without an answer, because their server was killed or frozen."""
+        return sum(tally.cut for tally in self.routes.values())
+
+    def all_routes(self) -> dict[str, Tally]:
+        """With the slow clients."""
+        return self.routes | self.slow.tallies
+
     async def warm_up(self) -> None:
         """Let each server import what it imports with its first requests. Raises Broken."""
         for _ in range(WARM_UP):
-            await self._wires.exchange(http("GET", "/", self._chance), alone=True)
-            self.ledger.requests += 1
+            self._note(await self._wires.exchange(http("GET", "/", self._chance), alone=True))
 
     async def run(self, requests: int, rate: float, seconds: float) -> None:
         """Send so many, until `stopped` or for at most so many seconds; all are answered when this returns."""
         started = time.monotonic()
+        slow = asyncio.create_task(self.slow.run())
         async with asyncio.TaskGroup() as group:
             for number in range(requests):
                 due = started + number / rate
@@ -89,28 +94,41 @@ class Load:
                 if self.stopped or due - started > seconds:
                     break
                 request = (self._raw if self._chance.random() < RAW_SHARE else self._visitors).next()
+                self.in_flight += 1
                 group.create_task(self._send(request, due, self._now()))
+        slow.cancel()
+        self.errors.update(self.slow.errors)
         await self._wires.close()
         self.seconds = time.monotonic() - started
 
     async def _send(self, request: Request, due: float, before: Moment) -> None:
-        self.in_flight += 1
-        problem, away = "", False
+        problem, away, cut = "", False, ""
         try:
             answer = await self._wires.exchange(request.data, alone=request.alone, end=request.end)
             took, disturbed = time.monotonic() - due, self._is_disturbed(before)
-            self.ledger.requests += request.counted
             away = not request.raw and is_friendly(answer)
             problem = "" if away else _judge(request, answer, uneasy=disturbed or self._was_disturbed())
+            self._note(answer, "" if away or problem else request.tells)
         except Broken as error:
             took, disturbed = time.monotonic() - due, self._is_disturbed(before)
-            problem = str(error)
+            cut = self._held.cut(error.line)
+            problem = "" if cut else str(error)
+            self.ledger.unsure_requests += request.counted
         finally:
             self.in_flight -= 1
-        if away or problem:
+        if away or problem or cut:
             request.fail()
-        fault = (before.fault or self._now().fault or "just after a fault") if disturbed else ""
-        self._count(request, took, fault, problem, away=away)
+        fault = cut or ((before.fault or self._now().fault or "just after a fault") if disturbed else "")
+        self._count(request, took, fault, problem, away=away, cut=bool(cut))
+
+    def _note(self, answer: Answer, tells: str = "") -> None:
+        """What the process of an answer has counted, and told."""
+        if PROCESS in answer.headers:
+            process = int(answer.headers[PROCESS])
+            self.ledger.requests += 1
+            self._held.answered(process, REQUEST)
+            if tells:
+                self._held.answered(process, tells)
 
     def _is_disturbed(self, before: Moment) -> bool:
         return bool(before.fault) or self._now().number != before.number
@@ -118,12 +136,15 @@ class Load:
     def _was_disturbed(self) -> bool:
         return time.monotonic() - self._now().since < AFTERMATH
 
-    def _count(self, request: Request, took: float, fault: str, problem: str, *, away: bool) -> None:
+    def _count(self, request: Request, took: float, fault: str, problem: str, *, away: bool, cut: bool) -> None:
         route, by_fault = self.routes.setdefault(request.route, Tally()), self.faults.setdefault(fault, Tally())
         for tally in (route, by_fault):
             tally.requests += 1
             tally.errors += bool(problem)
             tally.away += away
+            tally.cut += cut
+        if cut:
+            return
         (route.disturbed if fault else route.quiet).add(took)
         if request.raw:
             (by_fault.disturbed if fault else by_fault.quiet).add(took)

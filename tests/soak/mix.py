@@ -4,17 +4,15 @@ import json
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
+from tests.soak.bad_bodies import CHUNKED, bad_body
 from tests.soak.ledger import Ledger
+from tests.soak.request import FORM, NO_HEADERS, Request, http
 from tests.soak.wire import Answer
 
-FORM: Final = "application/x-www-form-urlencoded"
-CHUNKED: Final = {"Transfer-Encoding": "chunked"}
-NO_HEADERS: Final[Mapping[str, str]] = {}
 #: How often each is sent, by the name of a method of RawPosts.
 WEIGHTS: Final = {
     "contact": 25,
@@ -28,49 +26,18 @@ WEIGHTS: Final = {
     "repeated": 5,
     "other_bytes": 1.5,
     "in_chunks": 4,
+    "bad_body": 6,
     "refused": 5,
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """`settle(answer, uneasy)` notes what was promised, and says what is wrong with the answer, else "". It is told
-    whether there was a fault within the last seconds.
-
-    `raw`: it may not fail without the database. `fail()` notes that there was no answer, or a friendly 503.
-    """
-
-    route: str
-    data: bytes
-    expect: frozenset[int]
-    settle: Callable[[Answer, bool], str]
-    fail: Callable[[], None] = lambda: None
-    raw: bool = True
-    alone: bool = False
-    end: bool = False
-    #: Whether the site's statistics of requests count it.
-    counted: bool = True
-
-
 class Keyed(NamedTuple):
-    """A body that was taken under a key."""
+    """A body that was sent under a key. Without a receipt where the answer never came: then it is sent again."""
 
     source: str
     key: str
     body: bytes
-    receipt: uuid.UUID
-
-
-def http(
-    method: str, path: str, chance: random.Random, body: bytes = b"", headers: Mapping[str, str] = NO_HEADERS
-) -> bytes:
-    """A request as nginx sends it on, from one of millions of clients."""
-    client = f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
-    fields = {"Host": "localhost", "X-Forwarded-For": client, "X-Forwarded-Proto": "https"}
-    if method != "GET" and "Content-Length" not in headers and "Transfer-Encoding" not in headers:
-        fields["Content-Length"] = str(len(body))
-    lines = [f"{name}: {value}\r\n" for name, value in {**fields, **headers}.items()]
-    return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + body
+    receipt: uuid.UUID | None
 
 
 class RawPosts:
@@ -140,17 +107,38 @@ class RawPosts:
         if not self._keyed:
             return self._webhook()
         before = self._chance.choice(self._keyed)
+        if before.receipt is None:  # others might take its key
+            return self._webhook()
         # It never comes again with its own bytes: the spool may have taken the others, and knows no better by itself.
         self._keyed.remove(before)
 
         def settle(answer: Answer, uneasy: bool) -> str:
             if answer.status == 202 and not uneasy:
                 return "202 for other bytes under a used key"
-            self._ledger.set_aside += answer.status == 202
+            self._ledger.other_bytes += answer.status == 202
             return ""
 
+        def fail() -> None:
+            self._ledger.unsure_other_bytes += 1
+
         data = http("POST", f"/in/{before.source}/", self._chance, b"other", {"Idempotency-Key": before.key})
-        return Request("POST /in/…, a key with other bytes", data, frozenset({422, 202}), settle)
+        return Request("POST /in/…, a key with other bytes", data, frozenset({422, 202}), settle, fail)
+
+    def _bad_body(self) -> Request:
+        bad = bad_body(self._chance)
+        data = bad.data if bad.headers is None else http("POST", "/in/quick/", self._chance, bad.data, bad.headers)
+        taken = bad.taken
+
+        def settle(answer: Answer, _: bool) -> str:
+            if taken is not None:
+                self._ledger.taken("quick", _receipt(answer), taken)
+            return ""
+
+        def fail() -> None:
+            if taken is not None:
+                self._ledger.cut("quick", taken)
+
+        return Request(f"POST /in/…, {bad.name}", data, frozenset({bad.status}), settle, fail, alone=True, end=bad.end)
 
     def _refused(self) -> Request:
         chance = self._chance
@@ -193,11 +181,16 @@ class RawPosts:
                 self._keyed.append(Keyed(source, key, body, given))
             return ""
 
+        def fail() -> None:
+            self._ledger.cut(source, body, key=key, valid=valid)
+            if key:
+                self._keyed.append(Keyed(source, key, body, receipt))
+
         headers = {**headers, "Idempotency-Key": key} if key else headers
         bytes_sent = http("POST", f"/in/{source}/", self._chance, body if data is None else data, headers)
         name = "POST /in/contact/" if source == "contact" else "POST /in/…"
         expect = frozenset({303 if "Accept" in headers else 202})
-        return Request(f"{name}, {label}" if label else name, bytes_sent, expect, settle)
+        return Request(f"{name}, {label}" if label else name, bytes_sent, expect, settle, fail)
 
 
 def _receipt(answer: Answer) -> uuid.UUID:

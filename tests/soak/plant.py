@@ -2,17 +2,22 @@
 
 import os
 import random
+import re
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from configparser import ConfigParser
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 from typing import Final, Self
 
 import psycopg
 
+from tests.soak.held import Held
 from tests.soak.servers import FaultySlack, Mail
+from tests.soak.web import TIMEOUT, Ready, WebServer
 from tests.support import web_servers
 from tests.support.child import BASE_DIR, BIN, Process
 from tests.support.faults import PostgresServer, Server
@@ -25,6 +30,11 @@ from tests.support.wait import wait_for
 WEB_SERVERS: Final = 2
 #: systemd's own.
 BACKLOG: Final = 4096
+#: Seconds in which a process that goes on has told what it could not tell a journald that was away.
+TELLING: Final = 3.0
+#: A line that says what went wrong, of ours and of gunicorn's. 503s of pages are counted; workers are killed by us.
+WRONG: Final = re.compile(r"ERROR|CRITICAL|Traceback|\[[^]]*\] \[\d+\] \[(ERROR|CRITICAL)\]")
+EXPECTED: Final = re.compile(r"Service Unavailable|WORKER TIMEOUT|was sent SIGKILL")
 
 
 class Plant:
@@ -32,6 +42,10 @@ class Plant:
 
     def __init__(self, folder: Path, rest: Callable[[float], bool]) -> None:
         self.folder, self.rest = folder, rest
+        #: What web servers had in hand that were killed or frozen.
+        self.held = Held()
+        #: When journald was last back, by time.monotonic().
+        self.journald_back = 0.0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -40,16 +54,19 @@ class Plant:
             self.postgres = stack.enter_context(Postgres())
             stack.callback(self._keep_the_database_log)
             self.journald = HeldJournald(settings=_journald_conf())
-            self.journald._configure()
             stack.enter_context(self.journald)
             self.slack = FaultySlack()
             stack.enter_context(self.slack)
             self.mail = stack.enter_context(Mail())
             self.s3 = stack.enter_context(S3Server(self.folder))
             self.database = PostgresServer(self.postgres, self.rest)
+            self.ready = Ready(self.folder / "ready")
+            stack.callback(self.ready.close)
             self.site = self._site()
             self.workers = {name: self._worker(name) for name in ("process_raw", "follow_journal")}
-            self.web: list[Process] = []
+            self.listener = stack.enter_context(socket.create_server(("127.0.0.1", self.site.port), backlog=BACKLOG))
+            self.web = [self._web_server(number) for number in range(WEB_SERVERS)]
+            self._victims = cycle(self.web)
             stack.callback(self._kill)
             self._start()
             self._stack = stack.pop_all()
@@ -62,16 +79,33 @@ class Plant:
         """Start again what has ended by itself, as systemd does."""
         for worker in self.workers.values():
             worker.look_after()
+        for server in self.web:
+            server.look_after()
         self.journald.start()
 
     def kill_worker(self, name: str) -> None:
-        """SIGKILL; it is started again at once."""
-        self.workers[name].kill(random.Random(0))
+        """SIGKILL; it is started again at once. Without the database it could not be: what breaks next waits for it."""
+        worker = self.workers[name]
+        worker.kill(random.Random(0))
+        wait_for(lambda: worker.process and self.ready.knows(worker.process.pid), timeout=120, message=f"{name}, ready")
+
+    def victim(self) -> WebServer:
+        """The web server whose turn it is to fail, once both are well and have told what they had to."""
+        for server in self.web:
+            server.worker()
+        self.rest(max(0.0, self.journald_back + TELLING - time.monotonic()))
+        return next(self._victims)
 
     def stop_web(self) -> None:
         """SIGTERM: what the servers have counted is told."""
-        for process in self.web:
-            process.terminate(60)
+        for server in self.web:
+            server.terminate()
+
+    def exits(self) -> dict[str, list[int | None]]:
+        """Which processes have ended by themselves, and how."""
+        exits = {worker.name: worker.exits for worker in self.workers.values()}
+        exits |= {server.name: server.exits for server in self.web}
+        return {name: codes for name, codes in exits.items() if codes}
 
     def logs(self) -> list[str]:
         """Lines of our processes that say what went wrong, but for the 503s of pages, which are counted."""
@@ -79,7 +113,7 @@ class Plant:
             f"{path.stem}: {line}"
             for path in sorted(self.folder.glob("*.log"))
             for line in path.read_text(errors="replace").splitlines()
-            if line.startswith(("ERROR", "CRITICAL", "Traceback")) and "Service Unavailable" not in line
+            if WRONG.match(line) and not EXPECTED.search(line)
         ]
 
     def _site(self) -> Site:
@@ -88,6 +122,7 @@ class Plant:
         site.env |= self.slack.env | mail | self.s3.env
         site.env |= {"JOURNAL_URL": self.journald.url, "TEXT_JOURNAL_URL": self.journald.url}
         site.env |= {"DATABASE_URL": self.postgres.url, "DJANGO_SETTINGS_MODULE": "tests.soak.settings"}
+        site.env |= {"NOTIFY_SOCKET": str(self.ready.path)}
         site.env |= {"DEBUG": "false", "TRUSTED_PROXIES": "127.0.0.1", "RATE_LIMITS": "true"}
         return site
 
@@ -96,10 +131,10 @@ class Plant:
         self.site.manage("collectstatic", "--noinput", "--verbosity", "0")
         for worker in self.workers.values():
             worker.start()
-        with socket.create_server(("127.0.0.1", self.site.port), backlog=BACKLOG) as listener:
-            for number in range(WEB_SERVERS):
-                log = self.folder / f"web-{number}.log"
-                self.web.append(web_servers.start(listener, env=self.site.env, log=log))
+        for server in self.web:
+            server.start()
+        for server in self.web:
+            server.worker()
         wait_for(self._workers_turn, timeout=60, message="both workers")
 
     def _workers_turn(self) -> bool:
@@ -112,9 +147,17 @@ class Plant:
         log = self.folder / f"{name}.log"
         return Server(name, lambda: Process(command, env=self.site.env, log=log, cwd=BASE_DIR), self.rest)
 
+    def _web_server(self, number: int) -> WebServer:
+        options, log = [f"--timeout={TIMEOUT}"], self.folder / f"web-{number}.log"
+
+        def make() -> Process:
+            return web_servers.start(self.listener, env=self.site.env, log=log, options=options)
+
+        return WebServer(f"web-{number}", make, self.ready, self.held, self.site.port)
+
     def _kill(self) -> None:
-        servers = [worker.process for worker in self.workers.values()]
-        for process in filter(None, [*self.web, *servers]):
+        workers = [worker.process for worker in self.workers.values()]
+        for process in filter(None, [*workers, *(server.process for server in self.web)]):
             process.kill()
 
     def _keep_the_database_log(self) -> None:

@@ -65,7 +65,7 @@ class Result:
         """The tables and what else is to be said, as Markdown."""
         load = self.load
         parts = [
-            table.routes(load.routes),
+            table.routes(load.all_routes()),
             table.faults(load.faults, self.faults.seen, self.faults.seconds),
             table.effects(self.effects),
             "\n".join(f"- {name}: {count:,}" for name, count in self.notes.items()),
@@ -84,10 +84,14 @@ def soak(options: Options, folder: Path, say: Say) -> Result:
         say(f"everything runs, on port {plant.site.port}; seed {options.seed}")
         lengths = {"seconds": options.fault_seconds, "quiet": options.quiet_seconds}
         faults = Faults(plant, options.seed, over, only=options.only, **lengths)
-        load = Load(plant.site.port, options.seed, faults.now)
+        load = Load(plant.site.port, options.seed, faults.now, plant.held)
         asyncio.run(_send(load, faults, options, say))
         # Not lost where the accounts, which take long, come to no end.
-        say("\n".join(["sent", table.routes(load.routes), *(f"{n:,} x {e}" for e, n in load.errors.most_common(30))]))
+        say(
+            "\n".join(
+                ["sent", table.routes(load.all_routes()), *(f"{n:,} x {e}" for e, n in load.errors.most_common(30))]
+            )
+        )
         return _account(plant, load, faults, say)
 
 
@@ -122,8 +126,8 @@ async def _progress(load: Load, faults: Faults, say: Say) -> None:
     while True:
         await asyncio.sleep(PROGRESS)
         away = sum(tally.away for tally in load.routes.values())
-        doing = f"{load.sent:,} requests, {load.in_flight} in flight, {load.errors.total()} errors, {away} friendly 503"
-        say(f"{doing}; now: {faults.now().fault or 'quiet'}")
+        doing = f"{load.sent:,} requests, {load.in_flight} in flight, {load.errors.total()} errors"
+        say(f"{doing}, {load.cut} cut, {away} friendly 503; now: {faults.now().fault or 'quiet'}")
 
 
 def _account(plant: Plant, load: Load, faults: Faults, say: Say) -> Result:
@@ -132,8 +136,8 @@ def _account(plant: Plant, load: Load, faults: Faults, say: Say) -> Result:
     plant.stop_web()
     _drain(plant, books, say)
     drained = time.monotonic() - started
-    exits = {name: worker.exits for name, worker in plant.workers.items() if worker.exits}
-    return Result(load, faults, books.effects(), books.notes(), books.losses(), plant.logs(), exits, drained)
+    effects, notes, losses = books.effects(), books.notes(), books.losses()
+    return Result(load, faults, effects, notes, losses, plant.logs(), plant.exits(), drained)
 
 
 def _drain(plant: Plant, books: Books, say: Say) -> None:

@@ -5,31 +5,32 @@ from typing import Final
 
 from tests.soak.effects import Effect
 from tests.soak.histogram import Histogram
-from tests.soak.load import Tally
+from tests.soak.tally import Tally
 
 QUANTILES: Final = (0.5, 0.99, 0.999)
+CUT: Final = "cut with their server"
+AWAY: Final = "503, come back"
 TIMES: Final = "p50 / p99 / p99.9 ms"
 
 
 def routes(tallies: Mapping[str, Tally]) -> str:
     """By route: how many, what failed, how long it took without and with a fault."""
-    head = ("route", "requests", "errors", "503, come back", f"quiet: {TIMES}", f"faults: {TIMES}")
+    head = ("route", "requests", "errors", CUT, AWAY, f"quiet: {TIMES}", f"faults: {TIMES}")
     rows = [
-        (name, n(tally.requests), n(tally.errors), n(tally.away), times(tally.quiet), times(tally.disturbed))
-        for name, tally in sorted(tallies.items())
+        (name, *_counts(tally), times(tally.quiet), times(tally.disturbed)) for name, tally in sorted(tallies.items())
     ]
     return markdown(head, [*rows, _sum(tallies.values())])
 
 
 def faults(tallies: Mapping[str, Tally], seen: Mapping[str, int], seconds: Mapping[str, int]) -> str:
     """By fault: how often, how long, what failed meanwhile, how long raw routes took."""
-    head = ("fault", "times", "seconds", "requests", "errors", "503, come back", f"raw routes: {TIMES}")
+    head = ("fault", "times", "seconds", "requests", "errors", CUT, AWAY, f"raw routes: {TIMES}")
     rows = []
     for name in sorted({"", *tallies, *seen}):
         tally = tallies.get(name, Tally())
         took = times(tally.disturbed if name else tally.quiet)
         often = [n(seen[name]), n(seconds[name])] if name in seen else ["", ""]
-        rows.append([name or "none", *often, n(tally.requests), n(tally.errors), n(tally.away), took])
+        rows.append([name or "none", *often, *_counts(tally), took])
     return markdown(head, rows)
 
 
@@ -41,7 +42,7 @@ def effects(found: Iterable[Effect]) -> str:
             one.name,
             n(one.expected),
             n(one.found),
-            n(one.lost) + " (in doubt)" * bool(0 < one.lost <= one.may_lose),
+            n(one.lost) + f" (of {n(one.may_lose)} in doubt)" * bool(0 < one.lost <= one.may_lose),
             n(one.repeated) + " (may be)" * one.may_repeat,
         )
         for one in found
@@ -71,6 +72,11 @@ def _sum(tallies: Iterable[Tally]) -> tuple[str, ...]:
         total.requests += tally.requests
         total.errors += tally.errors
         total.away += tally.away
+        total.cut += tally.cut
         total.quiet.merge(tally.quiet)
         total.disturbed.merge(tally.disturbed)
-    return "all", n(total.requests), n(total.errors), n(total.away), times(total.quiet), times(total.disturbed)
+    return "all", *_counts(total), times(total.quiet), times(total.disturbed)
+
+
+def _counts(tally: Tally) -> list[str]:
+    return [n(tally.requests), n(tally.errors), n(tally.cut), n(tally.away)]

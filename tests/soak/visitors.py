@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from PIL import Image
 
 from tests.soak.ledger import Ledger
-from tests.soak.mix import FORM, Request, http
+from tests.soak.request import FORM, Request, http
 from tests.soak.wire import Answer
 
 BOUNDARY: Final = "a-boundary-of-the-soak"
@@ -89,8 +89,11 @@ class Visitors:
         body = urlencode(
             {"csrfmiddlewaretoken": visitor.token, "name": f"Visitor {visitor.email}", "email": visitor.email}
         )
-        unsure = self._ledger.unsure_users
-        return self._post(visitor, "/sign-up/", body.encode(), FORM, 302, settle, lambda: unsure.add(visitor.email))
+
+        def fail() -> None:
+            self._ledger.unsure_users.add(visitor.email)
+
+        return self._post(visitor, "/sign-up/", body.encode(), FORM, 302, settle, fail, tells="sign-up")
 
     def _sign_up_wrongly(self) -> Request:
         if not (self._arrived and self._members):
@@ -119,7 +122,8 @@ class Visitors:
             self._members.append(visitor)
 
         kind = f"multipart/form-data; boundary={BOUNDARY}"
-        return self._post(visitor, "/photos/", _multipart(visitor.token, photo), kind, 302, settle, fail)
+        body = _multipart(visitor.token, photo)
+        return self._post(visitor, "/photos/", body, kind, 302, settle, fail, tells="photo upload")
 
     def _get(self, path: str, visitor: Visitor, route: str, then: "deque[Visitor] | None" = None) -> Request:
         def settle(answer: Answer, _: bool) -> str:
@@ -141,6 +145,7 @@ class Visitors:
         settle: Callable[[Answer], None],
         fail: Callable[[], None] = lambda: None,
         label: str = "",
+        tells: str = "",
     ) -> Request:
         def settled(answer: Answer, _: bool) -> str:
             if status == 302 and answer.headers.get("location") != "/":
@@ -152,7 +157,7 @@ class Visitors:
 
         headers = visitor.headers() | {"Content-Type": content_type}
         data = http("POST", path, self._chance, body, headers)
-        return Request(f"POST {path}{label}", data, frozenset({status}), settled, fail, raw=False)
+        return Request(f"POST {path}{label}", data, frozenset({status}), settled, fail, raw=False, tells=tells)
 
 
 def _multipart(token: str, photo: bytes) -> bytes:

@@ -1,15 +1,20 @@
 """An HTTP client that costs little, and sends what no well-behaved one would."""
 
 import asyncio
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from tests.soak.held import Line
+
 #: Seconds for an answer: longer than any fault.
 TIMEOUT: Final = 60.0
 #: Requests on one connection, so that connections spread over the servers that share a port.
 USES: Final = 50
+#: Seconds after which a connection that is idle is used no more: the server's keep-alive must not end under a request.
+IDLE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,11 @@ class Answer:
 
 
 class Broken(Exception):
-    """There was no answer; the text says how."""
+    """There was no answer; the text says how. `line`: the connection that ended under it, None where none did."""
+
+    def __init__(self, text: str, line: Line | None) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 class Wires:
@@ -46,7 +55,8 @@ class Wires:
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             if wire:
                 wire.close()
-            raise Broken(f"{type(error).__name__}: {error}"[:100]) from error
+            ended = wire.line if wire and not isinstance(error, TimeoutError) else None
+            raise Broken(f"{type(error).__name__}: {error}"[:100], ended) from error
         if alone or wire.uses >= USES or answer.headers.get("connection") == "close":
             wire.close()
         else:
@@ -59,7 +69,8 @@ class Wires:
             if wire.usable:
                 return wire
             wire.close()
-        return _Wire(*await asyncio.open_connection("127.0.0.1", self._port))
+        opened = time.monotonic()
+        return _Wire(*await asyncio.open_connection("127.0.0.1", self._port), opened)
 
     async def close(self) -> None:
         """Close what is idle."""
@@ -69,16 +80,20 @@ class Wires:
 
 
 class _Wire:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opened: float) -> None:
         self._reader, self._writer = reader, writer
         self.uses = 0
+        self.line = Line(writer.get_extra_info("sockname")[1], opened, opened)
+        self._last = opened
 
     @property
     def usable(self) -> bool:
-        return not self._reader.at_eof() and not self._writer.is_closing()
+        is_fresh = time.monotonic() - self._last < IDLE
+        return is_fresh and not self._reader.at_eof() and not self._writer.is_closing()
 
     async def exchange(self, request: bytes, *, end: bool) -> Answer:
         self.uses += 1
+        self.line = self.line._replace(sent=time.monotonic())
         self._writer.write(request)
         if end:
             self._writer.write_eof()
@@ -89,7 +104,9 @@ class _Wire:
             if name.lower() == "set-cookie":
                 cookies.append(value.strip())
             headers[name.lower()] = value.strip()
-        return Answer(int(head[0].split()[1]), headers, cookies, await self._body(headers))
+        body = await self._body(headers)
+        self._last = time.monotonic()
+        return Answer(int(head[0].split()[1]), headers, cookies, body)
 
     async def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") != "chunked":

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from notifications.accounting import Accountant
-from notifications.journal import Entry
+from notifications.events.process_token import new_token
+from notifications.journal import SUPPRESSED, Entry
+from notifications.losses import Accountant
 from notifications.models import Loss
-from notifications.tokens import new_token
 
 MACHINE: Final = "machine"
 JOURNALD: Final = "journald://tests"
@@ -53,7 +53,7 @@ class Office:
         """As journald writes it."""
         self.write_fields(
             MESSAGE=f"Suppressed {count} messages from {unit}",
-            MESSAGE_ID="a596d6fe7bfa4994828e72309e95d61e",
+            MESSAGE_ID=SUPPRESSED,
             N_DROPPED=str(count),
             OBJECT_SYSTEMD_UNIT=unit,
             SYSLOG_IDENTIFIER="systemd-journald",

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications import keep
-from notifications.models import FailureGroup, RawPayload
+from notifications.models import FailedDelivery, FailureGroup, Loss, Position, RawPayload, Refusal, ReportRow
 
 LIST = "/admin/notifications/rawpayload/"
 FAILURES = "/admin/notifications/failuregroup/"
@@ -63,3 +63,33 @@ def act(client: Client, action: str, *stored: Model, address: str = LIST, **more
     """What the page says that follows an action on these rows."""
     data = {"action": action, "index": "0", "_selected_action": [str(one.pk) for one in stored], **more}
     return client.post(address, data, follow=True).content.decode()
+
+
+EVIL = "<script>alert(1)</script>\u202e"
+
+
+def everything() -> dict[str, int]:
+    """One row of each model, full of markup; the primary key of each."""
+    now = timezone.now()
+    stored = payload(
+        EVIL.encode(),
+        EVIL,
+        headers={EVIL: EVIL},
+        **dict.fromkeys(["source", "method", "path", "query", "remote_addr", "idempotency_key", "error"], EVIL),
+    )
+    failing = FailureGroup.objects.create(
+        **dict.fromkeys(["source", "title", "place", "fingerprint"], EVIL), first_at=now, last_at=now
+    )
+    RawPayload.objects.update(failure=failing)
+    tell = {"channel": EVIL, "reason": EVIL, "text": EVIL, "event_id": EVIL}
+    where = {"machine": EVIL, "journal": EVIL}
+    entry = {"reason": EVIL, "name": EVIL, "author": EVIL, "example": EVIL, "since": now, "until": now}
+    return {
+        "rawpayload": stored.pk,
+        "failuregroup": failing.pk,
+        "position": Position.objects.create(channel=EVIL, cursor=EVIL, entry_time=now, problem=EVIL, **where).pk,
+        "faileddelivery": FailedDelivery.objects.create(event_time=now, data={EVIL: [EVIL]}, **tell).pk,
+        "loss": Loss.objects.create(origin=EVIL, channel=EVIL, reason=EVIL, key=EVIL, until=now).pk,
+        "refusal": Refusal.objects.create(count=7, **entry, **where).pk,
+        "reportrow": ReportRow.objects.create(name=EVIL, day=now.date(), count=3).pk,
+    }

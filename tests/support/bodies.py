@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
 
+from notifications.bodies import deletion_notes, folder_storage
+from notifications.bodies.storage import LARGE
 from notifications.models import RawPayload
-from notifications.raw.body_store import LARGE
-from notifications.raw.move_bodies import BodyMover
+from notifications.process_raw.chores.move_large_bodies import BodyMover
+from notifications.utils import durable_files
 from tests.support.child import BASE_DIR, bare_env
 from tests.support.payloads import kept
 from tests.support.processes import settings_env
@@ -100,3 +103,16 @@ def while_saving(do: Callable[[], object], cls: type[FileSystemStorage] = FileSy
 
 def is_open_to_others(path: Path) -> bool:
     return bool(os.stat(path).st_mode & 0o077)
+
+
+def make_old(state_dir: Path) -> None:
+    """Let the time pass until unfinished files have no writer any more."""
+    before = time.time() - durable_files.ABANDONED - 1
+    for path in (state_dir / "bodies" / folder_storage.TEMPORARY).iterdir():
+        os.utime(path, (before, before))
+
+
+def make_notes_due() -> None:
+    """Let the time pass until notes are looked at."""
+    for path in deletion_notes.folder().glob("*.names"):
+        os.utime(path, (time.time() - 2 * deletion_notes.PATIENCE,) * 2)

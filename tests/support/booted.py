@@ -31,8 +31,8 @@ SERVICES: Final = (
 class Booted:
     """The machine; `with Booted(folder) as machine:`. `root` is its disk."""
 
-    def __init__(self, folder: Path, suite: str = "") -> None:
-        self.suite = suite or debian.default_suite()
+    def __init__(self, folder: Path, suite: str = debian.DEFAULT_SUITE) -> None:
+        self.suite = suite
         self.root = folder / "root"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -95,6 +95,18 @@ class Booted:
     def _is_up(self) -> bool:
         # "degraded": a unit failed, which tests look for themselves.
         return self.try_run("systemctl", "is-system-running").stdout.strip() in {"running", "degraded"}
+
+    def power_off(self) -> None:
+        """As an operator does; returns when it is off."""
+        nspawn = self._nspawn
+        assert nspawn is not None
+        self.try_run("systemctl", "poweroff")  # which the machine may end before it has answered
+        try:
+            wait_for(lambda: nspawn.poll() is not None, timeout=120, message="the machine is off")
+        except AssertionError as error:
+            error.add_note(self.log())
+            raise
+        self._nspawn, self._leader = None, 0
 
     def power_off_hard(self) -> None:
         """SIGKILL for everything in it, at once."""
@@ -166,12 +178,16 @@ class Booted:
 
     def wait_until_active(self, *units: str, timeout: float = 90) -> None:
         """Until all of them say that they are ready."""
+        self.wait_until("active", *units, timeout=timeout)
 
-        def states() -> bool:
-            return self.try_run("systemctl", "is-active", *units).stdout.split() == ["active"] * len(units)
+    def wait_until(self, state: str, *units: str, timeout: float = 90) -> None:
+        """Until `systemctl is-active` says so of all. AssertionError with their status if that takes longer."""
+
+        def reached() -> bool:
+            return self.try_run("systemctl", "is-active", *units).stdout.split() == [state] * len(units)
 
         try:
-            wait_for(states, timeout=timeout, message=f"active: {' '.join(units)}")
+            wait_for(reached, timeout=timeout, message=f"{state}: {' '.join(units)}")
         except AssertionError as error:
             error.add_note(self.try_run("systemctl", "status", "--no-pager", "--lines=30", *units).stdout)
             raise

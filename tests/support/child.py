@@ -48,12 +48,21 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self._popen.poll() is None
+        return self.exit_code is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it has ended with; of a signal, its negative number. None while it runs."""
+        return self._popen.poll()
 
     @property
     def log(self) -> str:
         """What it has printed."""
         return self.log_path.read_text(errors="replace")
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it to the leader; nothing if it has ended."""
+        self._popen.send_signal(number)
 
     def kill(self) -> None:
         """SIGKILL for the whole group; none of it runs when this returns."""
@@ -90,10 +99,16 @@ def _group_runs(group: int) -> bool:
 
     Of each thread, because a killed process is called a zombie while its other threads still hold its sockets.
     """
-    for stat in Path("/proc").glob("[0-9]*/task/*/stat"):
-        # It may be gone by now.
-        with suppress(OSError):
-            state, _, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            if int(its_group) == group and state not in "ZX":
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may be gone by now
+            if any(_runs_in(group, stat) for stat in process.glob("task/*/stat")):
                 return True
     return False
+
+
+def _runs_in(group: int, stat: Path) -> bool:
+    try:
+        state, _, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+    except OSError:  # a thread that is gone by now
+        return False
+    return int(its_group) == group and state not in "ZX"

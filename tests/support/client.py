@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from notifications.raw.record import receipt_for
+from notifications.http.idempotency import receipt_for
 
 #: Seconds to wait for an answer: longer than any fault that is no death.
 TIMEOUT: Final = 20.0

@@ -19,9 +19,10 @@ from django.core.management import call_command
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from notifications import events
-from notifications.raw import disk, limits
-from notifications.raw.breaker import breaker
+from notifications.events import emit
+from notifications.intake import quota
+from notifications.store import disk_space
+from notifications.store.database_breaker import breaker
 from tests.support.postgres import Postgres
 
 MIGRATED = "migrated"
@@ -38,13 +39,13 @@ def use_database(url: str, **options: Any) -> Iterator[None]:
     before, connection = connections.settings["default"], connections["default"]
     connections.settings["default"] = connections.configure_settings({"default": ours})["default"]
     connections["default"] = connections.create_connection("default")
-    events._thread.connection = None
+    emit.forget_connection()
     try:
         yield
     finally:
         connections["default"].close()
         connections.settings["default"], connections["default"] = before, connection
-        events._thread.connection = None
+        emit.forget_connection()
 
 
 @pytest.fixture
@@ -53,12 +54,19 @@ def state_dir(settings: Any, tmp_path: Path) -> Iterator[Path]:
     settings.NOTIFICATIONS_STATE_DIR = tmp_path / "own-state"
     settings.NOTIFICATIONS_STATE_DIR.mkdir(mode=0o700)
     breaker.close()
-    limits.forget()
-    disk.forget()
+    quota.forget()
+    disk_space.forget()
     yield settings.NOTIFICATIONS_STATE_DIR
     breaker.close()
-    limits.forget()
-    disk.forget()
+    quota.forget()
+    disk_space.forget()
+
+
+@pytest.fixture(params=["sqlite_file", pytest.param("postgres_database", marks=pytest.mark.services)])
+def database(request: pytest.FixtureRequest) -> str:
+    """Each of the two, empty, for tests that commit; its vendor."""
+    request.getfixturevalue(request.param)
+    return connections["default"].vendor
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,8 @@ CACHE: Final = Path.home() / ".cache" / "proppy-tests"
 #: Where a disk has what requirements/base.txt asks for, as files.
 WHEELS: Final = "/root/wheels"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def default_suite() -> str:
-    """This machine's Debian, else the oldest that is supported."""
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    return release["VERSION_CODENAME"] if release.get("ID") == "debian" else "bookworm"
+#: What is booted unless another is named, whatever this machine is.
+DEFAULT_SUITE: Final = "trixie"
 
 
 def copy_disk(suite: str, target: Path) -> None:

@@ -16,7 +16,7 @@ def _die(*_: Any, **__: Any) -> None:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"notifications.raw.{name}")
+    return importlib.import_module(f"notifications.{name}")
 
 
 def _instead_of(module: Any, name: str) -> None:
@@ -37,21 +37,22 @@ STEPS: dict[str, Callable[[], None]] = {
     "before-the-file-is-synced": lambda: _instead_of(os, "fsync"),
     "before-it-has-its-name": lambda: _instead_of(Path, "rename"),
     "before-its-folder-is-synced": lambda: _after(Path, "rename"),
-    "before-the-row-lets-go": lambda: _instead_of(_module("move_bodies"), "_let_go"),
-    "after-the-row-let-go": lambda: _after(_module("move_bodies"), "_let_go"),
-    "before-a-noted-body-is-deleted": lambda: _instead_of(_module("body_store"), "delete"),
-    "before-its-note-goes": lambda: _after(_module("body_store"), "delete"),
+    "before-the-row-lets-go": lambda: _instead_of(_module("process_raw.chores.move_large_bodies"), "take_out_of_row"),
+    "after-the-row-let-go": lambda: _after(_module("process_raw.chores.move_large_bodies"), "take_out_of_row"),
+    "before-a-noted-body-is-deleted": lambda: _instead_of(_module("bodies.storage"), "delete"),
+    "before-its-note-goes": lambda: _after(_module("bodies.storage"), "delete"),
 }
 
 
 def main(step: str) -> None:
     django.setup()
-    from notifications.raw import deletion_notes, move_bodies
+    from notifications.bodies import deletion_notes
+    from notifications.process_raw.chores import move_large_bodies
 
     STEPS[step]()
     deletion_notes.PATIENCE = -1.0  # type: ignore[misc]
-    move_bodies.delete_noted()
-    move_bodies.BodyMover()()
+    move_large_bodies.delete_noted()
+    move_large_bodies.BodyMover()()
 
 
 if __name__ == "__main__":

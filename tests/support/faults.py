@@ -54,7 +54,7 @@ class Server:
     def look_after(self) -> None:
         assert self.process is not None
         if not self.process.alive:
-            self.exits.append(self.process._popen.returncode)
+            self.exits.append(self.process.exit_code)
             self.process.kill()  # what is left of its group
             self.start()
 
@@ -102,7 +102,7 @@ class PostgresServer:
     def kill(self, chance: random.Random) -> None:
         """SIGKILL for all of its processes: nothing is said to any client."""
         lock = self._postgres.folder / "data" / "postmaster.pid"
-        pids = _tree(int(lock.read_text().split()[0]))
+        pids = process_tree(int(lock.read_text().split()[0]))
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -129,7 +129,7 @@ class PostgresServer:
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()")
 
 
-def _tree(main: int) -> list[int]:
+def process_tree(main: int) -> list[int]:
     """The process and its children, the parent first."""
     children = []
     for path in Path("/proc").glob("[0-9]*/stat"):

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 
-from tests.support.journald import _PROGRAM, JournaldNamespace
+from tests.support.journald import PROGRAM, JournaldNamespace
 
 
 class HeldJournald(JournaldNamespace):
@@ -15,8 +15,9 @@ class HeldJournald(JournaldNamespace):
         """Start it unless it runs. It takes entries also before this returns."""
         if self.alive:
             return
+        self._configure()
         self._socket = self._socket or self._bind()
-        command = f'exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec {_PROGRAM} "$0"'
+        command = f'exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec {PROGRAM} "$0"'
         self._process = subprocess.Popen(
             ["sh", "-c", command, self.name],
             stdin=self._socket.fileno(),

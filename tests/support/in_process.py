@@ -7,8 +7,9 @@ import pytest
 from notifications import testing
 from notifications.models import RawPayload, State
 from notifications.testing import work_off
+from notifications.workers.loop import Stop
 
-__all__ = ["Told", "told", "work_again", "work_off"]
+__all__ = ["Told", "stop", "told", "work_again", "work_off"]
 
 
 class Told(testing.Told):
@@ -24,6 +25,14 @@ def told() -> Iterator[Told]:
     told = Told()
     yield told
     told.close()
+
+
+@pytest.fixture
+def stop() -> Iterator[Stop]:
+    """Of a worker that the test turns."""
+    stop = Stop()
+    yield stop
+    stop.close()
 
 
 def work_again(payload: RawPayload) -> RawPayload:

@@ -1,13 +1,16 @@
 """proppy on a booted Debian, installed as an operator would, with a Slack, a mail server and an S3 that it may use."""
 
+import json
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from tests.support import debian
 from tests.support.booted import CHECKOUT, SERVICES, Booted
 from tests.support.s3 import S3Server
 from tests.support.slack import FakeSlack
@@ -15,16 +18,21 @@ from tests.support.smtp import MailServer
 from tests.support.wait import wait_for
 
 TOOLS: Final = ("debootstrap", "systemd-nspawn", "nsenter")
-#: All tests that use the machine run in one process.
-GROUP: Final = "booted"
 #: A system call of this network belongs to nobody else on it.
 ALLOWED_HOSTS: Final = "localhost,127.0.0.1"
+DATABASE: Final = "/var/lib/proppy/proppy.sqlite3"
+#: Prints the rows of a statement as JSON.
+QUERY: Final = """
+import json, sqlite3, sys
+connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=30)
+print(json.dumps(connection.execute(sys.argv[2]).fetchall()))
+"""
 
 
 class Installed(Booted):
     """The machine, with proppy in it and the servers around it."""
 
-    def __init__(self, folder: Path, suite: str = "") -> None:
+    def __init__(self, folder: Path, suite: str = debian.DEFAULT_SUITE) -> None:
         super().__init__(folder, suite)
         self._cleanup = ExitStack()
         #: Why it is of no use any more.
@@ -74,6 +82,11 @@ class Installed(Booted):
         # The target alone is stopped before them, and systemctl waits for no more than that.
         self.run("systemctl", "stop", "proppy.target", *SERVICES)
 
+    def restart_at_once(self) -> None:
+        """Restart all services; returns when they are ready."""
+        self.run("systemctl", "restart", "proppy.target")
+        self.wait_until_active(*SERVICES)
+
     @property
     def releases(self) -> list[str]:
         """The names of those that are there, oldest first."""
@@ -84,10 +97,27 @@ class Installed(Booted):
         """The name of the one in use."""
         return (self.root / "opt/proppy/current").readlink().name
 
+    def rows(self, sql: str) -> list[list[Any]]:
+        """What the database says, asked without Django, whose start takes a second."""
+        as_user = ("setpriv", "--reuid=proppy", "--regid=proppy", "--clear-groups")
+        found: list[list[Any]] = json.loads(self.run(*as_user, "python3", "-c", QUERY, DATABASE, sql))
+        return found
+
+    def counted(self, name: str) -> int:
+        """How many REPORT events of this name have been delivered."""
+        return int(
+            self.rows(f"SELECT coalesce(sum(count), 0) FROM notifications_reportrow WHERE name = '{name}'")[0][0]
+        )
+
+    def wait_until_told(self) -> None:
+        """Until REPORT has all events that are in the journal now."""
+        name = f"fence {uuid.uuid4().hex}"
+        self.shell(f"from notifications import emit; emit('REPORT', {name!r})")
+        wait_for(lambda: self.counted(name), timeout=120, message="the channel REPORT has caught up")
+
     def handled(self) -> set[str]:
         """The marks of contact forms that a worker has read, once each."""
-        code = "from proppy.models import ContactMessage as C; print(*C.objects.values_list('name', flat=True))"
-        names = self.shell(code).split()
+        names = [name for (name,) in self.rows("SELECT name FROM proppy_contactmessage")]
         assert len(names) == len(set(names)), "handled twice"
         return set(names)
 
@@ -103,8 +133,8 @@ class Installed(Booted):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    text = "what tests/system boots: bookworm, trixie, noble (default: this machine's Debian, else bookworm)"
-    parser.getgroup("system").addoption("--suite", default="", help=text)
+    text = "what tests/system boots: bookworm, trixie, noble (default: %(default)s)"
+    parser.getgroup("system").addoption("--suite", default=debian.DEFAULT_SUITE, help=text)
 
 
 @pytest.fixture(scope="session")
@@ -121,9 +151,6 @@ def installed_machine(tmp_path_factory: pytest.TempPathFactory, pytestconfig: py
 @pytest.fixture
 def installed(request: pytest.FixtureRequest) -> Installed:
     """The machine that all tests share, up and with all services ready."""
-    group = request.node.get_closest_marker("xdist_group")
-    assert group is not None, "@pytest.mark.xdist_group('booted'), or each worker would boot a machine"
-    assert group.args == (GROUP,)
     machine: Installed = request.getfixturevalue("installed_machine")
     if machine.broken:  # once is enough to wait for it
         pytest.fail(f"an earlier test has broken the machine: {machine.broken}")

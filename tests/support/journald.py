@@ -5,14 +5,14 @@ import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.wait import wait_for
 
-_PROGRAM = "/lib/systemd/systemd-journald"
+PROGRAM = "/lib/systemd/systemd-journald"
 _FOLDERS = (Path("/var/log/journal"), Path("/run/log/journal"))
 
 
@@ -29,6 +29,8 @@ class JournaldNamespace:
         self.socket_path = Path(f"/run/systemd/journal.{self.name}/socket")
         #: What it takes for the id of this boot, if another one than the kernel's.
         self.boot_id: uuid.UUID | None = None
+        #: What it takes for the id of this machine, if another one than /etc/machine-id.
+        self.machine_id: uuid.UUID | None = None
         self._settings = settings or {}
         self._etc = Path(f"/run/systemd/journald@{self.name}.conf.d")
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,6 +71,13 @@ class JournaldNamespace:
             self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(self.socket_path.is_socket, message=f"{self.socket_path}")
+        # Between the socket and this it has not yet asked the kernel for the senders of its entries.
+        wait_for(self._takes_entries, message="journald waits for entries")
+
+    def _takes_entries(self) -> bool:
+        assert self._process is not None
+        where = Path(f"/proc/{self._process.pid}/wchan").read_text()
+        return where == "0" or "epoll" in where or "ep_poll" in where  # 0: this kernel does not say
 
     def _configure(self) -> None:
         if self._settings:
@@ -77,13 +86,12 @@ class JournaldNamespace:
             (self._etc / "test.conf").write_text("[Journal]\n" + "".join(lines))
 
     def _command(self) -> list[str]:
-        if self.boot_id is None:
-            return [_PROGRAM, self.name]
-        self._etc.mkdir(exist_ok=True)
-        file = self._etc / "boot_id"
-        file.write_text(f"{self.boot_id}\n")
-        script = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, str(file), _PROGRAM, self.name]
+        command = [PROGRAM, self.name]
+        if self.boot_id is not None:
+            command = with_file("/proc/sys/kernel/random/boot_id", f"{self.boot_id}\n", self._etc, command)
+        if self.machine_id is not None:
+            command = with_file("/etc/machine-id", f"{self.machine_id.hex}\n", self._etc, command)
+        return command
 
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""
@@ -120,6 +128,11 @@ class JournaldNamespace:
         command = ["journalctl", f"--namespace={self.name}", "--no-pager", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
+    def journalctls(self) -> list[int]:
+        """Process ids of those that follow its journal."""
+        commands = ((pid, line) for pid, line in _commands() if line.startswith(b"journalctl\0"))
+        return [pid for pid, line in commands if self.name.encode() in line and b"\0-f\0" in line]
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None, "journald was not started"
         self._process.send_signal(number)
@@ -133,10 +146,27 @@ class JournaldNamespace:
         self._process = None
 
 
+def with_file(path: str, content: str, folder: Path, command: Sequence[str]) -> list[str]:
+    """A command that sees a file with other content than it has; that is kept in a folder meanwhile. Needs root."""
+    folder.mkdir(exist_ok=True)
+    file = folder / Path(path).name
+    file.write_text(content)
+    return ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" {path} && exec "$@"', str(file), *command]
+
+
+def _commands() -> Iterator[tuple[int, bytes]]:
+    """Process ids and command lines."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield int(path.parent.name), path.read_bytes()
+        except OSError:  # it has ended
+            continue
+
+
 @pytest.fixture
 def journald() -> Iterator[JournaldNamespace]:
     """A running journald namespace for one test; it goes away with its entries. Mark the test `services`."""
-    if os.getuid() or not Path(_PROGRAM).exists():
-        pytest.skip(f"needs root and {_PROGRAM}")
+    if os.getuid() or not Path(PROGRAM).exists():
+        pytest.skip(f"needs root and {PROGRAM}")
     with JournaldNamespace() as namespace:
         yield namespace

@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from notifications.journal import Entry, Journal, JournaldJournal, Reader, as_text
+from notifications.journal.journald.reader import JournaldReader
 from tests.support.wait import wait_for
 
 
@@ -65,6 +67,20 @@ def read_all(reader: Reader, limit: int = 1000) -> list[Entry]:
     with reader:
         wait_for(exhausted, timeout=60, message="the end of the journal")
     return entries
+
+
+def wait_until_following(reader: Reader) -> int:
+    """Read nothing until its journalctl waits for what comes; the pid of that."""
+    assert isinstance(reader, JournaldReader)
+
+    def follows() -> int | None:
+        return reader.pid if reader.read(10) == [] and b"--no-tail" in _command_of(reader.pid) else None
+
+    return wait_for(follows, message="journalctl -f")
+
+
+def _command_of(pid: int | None) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def messages(entries: Iterable[Entry]) -> list[str]:

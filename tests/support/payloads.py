@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 
 from notifications import handlers, keep
-from notifications.conf import conf
 from notifications.handlers import PayloadHandler, payload_handlers
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
+from notifications.process_raw.release_claims import release_claims
 
 
 def kept(body: bytes = b"x", source: str = "demo", **options: Any) -> RawPayload:
@@ -33,11 +33,7 @@ def claimed(limit: int = 50, **options: Any) -> list[RawPayload]:
 
 def release_expired() -> int:
     """Take over what workers left whose lease has run out, as process_raw does."""
-    return sum(release(token) for token in RawPayload.objects.expired_tokens())
-
-
-def release(token: uuid.UUID | None) -> int:
-    return RawPayload.objects.release(token, max_attempts=lambda source: conf.source(source).max_attempts)
+    return sum(map(release_claims, RawPayload.objects.expired_tokens()))
 
 
 def expire() -> None:

@@ -1,8 +1,12 @@
 """The project's real processes, with an environment made from nothing: no developer's settings leak in."""
 
+import atexit
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -39,21 +43,26 @@ class Site:
         return done.stdout + done.stderr
 
     def migrate(self) -> None:
-        """Make the database's tables."""
-        self.manage("migrate", "--verbosity", "0")
+        """Make the database's tables; in a new SQLite file they are those that the first test's command has made."""
+        path = Path(self.env["DATABASE_URL"].removeprefix("sqlite:///"))
+        if path.is_absolute() and path.parent.is_dir() and not path.exists():
+            shutil.copy(_migrated_sqlite(self.env["DJANGO_SETTINGS_MODULE"]), path)
+        else:
+            self.manage("migrate", "--verbosity", "0")
 
     def start(self, name: Name, *arguments: str) -> Process:
         """Start one of the processes with more arguments; "web" accepts connections when this returns."""
         assert name not in self._processes or not self._processes[name].alive, f"{name} runs already"
-        command = [*self._command(name), *arguments]
+        command = [*self.command(name), *arguments]
         process = self._processes[name] = Process(command, env=self.env, log=self.folder / f"{name}.log")
         if name == "web":
             process.wait_until_listening(self.port)
         return process
 
     def kill(self, name: Name) -> None:
-        """SIGKILL for the process and its children."""
-        self._processes[name].kill()
+        """SIGKILL for the process and its children, if it was started."""
+        if process := self._processes.get(name):
+            process.kill()
 
     def terminate(self, name: Name, timeout: float = 30) -> int:
         """SIGTERM as systemd sends it; the exit code. AssertionError if it takes longer."""
@@ -74,18 +83,23 @@ class Site:
             process.kill()
             print(f"--- {name} ({process.log_path})\n{process.log}")
 
-    def _command(self, name: Name) -> list[str]:
+    def command(self, name: Name) -> list[str]:
+        """What starts one of the processes."""
         if name != "web":
             return [sys.executable, "manage.py", name]
-        options = {
-            "interface": "wsgi",
-            "host": "127.0.0.1",
-            "port": self.port,
-            "workers": 1,
-            "blocking-threads": 1,
-        }
-        flags = [f"--{option}={value}" for option, value in options.items()]
-        return [str(BIN / "granian"), *flags, "proppy.wsgi:application"]
+        options = ["--config=python:proppy.web_server", "--threads=1", f"--bind=127.0.0.1:{self.port}"]
+        return [str(BIN / "gunicorn"), *options, "proppy.wsgi:application"]
+
+
+@cache
+def _migrated_sqlite(settings: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="proppy-migrated-"))
+    atexit.register(shutil.rmtree, folder)
+    (folder / "state").mkdir(mode=0o700)
+    site = Site(folder)
+    site.env["DJANGO_SETTINGS_MODULE"] = settings
+    site.manage("migrate", "--verbosity", "0")
+    return folder / "state" / "proppy.sqlite3"
 
 
 def settings_env(folder: Path) -> dict[str, str]:
@@ -100,11 +114,13 @@ def settings_env(folder: Path) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "TRUSTED_PROXIES": "",
         "RATE_LIMITS": "false",
+        "STATUS_TOKEN": "",
         "STATE_DIR": str(state),
         "DATABASE_URL": f"sqlite:///{state}/proppy.sqlite3",
         "SQLITE_SYNCHRONOUS": "NORMAL",
         "JOURNAL_URL": f"file://{state}/journal",
         "TEXT_JOURNAL_URL": "",
+        "METRICS_URL": "",
         "SLACK_TOKEN": "",
         "SLACK_WEBHOOK_URL": "",
         "SLACK_CHANNEL": "#proppy",

@@ -33,7 +33,8 @@ class S3Server:
         self._port = free_port()
         self._process: Process | None = None
         self.url = f"http://127.0.0.1:{self._port}"
-        self._client: Any = boto3.client(
+        #: boto3's, with the bucket's keys.
+        self.client: Any = boto3.client(
             "s3",
             endpoint_url=self.url,
             region_name=REGION,
@@ -49,12 +50,12 @@ class S3Server:
 
     def __enter__(self) -> "S3Server":
         self.start()
-        self._client.create_bucket(Bucket=self.bucket)
+        self.client.create_bucket(Bucket=self.bucket)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._client.close()
+        self.client.close()
 
     @property
     def env(self) -> dict[str, str]:
@@ -96,12 +97,12 @@ class S3Server:
 
     def keys(self) -> list[str]:
         """The keys in the bucket, sorted."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         return sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
 
     def read(self, key: str) -> bytes:
         """The object's bytes, fetched over HTTP. Raises botocore's ClientError if there is none."""
-        body: bytes = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body
 
 

@@ -29,7 +29,7 @@ class FakeSlack:
     token = "xoxb-for-tests"
     webhook_path = "/services/T000/B000/XXXX"
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.messages: list[dict[str, Any]] = []
         self.latency = 0.0
@@ -39,7 +39,7 @@ class FakeSlack:
         self._answers: deque[Answer] = deque()
         self._lock = threading.Lock()
         self._released = threading.Event()
-        self._server = Server(self._decide, tls)
+        self._server = Server(self._decide, tls, port=port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fake-slack")
 
     def __enter__(self) -> "FakeSlack":
@@ -49,7 +49,7 @@ class FakeSlack:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
-        self._answers.clear()
+        self.recover()
         self.latency = 0
         self.release()
         self._server.server_close()
@@ -77,6 +77,10 @@ class FakeSlack:
     def answers(self, *answers: Answer) -> None:
         """Answer the next requests so, one each; after them, take every message."""
         self._answers.extend(answers)
+
+    def recover(self) -> None:
+        """Forget the answers that are left: take every message from now on."""
+        self._answers.clear()
 
     def release(self) -> None:
         """Hang up on the requests that "timeout" holds."""

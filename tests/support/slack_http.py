@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,9 @@ class Server(ThreadingHTTPServer):
     # Not daemons: server_close() waits for them, so that no test leaves a thread behind.
     daemon_threads = False
 
-    def __init__(self, decide: Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, decide: Callable[[Request], Reply], tls: ssl.SSLContext | None = None, *, port: int = 0) -> None:
         self.decide = decide
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
         if tls:
             # Shaking hands is the connection's thread's to do.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -82,9 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        is_json = headers.get("content-type", "").startswith("application/json")
-        fields = json.loads(body) if is_json else dict(parse_qsl(body.decode(), keep_blank_values=True))
-        reply = self.server.decide(Request(self.path, headers, fields))
+        reply = self.server.decide(Request(self.path, headers, json.loads(body)))
         reply.released.wait(reply.latency)
         # The client may have given up in the meantime.
         with suppress(ConnectionError, ssl.SSLError):

@@ -1,7 +1,6 @@
 """A real SMTP server that keeps what it is sent."""
 
 from asyncio import Transport
-from collections import deque
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -20,7 +19,6 @@ class MailServer:
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
-        self._refusals: deque[int] = deque()
         self._controller = Listener(self, free_port())
 
     def __enter__(self) -> "MailServer":
@@ -40,14 +38,8 @@ class MailServer:
         """The site's environment variables."""
         return {"EMAIL_URL": self.url}
 
-    def refuse_next(self, code: int = 451) -> None:
-        """Answer the next message with this SMTP code: 4xx asks for another try, 5xx is final (RFC 5321)."""
-        self._refusals.append(code)
-
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """aiosmtpd's hook: the SMTP answer to one message."""
-        if self._refusals:
-            return f"{self._refusals.popleft()} refused by the test"
         content = cast(bytes, envelope.content)
         self.messages.append(message_from_bytes(content, policy=policy.default))
         return "250 OK"

@@ -1,22 +1,22 @@
 """Doubles of the tell lane: a journal that fails on demand, a channel that does as it is told, a clock."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from notifications.channels import Channel
-from notifications.events import Event
-from notifications.follow import checkpoint, delivery, follower, outage, pace
-from notifications.follow.follower import Follower
-from notifications.journal import MemoryJournal
+from notifications.events.event import Event
+from notifications.follow_journal import delivery, follower, pace, position_saver
+from notifications.follow_journal.consumer import T
+from notifications.follow_journal.follower import Follower
+from notifications.journal import Journal, MemoryJournal
+from notifications.positions.key import Key
+from notifications.workers import outage
 
-#: For generated input: no deadlines, for the machine may be busy with other tests.
-patient: Final = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+#: The fixture `follow`, which makes a follower for a channel.
+Follow = Callable[..., Follower[Event]]
 
 
 class FlakyJournal(MemoryJournal):
@@ -32,6 +32,17 @@ class FlakyJournal(MemoryJournal):
             self.refused += 1
             raise self.error
         super().write(record)
+
+
+def tell(journal: Journal, *texts: str, name: str = "SLACK") -> None:
+    """Write an event for each text."""
+    for text in texts:
+        journal.write(journal.encode({"MESSAGE": f"{name}: {text}", "PROPPY_EVENT": name, "PROPPY_ID": f"t:{text}"}))
+
+
+def key(channel: str = "SLACK") -> Key:
+    """Of a follower. The locks are files, so each test process has its own."""
+    return Key(f"machine-{os.getpid()}", "memory://", channel)
 
 
 class ScriptedChannel(Channel):
@@ -56,7 +67,7 @@ class ScriptedChannel(Channel):
         self.closed = True
 
 
-class ClosedOnce(Follower):
+class ClosedOnce(Follower[T]):
     """A follower that a test may close before its fixture does."""
 
     _closed = False
@@ -82,13 +93,13 @@ class Clock:
 def clock_fixture(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of followers and checkpoints."""
     clock = Clock()
-    for module in (checkpoint, delivery, follower, outage, pace):
+    for module in (position_saver, delivery, follower, outage, pace):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
 
 def turn(
-    worker: Follower, clock: Clock, *, until: Callable[[], object] = lambda: False, most: int = 1000
+    worker: Follower[Event], clock: Clock, *, until: Callable[[], object] = lambda: False, most: int = 1000
 ) -> list[float]:
     """Poll until all is done, or `until()`, moving the clock on; the waits that were asked for."""
     waits: list[float] = []

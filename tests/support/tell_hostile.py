@@ -4,11 +4,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 import orjson
 from hypothesis import strategies as st
 
-from notifications.follow.follower import Follower
+from notifications.events.event import Event
+from notifications.follow_journal.follower import Follower
+from notifications.follow_journal.position_saver import PositionSaver
 from notifications.journal import Entry
 from notifications.journal.base import FIELDS
 from tests.support.tell import Clock, FlakyJournal
@@ -70,9 +73,9 @@ class AnyJournal(FlakyJournal):
 class Mortal:
     """A follower in several lives: ended or killed, the next one goes on from the position in the database."""
 
-    def __init__(self, make: Callable[[], Follower], clock: Clock) -> None:
+    def __init__(self, make: Callable[[], Follower[Event]], clock: Clock) -> None:
         self._make, self._clock = make, clock
-        self._follower: Follower | None = None
+        self._follower: Follower[Event] | None = None
 
     def __enter__(self) -> "Mortal":
         return self
@@ -91,10 +94,8 @@ class Mortal:
 
     def kill(self) -> None:
         """As SIGKILL: nothing is saved any more."""
-        if self._follower is not None:
-            self._follower._feed.close()
-            self._follower._unlock()
-            self._follower = None
+        with mock.patch.object(PositionSaver, "close"):
+            self.end()
 
     def end(self) -> None:
         """As SIGTERM."""
@@ -104,6 +105,10 @@ class Mortal:
 
 
 def append(folder: Path, raw: bytes) -> None:
-    """Write bytes to the end of a file journal, behind its back."""
-    with max(folder.glob("*.journal")).open("ab") as file:
+    """Write bytes to the end of a file journal, behind its back, also where the file is sealed."""
+    newest = max(folder.glob("*.journal"))
+    mode = newest.stat().st_mode
+    newest.chmod(0o600)
+    with newest.open("ab") as file:
         file.write(raw)
+    newest.chmod(mode)

@@ -3,16 +3,15 @@
 import json
 import os
 
-from notifications.channels import slack_ways
-from notifications.channels.slack import Slack
-from notifications.follow import silence
+from notifications.channels.slack import Slack, bot_or_webhook
+from notifications.follow_journal import silent_journalctl
 from proppy.settings import *  # noqa: F403
 from proppy.settings import DATABASES, NOTIFICATIONS_CHANNELS
 
 NOTIFICATIONS_CHANNELS |= json.loads(os.environ.get("TELL_CHANNELS", "{}"))
 DATABASES["default"]["OPTIONS"] |= {"timeout": 0.5} if "timeout" in DATABASES["default"]["OPTIONS"] else {}
 Slack.interval = float(os.environ.get("TELL_INTERVAL", "1"))
-slack_ways.TIMEOUT = 2  # type: ignore[misc]
+bot_or_webhook.TIMEOUT = 2  # type: ignore[misc]
 if "TELL_SILENCE" in os.environ:
-    silence.LONGEST_SILENCE = float(os.environ["TELL_SILENCE"])  # type: ignore[misc]
-    silence.SECONDS_TO_READ, silence.JITTER = 0.5, 0.1  # type: ignore[misc]
+    silent_journalctl.LONGEST_SILENCE = float(os.environ["TELL_SILENCE"])  # type: ignore[misc]
+    silent_journalctl.SECONDS_TO_READ, silent_journalctl.JITTER = 0.5, 0.1  # type: ignore[misc]

@@ -2,16 +2,14 @@
 
 import json
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
-from notifications import events
+from notifications.events import emit
+from notifications.events.outbox import Outbox
 from notifications.journal import JournaldJournal
-from notifications.outbox import Outbox
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import settle
 from tests.support.processes import Site
@@ -29,7 +27,7 @@ class Telling:
         self.site, self.journald, self.slack = site, journald, slack
         self.rows = Reading(site).rows
         self.journal = JournaldJournal(journald.name)
-        self.outbox = Outbox(self.journal, events._lost_entry)
+        self.outbox = Outbox(self.journal, emit.lost_entry)
         self.count = 0
         self._lock = threading.Lock()
         site.env |= slack.env | {
@@ -46,7 +44,7 @@ class Telling:
         """Write the next numbers."""
         for _ in range(count):
             with self._lock:
-                self.outbox.write(events._entry(name, f"number {self.count}", '{"trace":"a-request"}'))
+                self.outbox.write(emit.new_entry(name, f"number {self.count}", '{"trace":"a-request"}'))
                 self.count += 1
 
     @contextmanager
@@ -102,12 +100,6 @@ class Telling:
         """Of the last entry."""
         return str(json.loads(self.journald.journalctl("-o", "json", "-n", "1"))["__CURSOR"])
 
-    def journalctls(self) -> list[int]:
-        """Process ids of those that follow this journal."""
-        name = self.journald.name.encode()
-        commands = ((pid, line) for pid, line in _commands() if line.startswith(b"journalctl\0"))
-        return [pid for pid, line in commands if name in line and b"\0-f\0" in line]
-
 
 def _span(text: str) -> range:
     lines = text.split("\n")
@@ -117,23 +109,3 @@ def _span(text: str) -> range:
         assert match, text
         assert int(match[1]) == last + 1 - first, text
     return range(first, last + 1)
-
-
-def _commands() -> Iterator[tuple[int, bytes]]:
-    """Process ids and command lines."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            yield int(path.parent.name), path.read_bytes()
-        except OSError:  # it has ended
-            continue
-
-
-def open_at(slack: FakeSlack, port: int) -> FakeSlack:
-    """The same server at a port that was closed until now; not yet entered."""
-    server = slack._server
-    server.socket.close()
-    server.socket = socket.socket(server.address_family, server.socket_type)
-    server.server_address = ("127.0.0.1", port)
-    server.server_bind()
-    server.server_activate()
-    return slack

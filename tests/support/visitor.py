@@ -39,16 +39,16 @@ class Visitor:
 
     def get(self, path: str) -> Response:
         """Open a page."""
-        return self._open(path, None, {})
+        return self.open(path, None, {})
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send bytes as they are, as a program would: without the CSRF token."""
-        return self._open(path, body, headers)
+        return self.open(path, body, headers)
 
     def post_form(self, path: str, **fields: str) -> Response:
         """Send a form, urlencoded."""
         body = urlencode(self._csrf() | fields).encode()
-        return self._open(path, body, {"Content-Type": "application/x-www-form-urlencoded"})
+        return self.open(path, body, {"Content-Type": "application/x-www-form-urlencoded"})
 
     def upload(
         self, path: str, field: str, filename: str, content: bytes, *, content_type: str, **fields: str
@@ -59,13 +59,14 @@ class Visitor:
         parts = [f'{start}{name}"\r\n\r\n{value}\r\n' for name, value in (self._csrf() | fields).items()]
         parts.append(f'{start}{field}"; filename="{filename}"\r\nContent-Type: {content_type}\r\n\r\n')
         body = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
-        return self._open(path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        return self.open(path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
     def _csrf(self) -> dict[str, str]:
         token = _CSRF_FIELD.search(self.page.text) if self.page else None
         return {"csrfmiddlewaretoken": token[1]} if token else {}
 
-    def _open(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+    def open(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+        """Open a page with headers of one's own; with a body it is posted."""
         origin = {} if body is None else {"Origin": self.base_url}
         request = urllib.request.Request(urljoin(self.base_url, path), body, {**origin, **headers})
         # No proxy of the environment: the site is on this machine.

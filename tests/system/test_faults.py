@@ -1,7 +1,9 @@
-"""A full disk and a power cut in a booted Debian: what was answered with 202 is there."""
+"""A full disk, a shutdown and a power cut in a booted Debian: what was answered with 202 is there, and all events."""
 
+import time
 import uuid
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -11,11 +13,25 @@ from tests.support.load import Load, post
 from tests.support.visitor_https import HttpsVisitor
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
+pytestmark = pytest.mark.system
 
 #: Folders of /var that grow: the state, and the journal of events.
 GROWING = ("/var/lib/proppy", "/var/log/journal")
 DISK = "/var/small"
+#: How many contact forms a worker has read.
+READ = "SELECT count(*) FROM proppy_contactmessage"
+#: See Accounts. A process that another test has killed may be found to be gone during this one.
+ACCOUNTS = """
+from notifications.models import Loss, Writer
+from notifications.utils.times import moment_of
+since, until = moment_of({since}), moment_of({until})
+writers = Writer.objects.filter(seen_at__gte=since, seen_at__lt=until)
+tokens = list(writers.values_list("token", flat=True))
+lost = [loss for loss in Loss.objects.filter(until__gte=since)
+        if not loss.key.startswith("gone ") or any(token in loss.key for token in tokens)]
+print(len(tokens), writers.filter(ended=False, pid__isnull=False).count(), len(lost),
+      Writer.objects.filter(seen_at__gte=until).count())
+"""
 
 
 @pytest.fixture
@@ -81,3 +97,42 @@ def test_what_was_accepted_survives_a_hard_power_off(installed: Installed) -> No
     installed.wait_until_active(*SERVICES)
     assert len(load.accepted) >= 50
     installed.wait_until_handled(load.accepted)
+
+
+class Accounts(NamedTuple):
+    """Of the processes that told something last between two moments: how many they are, and how many of them have
+    neither said that they ended nor are known to be gone; what they have lost; who has told something later.
+    """
+
+    writers: int
+    unsettled: int
+    lost: int
+    after: int
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def test_a_shutdown_loses_no_event_and_raises_no_alarm(installed: Installed) -> None:
+    def accounts() -> Accounts:
+        return Accounts(*map(int, installed.shell(ACCOUNTS.format(since=since, until=until)).split()))
+
+    installed.wait_until_told()
+    read, told = installed.rows(READ)[0][0], installed.counted("contact form")
+    since = now_us()
+    with Load(installed.port, per_second=100, threads=4) as load:
+        load.wait_for_more(50)
+        installed.power_off()
+        until = now_us()
+    installed.boot()
+    installed.wait_until_active(*SERVICES)
+    assert len(load.accepted) >= 50
+    installed.wait_until_handled(load.accepted)
+    installed.wait_until_told()
+    assert installed.counted("contact form") - told == installed.rows(READ)[0][0] - read
+    wait_for(lambda: accounts().after, timeout=60, message="the accounts have come to this boot")
+    # At once where all have said it; who has not is found to be gone after a minute.
+    wait_for(lambda: not accounts().unsettled, timeout=180, message="each process of that boot has ended")
+    assert accounts().writers, "process_raw at least has told of the load"
+    assert accounts().lost == 0

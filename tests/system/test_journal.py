@@ -1,5 +1,6 @@
 """The journal of events in a booted Debian: restarted, killed, rotated, vacuumed, flooded. Nothing is lost."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from tests.support.booted import JOURNAL
 from tests.support.installed import Installed
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
+pytestmark = pytest.mark.system
 
 STORM = 100_000
 #: Seconds.
@@ -23,20 +24,11 @@ for number in range({count}):
     if number % 100 == 0:
         time.sleep(max(0, start + {seconds} * number / {count} - time.monotonic()))
 """
-COUNTED = """
-from django.db.models import Sum
-from notifications.models import ReportRow
-print(ReportRow.objects.filter(name="{name}").aggregate(n=Sum("count"))["n"] or 0)
-"""
-
-
-def counted(machine: Installed, name: str) -> int:
-    return int(machine.shell(COUNTED.format(name=name)))
 
 
 def wait_until_counted(machine: Installed, name: str, count: int) -> None:
-    wait_for(lambda: counted(machine, name) >= count, timeout=300, message=f"{count} x {name}")
-    assert counted(machine, name) == count
+    wait_for(lambda: machine.counted(name) >= count, timeout=300, message=f"{count} x {name}")
+    assert machine.counted(name) == count
 
 
 @pytest.mark.parametrize(
@@ -55,11 +47,24 @@ def test_nothing_is_lost(
     name = f"{request.node.callspec.id} {id(request)}"
     code = EMIT.format(count=2000, name=name, seconds=4)
     with installed.start("proppy-manage", "shell", "-v", "0", "-c", code) as emitting:
-        wait_for(lambda: counted(installed, name), timeout=60, message="the first events")
+        wait_for(lambda: installed.counted(name), timeout=60, message="the first events")
         disturb(installed)
         output, _ = emitting.communicate(timeout=120)
     assert emitting.returncode == 0, output
     wait_until_counted(installed, name, 2000)
+
+
+def test_it_stays_up_in_silence(installed: Installed) -> None:
+    """A journald of a namespace ends after 30 s without entries, and a shutdown may begin before it is up again."""
+    before = installed.main_pid(JOURNAL)
+    last = ("journalctl", "--namespace=proppy", "--no-pager", "--lines=1", "--output=short-unix")
+    silent = 33  # seconds
+
+    def is_silent() -> bool:
+        assert installed.main_pid(JOURNAL) == before
+        return time.time() - float(installed.run(*last).split()[0]) > silent
+
+    wait_for(is_silent, timeout=180, message=f"{silent} s of silence")
 
 
 def test_each_event_of_a_storm_is_counted(installed: Installed) -> None:

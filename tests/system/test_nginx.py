@@ -14,10 +14,11 @@ import trustme
 from tests.support.booted import SERVICES
 from tests.support.child import BASE_DIR
 from tests.support.installed import Installed
+from tests.support.load import Load
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
+pytestmark = pytest.mark.system
 
 FORM = "application/x-www-form-urlencoded"
 CERTIFICATE = "/etc/letsencrypt/live/example.org"
@@ -85,6 +86,8 @@ def test_it_hands_on_what_it_should(nginx: Nginx) -> None:
     assert nginx.request("POST", "/in/contact/", form, **{"Content-Type": FORM})[0] == 202
     assert nginx.request("POST", "/in/contact/", b"x" * (11 * 1024 * 1024))[0] == 413
     assert [nginx.request("GET", path)[0] for path in ("/metrics", "/readyz")] == [404, 404]
+    unknown = nginx.request("GET", "/readyz", Authorization="Bearer unknown")
+    assert unknown == (404, "not found\n"), "the site's answer"
     assert nginx.request("GET", "/healthz")[0] == 200
 
 
@@ -97,20 +100,31 @@ def test_a_restart_behind_it_refuses_nobody(installed: Installed, nginx: Nginx) 
     assert set(answers) == {200}
 
 
+def test_a_restart_of_the_target_behind_it_refuses_nobody(installed: Installed, nginx: Nginx) -> None:
+    def send(body: bytes, **headers: str) -> int:
+        return nginx.request("POST", "/in/contact/", body, **{"Content-Type": FORM}, **headers)[0]
+
+    # All of one client, whose posts are limited.
+    with Load(nginx.port, per_second=20, threads=4, send=send) as load:
+        load.during(installed.restart_at_once)
+    assert load.refused == {}
+    installed.wait_until_handled(load.accepted)
+
+
 def test_nobody_can_say_that_they_are_somebody_else(installed: Installed, nginx: Nginx) -> None:
     """What nginx has seen is what counts, for limits and for what is stored."""
     mark = uuid.uuid4().hex
     body = f"name={mark}&email=a%40example.org&text=hello".encode()
     forged = {"Content-Type": FORM, "X-Forwarded-For": "203.0.113.9", "X_Forwarded_For": "203.0.113.9"}
     assert nginx.request("POST", "/in/contact/", body, **forged)[0] == 202
-    code = "from notifications.models import RawPayload as P; print(P.objects.order_by('-pk').values_list('remote_addr'"
-    assert installed.shell(f"{code}, flat=True).first())") == "127.0.0.1"
+    newest = "SELECT remote_addr FROM notifications_rawpayload ORDER BY id DESC LIMIT 1"
+    assert installed.rows(newest) == [["127.0.0.1"]]
 
 
 def test_a_body_that_trickles_and_breaks_off_reaches_no_server(installed: Installed, nginx: Nginx) -> None:
-    """Granian would take the chunked one for a whole one."""
-    count = "from notifications.models import RawPayload as P; print(P.objects.filter(source='contact').count())"
-    before = installed.shell(count)
+    """Neither nginx nor the server behind it takes a cut body for a whole one."""
+    count = "SELECT count(*) FROM notifications_rawpayload WHERE source = 'contact'"
+    before = installed.rows(count)[0][0]
     for length, sent in (("Transfer-Encoding: chunked", b"5\r\nhello\r\n5\r\nhe"), ("Content-Length: 10", b"hello")):
         plain = socket.create_connection(("127.0.0.1", nginx.port), timeout=30)
         with nginx.tls.wrap_socket(plain, server_hostname="localhost") as client:
@@ -118,7 +132,7 @@ def test_a_body_that_trickles_and_breaks_off_reaches_no_server(installed: Instal
             for byte in head.encode() + sent:
                 client.send(bytes([byte]))
     assert nginx.request("POST", "/in/contact/", b"text=whole", **{"Content-Type": FORM})[0] == 202
-    wait_for(lambda: int(installed.shell(count)) == int(before) + 1, message="the whole one alone")
+    wait_for(lambda: installed.rows(count)[0][0] == before + 1, message="the whole one alone")
 
 
 def test_floods_are_told_when_to_come_back(nginx: Nginx) -> None:
@@ -137,7 +151,7 @@ def test_without_it_the_servers_speak_tls_themselves(installed: Installed, certi
             [Service]
             LoadCredential=tls.crt:{CERTIFICATE}/fullchain.pem
             LoadCredential=tls.key:{CERTIFICATE}/privkey.pem
-            Environment=GRANIAN_SSL_CERTIFICATE=%d/tls.crt GRANIAN_SSL_KEYFILE=%d/tls.key
+            Environment=TLS_CERTIFICATE=%d/tls.crt TLS_KEY=%d/tls.key
             """.replace("    ", ""),
     }
     for unit, text in drop_ins.items():

@@ -11,7 +11,7 @@ from tests.support.load import Load
 from tests.support.visitor_https import sign_up_and_upload
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("booted")]
+pytestmark = pytest.mark.system
 
 JOBS = ("proppy-web.service", "proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
 WORKERS = SERVICES[2:]
@@ -88,13 +88,25 @@ def test_a_restart_of_everything_refuses_nobody(installed: Installed) -> None:
 
 
 def test_a_restart_at_once_refuses_nobody_either(installed: Installed) -> None:
-    def restart() -> None:
-        installed.run("systemctl", "restart", "proppy.target")
-        installed.wait_until_active(*SERVICES)
-
-    with Load(installed.port) as load:
-        load.during(restart)
+    with Load(installed.port, per_second=200, threads=4) as load:
+        load.during(installed.restart_at_once)
     assert load.refused == {}
+    installed.wait_until_handled(load.accepted)
+
+
+def test_a_stop_stays_one_however_many_come(installed: Installed) -> None:
+    """A connection that finds no server must not start what is being stopped."""
+    try:
+        with Load(installed.port, per_second=200, threads=4) as load:
+            load.wait_for_more()
+            installed.run("systemctl", "stop", "proppy.target")
+            units = (*SERVICES, "proppy-web.service", "proppy-web.socket")
+            installed.wait_until("inactive", *units)
+            load.wait_for_more(100)
+            assert installed.try_run("systemctl", "is-active", *units).stdout.split() == ["inactive"] * len(units)
+    finally:
+        installed.run("systemctl", "start", "proppy.target")
+    installed.wait_until_active(*SERVICES)
     installed.wait_until_handled(load.accepted)
 
 

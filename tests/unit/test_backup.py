@@ -1,6 +1,7 @@
 """A backup of a SQLite site by the real programs, and its restore."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import psycopg
 import pytest
@@ -17,6 +19,7 @@ from deploy.operate.database import Failed
 from deploy.operate.swap import UNFINISHED, Place, swapped, undo
 from notifications.conf import conf
 from tests.support.child import BASE_DIR, bare_env
+from tests.support.journals import exit_code, in_child
 from tests.support.ports import free_port
 from tests.support.processes import settings_env
 
@@ -84,6 +87,7 @@ def test_what_is_in_the_log_is_in_the_copy_and_comes_back(site: Backups) -> None
     assert site.execute(COUNT, site.database.with_name(f"{site.database.name}.before-restore")) == 0
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_a_link_and_old_ones_go(site: Backups) -> None:
     write(site.state / "bodies" / "same", b"same")
     changed = write(site.state / "media" / "changed", b"one")
@@ -142,11 +146,12 @@ def test_a_backup_that_would_fill_the_disk_is_not_begun(site: Backups, monkeypat
     free = SimpleNamespace(free=conf.min_free_bytes + 2**20 - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda _: free)
     monkeypatch.setattr("deploy.operate.database.size", lambda: 0)
-    with pytest.raises(Failed, match="this backup takes up to 1 MiB; the site wants 128 MiB left"):
+    with pytest.raises(Failed, match="this backup takes up to 1 MiB; the site needs 128 MiB left"):
         back_up(site.state, site.to, 1)
     assert list(site.to.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_restore_that_fails_changes_nothing_however_often(site: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
     write(site.state / "bodies" / "one", b"as it was")
     backup = site.back_up()
@@ -159,22 +164,6 @@ def test_a_restore_that_fails_changes_nothing_however_often(site: Backups, monke
     assert site.execute(COUNT) == 1
     assert sorted(path.name for path in site.state.iterdir() if "rest" in path.name) == []
     assert sorted(path.name for path in (site.state / "bodies").iterdir()) == ["one", "two"]
-
-
-#: Exchanges a and b for new ones, and dies after so many moves.
-DYING = """
-import os, sys
-from pathlib import Path
-from tests.unit.test_backup import exchange
-
-def move(path, target):
-    left.pop() if left else os._exit(9)
-    return rename(path, target)
-
-rename, left = Path.rename, [None] * int(sys.argv[2])
-Path.rename = move
-exchange(Path(sys.argv[1]), "first")
-"""
 
 
 def exchange(folder: Path, content: str) -> None:
@@ -201,11 +190,17 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("moves", range(5))
 def test_a_restore_that_was_killed_between_two_files_is_undone_by_the_next(files: Path, moves: int) -> None:
-    command = [sys.executable, "-c", DYING, str(files), str(moves)]
-    died = subprocess.run(
-        command, cwd=BASE_DIR, env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    ).returncode
-    assert died == (0 if moves == 4 else 9)
+    rename, left = Path.rename, [None] * moves
+
+    def move(path: Path, target: Path) -> Path:
+        left.pop() if left else os.kill(os.getpid(), signal.SIGKILL)
+        return rename(path, target)
+
+    def restore() -> None:
+        with mock.patch.object(Path, "rename", move):
+            exchange(files, "first")
+
+    assert exit_code(in_child(restore)) == (0 if moves == 4 else -signal.SIGKILL)
     assert (files / UNFINISHED).exists() == (moves < 4)
     exchange(files, "second")
     kept = "first" if moves == 4 else "mine"

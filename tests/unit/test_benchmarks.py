@@ -71,14 +71,14 @@ def test_every_benchmark_is_tested() -> None:
 
 @pytest.mark.parametrize("name", [name for name in rows.BENCHMARKS if name not in MEASURES_SQLITE])
 def test_a_benchmark_says_what_it_needs(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.benchmarks.needs._is_there", lambda need: False)
+    monkeypatch.setattr("tests.benchmarks.needs.is_there", lambda need: False)
     measured = list(rows.BENCHMARKS[name](lab))
     assert {(row.measured, row.reached) for row in measured} == {("not measured", None)}
     assert all("apt-get install" in row.numbers for row in measured)
 
 
 def test_needs_name_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.benchmarks.needs._is_there", lambda need: need == "wrk")
+    monkeypatch.setattr("tests.benchmarks.needs.is_there", lambda need: need == "wrk")
     assert lacks("wrk") == ""
     assert lacks("root", "journald", "wrk") == "needs root, journald: run it as root, apt-get install systemd"
 
@@ -176,11 +176,13 @@ def test_a_channel_hangs_until_it_is_answered() -> None:
         delivery.result(timeout=10)
 
 
+@pytest.mark.slow
 def test_what_fails_inside_is_said(lab: Lab) -> None:
     with pytest.raises(RuntimeError, match="unexpected keyword argument 'nonsense'"):
         lab.inside(lab.site(), "idle", nonsense=1)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "idle"]
     env = bare_env(tmp_path) | {"TMPDIR": str(tmp_path)}

@@ -14,11 +14,11 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from notifications import keep
+from notifications.http.signatures import sign
 from notifications.models import FailureGroup, Position, RawPayload, State
-from notifications.raw.replay import begin
-from notifications.raw.replay_checkpoint import Checkpoint
-from notifications.raw.selection import Place, Selection
-from notifications.raw.signatures import sign
+from notifications.operations.replay import begin
+from notifications.operations.replay_progress import Checkpoint
+from notifications.operations.selection import Place, Selection
 from tests.support.webhook import Receiver, response
 
 pytestmark = pytest.mark.django_db
@@ -63,10 +63,10 @@ def test_status_while_the_database_is_away_and_of_what_was_set_aside(settings: A
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / uuid.uuid4().hex).touch()
     (tmp_path / "spool" / f"{uuid.uuid4().hex}.1a2b3c4d.damaged").touch()
-    with patch("notifications.status._database_now", side_effect=OperationalError):
+    with patch("notifications.status.now.channel_statuses", side_effect=OperationalError):
         text = run("proppy_status")
     assert "database is away" in text
-    assert "Spool: 1 wait, the oldest since 0 s" in text
+    assert "Spool: 1 waiting, the oldest for 0 s" in text
     assert "Spool: 1 cannot be imported" in text
 
 
@@ -180,7 +180,7 @@ def test_replay_sends_signatures_and_keys_where_they_are_asked_for(
 
 def test_replay_sends_elsewhere_only_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr("notifications.management.replay_modes.Replay.send", lambda *given, **_: asked.append(given))
+    monkeypatch.setattr("notifications.operations.replay_modes.Replay.send", lambda *given, **_: asked.append(given))
     run("replay_raw", "--to", "http://192.0.2.1/", "--allow-host", "192.0.2.1")
     assert len(asked) == 1
     with pytest.raises(CommandError, match="--allow-host"):

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from deploy.operate.services import JOURNAL
 from notifications.conf import conf
 from tests.support.child import BASE_DIR, BIN
 
@@ -24,6 +25,7 @@ SETTINGS: Final = sorted(path for path in SYSTEMD.rglob("*") if path.is_file()) 
     BASE_DIR / "deploy" / name for name in ("journald@proppy.conf", "sysusers.d/proppy.conf")
 ]
 README: Final = (BASE_DIR / "deploy" / "README.md").read_text()
+OPTION: Final = re.compile("--[a-z-]+")
 RUN: Final = "/opt/proppy/current/deploy/run"
 
 
@@ -81,7 +83,16 @@ def test_each_program_of_a_unit_exists(unit: Path) -> None:
 def test_what_the_target_wants_is_there() -> None:
     target = (SYSTEMD / "proppy.target").read_text()
     wanted = {name for line in re.findall("^Wants=(.*)$", target, re.MULTILINE) for name in line.split()}
-    assert {re.sub("@[0-9]+", "@", name) for name in wanted} <= {path.name for path in SYSTEMD.iterdir()}
+    ours = {re.sub("@[0-9]+", "@", name) for name in wanted if name != JOURNAL}
+    assert ours <= {path.name for path in SYSTEMD.iterdir()}
+
+
+def test_all_services_end_before_the_journal_of_events() -> None:
+    """systemd stops in the reverse order, and a socket's service is another unit than the socket."""
+    common = (SYSTEMD / "proppy-.service.d" / "10-common.conf").read_text()
+    assert f"\nAfter={JOURNAL}\n" in common
+    assert f"\nWants={JOURNAL}\n" in (SYSTEMD / "proppy.target").read_text()
+    assert {unit.name.partition("-")[0] for unit in UNITS} == {"proppy"}, "whose names the common settings go by"
 
 
 @pytest.mark.services
@@ -128,7 +139,7 @@ def test_the_template_names_settings_that_exist() -> None:
     known = set(re.findall(r"^([A-Z0-9_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))
     units = set(re.findall(r"(?:Environment=| )([A-Z_]+)=", "".join(unit.read_text() for unit in UNITS)))
     assert set(re.findall(r"^#?([A-Z0-9_]+)=", template, re.MULTILINE)) <= known | units
-    secrets = template.partition("SECRET_KEY (it is there)")[2].partition("\n\n")[0]
+    secrets = template.partition("SECRET_KEY (already there)")[2].partition("\n\n")[0]
     assert set(re.findall(r"\b[A-Z0-9]+_[A-Z0-9_]+\b", secrets)) <= known
 
 
@@ -138,7 +149,7 @@ def test_the_readme_names_files_and_commands_that_exist() -> None:
     for path in re.findall(r"/opt/proppy/current/([\w/.]+)", README):
         assert (BASE_DIR / path).exists(), path
     for name, options in re.findall(r"proppy-manage (\w+)([^`\n]*)", README):
-        known = set(command(name).create_parser("manage.py", name)._option_string_actions)
-        assert set(re.findall(r"--[a-z-]+", options)) <= known, name
+        known = set(OPTION.findall(command(name).create_parser("manage.py", name).format_help()))
+        assert set(OPTION.findall(options)) <= known, name
     for name in re.findall(r"\b(proppy-(?:manage|restart))\b", README):
         assert os.access(BASE_DIR / "deploy" / name, os.X_OK)

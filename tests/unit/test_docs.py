@@ -3,18 +3,43 @@
 import ast
 import re
 import tomllib
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Final
 
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
 
-from notifications.follow import delivery
+from notifications.bodies.storage import LARGE
+from notifications.conf import UNSIGNED_RATE, Source, conf
+from notifications.errors import IntakeError
+from notifications.follow_journal import delivery
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
-README = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT: Final = Path(__file__).resolve().parents[2]
+OPTION: Final = re.compile("--[a-z-]+")
+DOCUMENTS: Final = (
+    *("README.md", "CONTRIBUTING.md"),
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
+TEXTS: Final = {name: (ROOT / name).read_text() for name in DOCUMENTS}
+EXAMPLES: Final = [
+    example for text in TEXTS.values() for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+]
+
+
+def page(name: str) -> str:
+    """A page of docs/, on one line."""
+    return " ".join(TEXTS[f"docs/{name}"].split())
+
+
+def table(name: str, heading: str) -> str:
+    """A section of a page of docs/."""
+    return TEXTS[f"docs/{name}"].partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXTS["README.md"].splitlines()) < 150
 
 
 def test_env_example_lists_each_variable_of_the_settings() -> None:
@@ -25,42 +50,75 @@ def test_env_example_lists_each_variable_of_the_settings() -> None:
     assert listed - {"AWS_DEFAULT_REGION"} == read - {"NOTIFY_SOCKET"}
 
 
+def test_what_the_web_server_reads_itself_is_said_not_to_come_from_a_file() -> None:
+    read = set(re.findall(r'environ\.get\("([A-Z_]+)"\)', (ROOT / "proppy" / "web_server.py").read_text()))
+    for document in (".env.example", "docs/settings.md"):
+        text = (ROOT / document).read_text()
+        assert {name for name in read if not re.search(rf"\b{name}\b", text)} == {
+            name for name in read if name.startswith("GRANIAN_")
+        }
+
+
+def test_each_source_of_the_examples_has_a_handler() -> None:
+    settings = [example.partition("NOTIFICATIONS_SOURCES = ")[2] for example in EXAMPLES]
+    sources = set(re.findall(r'"([\w-]+)": \{', "".join(settings)))
+    assert {"demo", "stripe", "welcome"} <= sources
+    assert sources <= set(re.findall(r'@on_payload\("([\w-]+)"', "".join(EXAMPLES)))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_and_their_options_exist(document: str) -> None:
-    for name, options in re.findall(r"manage\.py (\w+)([^`\n]*)", (ROOT / document).read_text()):
+    for name, options in re.findall(r"manage\.py (\w+)([^`\n]*)", TEXTS[document]):
         app = get_commands().get(name)
         assert app, name
         command = app if not isinstance(app, str) else load_command_class(app, name)
-        known = set(command.create_parser("manage.py", name)._option_string_actions)
-        assert set(re.findall(r"--[a-z-]+", options)) <= known, name
+        known = set(OPTION.findall(command.create_parser("manage.py", name).format_help()))
+        assert set(OPTION.findall(options)) <= known, name
 
 
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for document in DOCUMENTS:
-        for target in re.findall(r"(?:`|^    )make ([a-z-]+)", (ROOT / document).read_text(), re.MULTILINE):
+        for target in re.findall(r"(?:`|^    )make ([a-z-]+)", TEXTS[document], re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_files_that_the_documents_name_exist() -> None:
-    for document in DOCUMENTS:
-        for name in re.findall(
-            r"`((?:notifications|proppy|tests|channels)/[\w/.]+\.py)`", (ROOT / document).read_text()
-        ):
-            places = (ROOT / name, ROOT / "notifications" / name)
-            assert any(place.exists() for place in places) or "NAME" in name, name
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_files_that_the_documents_name_exist(document: str) -> None:
+    for name in re.findall(r"`((?:notifications|proppy|tests|deploy|channels|docs)/[\w/.-]+)`", TEXTS[document]):
+        places = (ROOT / name, ROOT / "notifications" / name)
+        assert any(place.exists() for place in places) or "NAME" in name, name
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_settings_that_the_documents_name_exist(document: str) -> None:
-    names = set(re.findall(r"\bNOTIFICATIONS_[A-Z_]+", (ROOT / document).read_text()))
+    names = set(re.findall(r"\bNOTIFICATIONS_[A-Z_]+", TEXTS[document]))
     conf = (ROOT / "notifications" / "conf.py").read_text()
-    assert names or document != "README.md"
     assert {name for name in names if f'"{name}"' not in conf} == set()
 
 
+def test_the_settings_page_has_each_setting_of_the_engine() -> None:
+    listed = re.findall(r"^\| `(NOTIFICATIONS_[A-Z_]+)` \|", TEXTS["docs/settings.md"], re.MULTILINE)
+    read = re.findall(r'settings, "(NOTIFICATIONS_[A-Z_]+)"', (ROOT / "notifications" / "conf.py").read_text())
+    assert sorted(listed) == sorted(set(read))
+
+
+def test_the_settings_page_has_each_option_of_a_source_and_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", table("settings.md", "## Sources"), re.MULTILINE)
+    assert {name: ast.literal_eval(default) for name, default in rows} == {
+        option.name: option.default for option in fields(Source) if option.default is not MISSING
+    }
+
+
+def test_the_webhooks_page_has_each_answer_of_the_intake() -> None:
+    section = table("webhooks.md", "### Answers")
+    listed = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    refusals = {error.status for error in IntakeError.__subclasses__()}
+    assert listed == {202, 405, IntakeError.status} | refusals
+
+
 def test_examples_are_python_whose_imports_exist() -> None:
-    assert EXAMPLES
+    assert len(EXAMPLES) >= 10
     for example in EXAMPLES:
         for node in ast.walk(ast.parse(example)):
             if isinstance(node, ast.ImportFrom):
@@ -69,16 +127,27 @@ def test_examples_are_python_whose_imports_exist() -> None:
 
 
 def test_classes_that_the_documents_name_exist() -> None:
-    paths = re.findall(r'"(notifications\.\w+(?:\.\w+)*\.[A-Z]\w+)"', README)
-    assert len(paths) >= 3
+    paths = set(re.findall(r'"(notifications\.\w+(?:\.\w+)*\.[A-Z]\w+)"', "".join(TEXTS.values())))
+    assert len(paths) >= 5
     for path in paths:
         import_string(path)
 
 
-def test_the_readme_knows_the_attempts_and_the_size_limit() -> None:
-    assert f"is tried {delivery.BUGGY_ATTEMPTS} times" in README
+def test_the_pages_know_the_attempts_and_the_limits() -> None:
+    workers, webhooks = page("workers.md"), page("webhooks.md")
+    assert f"is tried {delivery.BUGGY_ATTEMPTS} times" in workers
+    assert f"After {Source(name='any').max_attempts} attempts" in workers
     assert "RAW_MAX_BODY_BYTES=10485760\n" in (ROOT / ".env.example").read_text()
-    assert "10 MiB (`RAW_MAX_BODY_BYTES`" in README
+    assert conf.raw_max_body_bytes == 10 << 20
+    assert "10 MiB (`RAW_MAX_BODY_BYTES`" in webhooks
+    assert UNSIGNED_RATE == "600/minute"
+    assert "may post 600 times a minute" in webhooks
+    assert conf.spool_max_bytes == 1 << 30
+    assert "1 GiB (`NOTIFICATIONS_SPOOL_MAX_BYTES`" in workers
+    assert conf.min_free_bytes == 128 << 20
+    assert "128 MiB are free (`NOTIFICATIONS_MIN_FREE_BYTES`" in workers
+    assert LARGE == 256 << 10
+    assert "over 256 kB leave the database" in workers
 
 
 def test_what_an_installed_engine_needs_is_what_the_site_has() -> None:

@@ -11,7 +11,7 @@ from django.core.checks import run_checks
 from notifications.handlers import payload_handlers
 from notifications.testing import Told
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SETTING, HANDLER, TEST = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "first-source.md").read_text(), re.DOTALL)
 
 

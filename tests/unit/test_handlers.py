@@ -48,7 +48,7 @@ def yields(_: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("function", "hint"), [(later, "async_to_sync"), (later_and_again, "async_to_sync"), (yields, "take out its yield")]
+    ("function", "hint"), [(later, "async_to_sync"), (later_and_again, "async_to_sync"), (yields, "remove its yield")]
 )
 @pytest.mark.parametrize("decorator", [on_payload("never"), on_event("NEVER")])
 def test_refuses_what_would_count_as_done_without_running(decorator: Any, function: Any, hint: str) -> None:

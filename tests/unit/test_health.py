@@ -13,7 +13,7 @@ from django.utils import timezone
 from notifications import keep
 from notifications.journal import MemoryJournal
 from notifications.models import FailedDelivery, Loss, Position, Refusal
-from notifications.raw.breaker import breaker
+from notifications.store.database_breaker import breaker
 
 pytestmark = pytest.mark.django_db
 
@@ -55,9 +55,9 @@ def test_a_proxy_of_this_machine_that_is_not_listed_is_not_this_machine(client: 
 
 def test_ready_as_long_as_one_of_database_and_spool_stores(client: Client, tmp_path: Any) -> None:
     assert client.get("/readyz").content == b"database ok\nspool ok\n"
-    with patch("notifications.health._database_works", return_value=False):
+    with patch("notifications.health.execute", side_effect=OperationalError):
         assert client.get("/readyz").status_code == 200
-        with patch("notifications.health._spool_works", return_value=False):
+        with patch("notifications.health.os.access", return_value=False):
             assert client.get("/readyz").status_code == 503
 
 
@@ -118,7 +118,7 @@ def test_metrics_of_the_spool(client: Client, state_dir: Path) -> None:
 
 
 def test_metrics_without_a_database(client: Client) -> None:
-    with patch("notifications.status._database_now", side_effect=OperationalError):
+    with patch("notifications.status.now.channel_statuses", side_effect=OperationalError):
         text = client.get("/metrics").text
     assert "proppy_database_up 0\n" in text
     assert "proppy_spool_files 0\n" in text

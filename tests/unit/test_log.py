@@ -3,8 +3,8 @@
 import logging
 import threading
 
+from notifications.log import PayloadFilter, handling
 from notifications.models import RawPayload
-from notifications.raw.log import PayloadFilter, handling
 
 
 def line(name: str = "shop.handlers") -> str:
@@ -22,7 +22,7 @@ def test_names_payload_and_attempt_in_the_block_alone() -> None:
         other = threading.Thread(target=lambda: seen.append(line()))
         other.start()
         other.join()
-        ours = line("notifications.raw.handling")
+        ours = line("notifications.process_raw.handle_payload")
     assert inside == f"shop.handlers [stripe {payload.receipt} attempt 2]: counted"
     assert [before, line(), *seen] == ["shop.handlers: counted"] * 3, "another thread handles something else"
-    assert ours == "notifications.raw.handling: counted", "its lines name the payload themselves"
+    assert ours == "notifications.process_raw.handle_payload: counted", "its lines name the payload themselves"

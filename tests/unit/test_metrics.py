@@ -9,7 +9,8 @@ from typing import Any, Final
 import pytest
 
 from notifications import metrics
-from notifications.metrics import MAX_DATAGRAM, RequestTotals, RouteTotals, StatsD
+from notifications.http.request_totals import RequestTotals, RouteTotals
+from notifications.metrics import MAX_DATAGRAM, StatsD
 
 DEADLINE: Final = 20.0
 
@@ -63,9 +64,9 @@ def test_many_share_a_datagram_and_keep_their_order(server: socket.socket, stats
 
 
 def test_a_datagram_is_filled_but_not_over_full(server: socket.socket) -> None:
-    sender = metrics._Sender("127.0.0.1", server.getsockname()[1], "")
+    sender = metrics.Datagrams("127.0.0.1", server.getsockname()[1], "")
     for _ in range(300):
-        sender.add(metrics._Metric("eight", 1, "c"))  # 9 bytes and a newline
+        sender.add(metrics.Metric("eight", 1, "c"))  # 9 bytes and a newline
     assert len(server.recv(65536)) == 143 * 10 - 1
     sender.idle(True)
     assert lines(server, 157) == ["eight:1|c"] * 157
@@ -91,11 +92,11 @@ def test_a_name_that_does_not_resolve_is_looked_up_once_a_second(monkeypatch: py
     clock = [0.0]
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     monkeypatch.setattr(metrics, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    sender = metrics._Sender("nowhere.invalid", 8125, "")
+    sender = metrics.Datagrams("nowhere.invalid", 8125, "")
     for now, expected in ((0.0, 1), (0.5, 1), (1.0, 2), (1.5, 2)):
         clock[0] = now
-        sender.add(metrics._Metric("a", 1, "c"))
-        with pytest.raises(OSError, match=r"no such host|no address"):
+        sender.add(metrics.Metric("a", 1, "c"))
+        with pytest.raises(OSError, match=r"no such host|cannot be resolved"):
             sender.idle(False)
         assert len(lookups) == expected
 
@@ -111,10 +112,10 @@ def test_the_address_is_looked_up_again_after_a_minute(server: socket.socket, mo
 
     monkeypatch.setattr(socket, "getaddrinfo", find)
     monkeypatch.setattr(metrics, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    sender = metrics._Sender("somewhere", 8125, "")
+    sender = metrics.Datagrams("somewhere", 8125, "")
     for now, expected in ((0.0, 1), (59.0, 1), (60.0, 2)):
         clock[0] = now
-        sender.add(metrics._Metric("a", 1, "c"))
+        sender.add(metrics.Metric("a", 1, "c"))
         sender.idle(False)
         assert lines(server, 1) == ["a:1|c"]
         assert len(lookups) == expected
@@ -151,12 +152,12 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_forked_child_sends_nothing_of_its_parent(server: socket.socket) -> None:
-    sender = metrics._Sender("127.0.0.1", server.getsockname()[1], "")
-    sender.add(metrics._Metric("parent", 1, "c"))
+    sender = metrics.Datagrams("127.0.0.1", server.getsockname()[1], "")
+    sender.add(metrics.Metric("parent", 1, "c"))
     child = os.fork()
     if not child:
         sender.idle(True)
-        sender.add(metrics._Metric("child", 1, "c"))
+        sender.add(metrics.Metric("child", 1, "c"))
         sender.idle(True)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 
 from notifications import middleware
-from notifications.metrics import MAX_ROUTES
+from notifications.http.request_totals import MAX_ROUTES
 from notifications.middleware import Reporter, RequestStats
 
 DEADLINE: Final = 20.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.operate import install, release, rollback, sandbox, services
+from deploy.operate import environment, install, release, rollback, sandbox, services
 from deploy.operate.machine import Failed, Machine
 from tests.support.child import BASE_DIR
 
@@ -54,6 +54,40 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
     return make
 
 
+def test_releases_with_the_same_requirements_share_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def make(_: Machine, folder: Path, requirements: Path) -> None:
+        folder.mkdir(parents=True)
+        if requirements.read_text() == "wrong":
+            raise Failed("pip finds nothing")
+        (folder / environment.WHOLE).touch()
+        made.append(folder.rename(folder.with_name(f"{folder.name}-{len(made)}")))  # not within a second
+
+    def of(requirements: str, *, rebuild: bool = False) -> Path:
+        (tmp_path / "base.txt").write_text(requirements)
+        return environment.environment(Machine(), tmp_path / "base.txt", rebuild=rebuild)
+
+    monkeypatch.setattr(environment, "ENVIRONMENTS", tmp_path / "environments")
+    monkeypatch.setattr(environment, "make", make)
+    of("a")
+    assert of("a") == made[0]
+    of("b")
+    of("a", rebuild=True)
+    assert len(made) == 3
+    assert of("a") == made[2]
+    with pytest.raises(Failed):
+        of("wrong")
+    assert set(made) == set((tmp_path / "environments").iterdir())
+    (made[2] / environment.WHOLE).unlink()  # its installation was interrupted
+    assert of("a") == made[0]
+    (tmp_path / "link").symlink_to(made[0])
+    environment.remove_unused(Machine(), [tmp_path / "link"])
+    assert [made[0]] == list((tmp_path / "environments").iterdir())
+
+
 def test_roll_back_chooses_the_one_before(installed: Callable[[str, str | None], Path]) -> None:
     """C was bad, B was in use again when D was installed."""
     a, b, c = installed("a", ""), installed("b", "a"), installed("c", "b")
@@ -72,7 +106,7 @@ def test_roll_back_chooses_the_one_before(installed: Callable[[str, str | None],
 def test_roll_back_chooses_the_next_in_age_where_that_is_not_known(
     installed: Callable[[str, str | None], Path],
 ) -> None:
-    """Of a release of before that was written down; and where the one before has been removed."""
+    """For an older release without a recorded predecessor; and if the predecessor was removed."""
     a, b, c = installed("a", ""), installed("b", ""), installed("c", "removed")
     assert [rollback.choose([a, b, c], now, None) for now in (c, b)] == [b, a]
 
@@ -85,7 +119,7 @@ def test_a_checkout_that_is_in_use_makes_no_release(
     used = installed(name, "")
     monkeypatch.setattr(release, "CURRENT", used)
     assert release.build(Machine(), source) == used
-    assert release.build(Machine(dry_run=True), source, anew=True) != used
+    assert release.build(Machine(dry_run=True), source, rebuild=True) != used
     (source / "manage.py").write_text("changed")
     assert release.build(Machine(dry_run=True), source) != used
 
@@ -95,8 +129,8 @@ def test_a_checkout_that_is_in_use_makes_no_release(
     [
         ("A=1\nALLOWED_HOSTS=\n", "ALLOWED_HOSTS is empty"),
         ("ALLOWED_HOSTS=", "ALLOWED_HOSTS is empty"),
-        ("ALLOWED_HOSTS=a\nPORT=80\n", "PORT is no setting any more.*ListenStream="),
-        ("HOST=::\nALLOWED_HOSTS=a\n", "HOST is no setting any more.*ListenStream="),
+        ("ALLOWED_HOSTS=a\nPORT=80\n", "PORT is no longer a setting.*ListenStream="),
+        ("HOST=::\nALLOWED_HOSTS=a\n", "HOST is no longer a setting.*ListenStream="),
     ],
 )
 def test_settings_that_would_be_in_vain_stop_an_installation(env: str, says: str) -> None:
@@ -116,9 +150,9 @@ def test_static_files_are_whole_or_not_there(source: Path, tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr("shutil.copy", full)
         with pytest.raises(OSError, match="No space"):
-            release._add_missing(source / "app", tmp_path / "static")
+            release.add_missing(source / "app", tmp_path / "static")
     assert not (tmp_path / "static" / "code.py").exists()
-    release._add_missing(source / "app", tmp_path / "static")
+    release.add_missing(source / "app", tmp_path / "static")
     assert (tmp_path / "static" / "code.py").read_text() == "app/code.py"
 
 
@@ -156,8 +190,9 @@ def test_a_command_has_the_services_sandbox() -> None:
     words = sandbox.manage(BASE_DIR, "check", "--deploy")
     for setting in ("User=proppy", "ProtectSystem=strict", "LoadCredential=proppy:/etc/proppy/credentials"):
         assert f"--property={setting}" in words
+    assert f"--property=After={services.JOURNAL}" in words, "a shutdown would stop its journal first"
     assert words[words.index("--") :] == ["--", f"{BASE_DIR}/deploy/run", "python", "manage.py", "check", "--deploy"]
-    assert not any("After=" in word for word in words)
+    assert not any("Condition" in word for word in words)
 
 
 def test_a_dry_run_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,14 +7,16 @@ from collections import Counter
 import pytest
 from django.utils import timezone
 
-from notifications.events import Event
-from notifications.follow.digest import Digest
+from notifications.events.event import Event
+from notifications.follow_journal.digest import Digest
 from tests.soak import table
+from tests.soak.bad_bodies import KINDS
 from tests.soak.effects import compare, told
 from tests.soak.histogram import GROWTH, Histogram
 from tests.soak.ledger import Ledger
-from tests.soak.load import Tally, is_friendly
+from tests.soak.load import is_friendly
 from tests.soak.mix import RawPosts
+from tests.soak.tally import Tally
 from tests.soak.wire import Answer
 
 
@@ -48,19 +50,19 @@ def test_histograms_add_up() -> None:
 
 
 def test_the_table_of_routes_has_both_times_and_a_sum() -> None:
-    one = Tally(3, 1, 1, histogram(0.01), histogram(2.0))
+    one = Tally(3, 1, 1, histogram(0.01), histogram(2.0), cut=2)
     lines = table.routes({"GET /": one, "GET /healthz": Tally(1000, 0, 0, histogram(0.001))}).splitlines()
-    assert lines[2] == "| GET / | 3 | 1 | 1 | 10.0 / 10.0 / 10.0 | 2,000.0 / 2,000.0 / 2,000.0 |"
-    assert lines[3] == "| GET /healthz | 1,000 | 0 | 0 | 1.0 / 1.0 / 1.0 |  |"
-    assert lines[4].startswith("| all | 1,003 | 1 | 1 | ")
+    assert lines[2] == "| GET / | 3 | 1 | 2 | 1 | 10.0 / 10.0 / 10.0 | 2,000.0 / 2,000.0 / 2,000.0 |"
+    assert lines[3] == "| GET /healthz | 1,000 | 0 | 0 | 0 | 1.0 / 1.0 / 1.0 |  |"
+    assert lines[4].startswith("| all | 1,003 | 1 | 2 | 1 | ")
 
 
 def test_the_table_of_faults_begins_with_none() -> None:
     tallies = {"": Tally(5, quiet=histogram(0.01)), "S3 down": Tally(2, 0, 1, disturbed=histogram(0.5))}
     lines = table.faults(tallies, {"S3 down": 1, "Slack down": 2}, {"S3 down": 4, "Slack down": 9}).splitlines()
-    assert lines[2] == "| none |  |  | 5 | 0 | 0 | 10.0 / 10.0 / 10.0 |"
-    assert lines[3] == "| S3 down | 1 | 4 | 2 | 0 | 1 | 500.0 / 500.0 / 500.0 |"
-    assert lines[4] == "| Slack down | 2 | 9 | 0 | 0 | 0 |  |"
+    assert lines[2] == "| none |  |  | 5 | 0 | 0 | 0 | 10.0 / 10.0 / 10.0 |"
+    assert lines[3] == "| S3 down | 1 | 4 | 2 | 0 | 0 | 1 | 500.0 / 500.0 / 500.0 |"
+    assert lines[4] == "| Slack down | 2 | 9 | 0 | 0 | 0 | 0 |  |"
 
 
 def test_a_loss_is_not_hidden_by_a_repetition() -> None:
@@ -112,3 +114,12 @@ def test_a_seed_decides_what_is_sent() -> None:
     first, again, other = (RawPosts(random.Random(seed), Ledger()) for seed in ("1", "1", "2"))
     sent = [[posts.next().data for _ in range(50)] for posts in (first, again, other)]
     assert sent[0] == sent[1] != sent[2]
+
+
+def test_of_bad_bodies_only_the_valid_ones_may_be_stored() -> None:
+    chance = random.Random("1")
+    sent = [kind(chance) for kind in KINDS for _ in range(20)]
+    assert all((bad.taken is not None) == (bad.status == 202) for bad in sent)
+    assert {bad.status for bad in sent} == {202, 400, 413, 431}
+    long = next(bad for bad in sent if "extensions" in bad.name)
+    assert len(long.data) - len(long.taken or b"") > 16_384

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.channels import Unavailable
-from notifications.channels.slack_text import UNKNOWN_AUTHOR, message
-from notifications.events import Event
-from notifications.follow.follower import Follower
-from notifications.follow.parsing import parser
-from notifications.follow.positions import Key
+from notifications.channels.slack.text import UNKNOWN_AUTHOR, message
+from notifications.events.channel_entries import parser
+from notifications.events.event import Event
+from notifications.follow_journal.follower import Follower
 from notifications.journal import FileJournal, Journal
 from notifications.models import FailedDelivery, Loss, Position
-from tests.support.tell import Clock, ScriptedChannel, patient
+from notifications.positions.key import Key
+from tests.support.tell import Clock, ScriptedChannel
 from tests.support.tell_hostile import AnyJournal, Mortal, append, hostile_fields
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,7 +125,6 @@ def live_through(steps: list[Any], channel: Plain, clock: Clock, *, text: bool) 
 
 
 @pytest.mark.parametrize("kind", [Plain, Batches, People])
-@patient
 @given(steps=STEPS)
 def test_no_entry_stops_it_or_passes_for_an_event(clock: Clock, kind: type[Plain], steps: list[Any]) -> None:
     channel = kind()
@@ -138,7 +137,6 @@ def test_no_entry_stops_it_or_passes_for_an_event(clock: Clock, kind: type[Plain
 
 
 @pytest.mark.parametrize("kind", [Plain, People])
-@patient
 @given(steps=STEPS)
 def test_no_line_passes_for_one_of_a_known_author(clock: Clock, kind: type[Plain], steps: list[Any]) -> None:
     channel = kind()
@@ -183,7 +181,6 @@ def test_no_damaged_line_stops_it(clock: Clock, tmp_path: Path, line: bytes, *, 
 RAW: Final = st.binary(max_size=200) | st.sampled_from(DAMAGED)
 
 
-@patient
 @given(steps=st.lists(RAW | st.sampled_from(["event", "event", "killed", "ended"]) | st.integers(1, 3), max_size=30))
 def test_bytes_in_its_files_cost_no_event(clock: Clock, tmp_path: Path, steps: list[Any]) -> None:
     forget()

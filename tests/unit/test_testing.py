@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from notifications import GiveUp, RetryAt, errors
 from notifications.handlers import payload_handlers
+from notifications.middleware import reporter
 from notifications.models import RawPayload, ReportRow
-from notifications.raw.handling import NoHandler
-from notifications.testing import handle_bytes, work_off
+from notifications.process_raw.handle_payload import NoHandler
+from notifications.testing import Told, handle_bytes, work_off
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 Register = Callable[..., None]
@@ -57,3 +59,14 @@ def test_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, settings: Any) ->
     assert "strpe" not in payload_handlers
     with pytest.raises(NoHandler, match='@on_payload\\("strpe"\\)'):
         handle_bytes("strpe", b"x")
+
+
+def test_the_report_of_earlier_requests_is_no_event_of_a_test(client: Client) -> None:
+    client.get("/nowhere/")
+    told = Told()
+    assert reporter.flush(20)
+    assert told.events() == []
+    client.get("/nowhere/")
+    assert reporter.flush(20)
+    assert [event.name for event in told.events()] == ["REPORT"]
+    told.close()

@@ -1,12 +1,10 @@
 """What reaches Django through the WSGI callable that web servers call, not through the test client's own."""
 
-import re
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
 import pytest
-from django.conf import settings
 from django.test import RequestFactory
 
 from notifications.models import RawPayload
@@ -75,11 +73,3 @@ def test_what_can_be_parsed_is() -> None:
 def test_what_cannot_be_parsed_is_no_form() -> None:
     request = Request(environ("POST", "/", "multipart/form-data; boundary=b; a*=bogus''%ff", FORM))
     assert (request.content_type, request.content_params, request.POST.dict()) == ("", {}, {})
-
-
-def test_one_slow_client_does_not_stop_the_site_of_make_run() -> None:
-    threads = re.search(
-        r"^web: .* --blocking-threads (\d+)", (settings.BASE_DIR / "Procfile").read_text(), re.MULTILINE
-    )
-    assert threads is not None
-    assert int(threads[1]) > 1

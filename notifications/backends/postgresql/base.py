@@ -1,4 +1,4 @@
-"""Django's own backend for PostgreSQL, with the patience of notifications/patience.py. An ENGINE for DATABASES."""
+"""Django's own backend for PostgreSQL, that waits as database/postgresql_restart.py says. An ENGINE for DATABASES."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ import psycopg
 from django.db import Error
 from django.db.backends.postgresql import base
 
-from notifications.deadline import deadline
-from notifications.patience import LONGEST_STATEMENT, is_in_request, reconnection
+from notifications.database.deadline import deadline
+from notifications.database.postgresql_restart import LONGEST_STATEMENT, is_in_request, reconnection
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

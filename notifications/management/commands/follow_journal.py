@@ -3,11 +3,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from notifications import handlers, worker
+from notifications import handlers
 from notifications.channels import channel_names
-from notifications.follow.follow_journal import worker_makers
-from notifications.follow.positions import AlreadyFollowed
-from notifications.times import parse_time
+from notifications.follow_journal.build_workers import worker_makers
+from notifications.follow_journal.former_machine_id import settle_former_ids
+from notifications.positions.lock import AlreadyFollowed
+from notifications.utils.times import parse_time
+from notifications.workers import loop
 
 
 class Command(BaseCommand):
@@ -31,8 +33,10 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"--since: {error}") from error
         try:
-            worker.run(list(worker_makers(channel, since=start, dry_run=dry_run, drain=drain)))
+            if start is None and not dry_run:
+                settle_former_ids()
+            loop.run(list(worker_makers(channel, since=start, dry_run=dry_run, drain=drain)))
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:
-            raise CommandError(f"The database is away, and with it the positions: {error}") from error
+            raise CommandError(f"The database, which has the positions, is away: {error}") from error

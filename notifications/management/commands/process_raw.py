@@ -3,11 +3,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifications import handlers, worker
-from notifications.chores import chores
+from notifications import handlers
 from notifications.conf import conf
-from notifications.housekeeping import Housekeeper
-from notifications.raw.process_raw import BATCH, ProcessRaw
+from notifications.process_raw.chores import chores
+from notifications.process_raw.worker import BATCH, ProcessRaw
+from notifications.workers import loop
+from notifications.workers.housekeeping import Housekeeper
 
 
 class Command(BaseCommand):
@@ -24,7 +25,7 @@ class Command(BaseCommand):
             if name not in conf.sources:
                 raise CommandError(f"No source {name!r}. There are: {', '.join(sorted(conf.sources))}.")
         if batch < 1 or threads < 1:
-            raise CommandError("--batch and --threads take a number from 1.")
+            raise CommandError("--batch and --threads must be at least 1.")
         handlers.autodiscover()
         workers = [partial(ProcessRaw, sources=source, batch=batch, drain=drain)] * threads
-        worker.run([*workers, partial(Housekeeper, chores=chores(), drain=drain)])
+        loop.run([*workers, partial(Housekeeper, chores=chores(), drain=drain)])

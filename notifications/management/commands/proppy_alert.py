@@ -3,17 +3,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifications import alert, worker
-from notifications.post import Post, told_just_now
+from notifications.operations import alert
+from notifications.operations.alert_post import Post, reported_just_now
+from notifications.workers import loop
 
 
 class Command(BaseCommand):
-    help = "Tell the alert channel that a systemd unit failed; proppy-alert@.service runs it."
-    requires_system_checks = ()  # whatever else is wrong
+    help = "Report a failed systemd unit to the alert channel; proppy-alert@.service runs it."
+    requires_system_checks = ()  # it must report whatever else is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("unit", help="its name, or NAME:RESULT:CODE:STATUS")
-        parser.add_argument("--result", default="", help="$SERVICE_RESULT; nothing is told of a success")
+        parser.add_argument("--result", default="", help="$SERVICE_RESULT; a success is not reported")
         parser.add_argument("--code", default="", help="$EXIT_CODE")
         parser.add_argument("--exit-status", default="", help="$EXIT_STATUS")
 
@@ -26,14 +27,14 @@ class Command(BaseCommand):
         if failed.result == "success":
             return
         host = os.uname().nodename
-        just_now, cannot_wait = told_just_now(failed.unit), alert.cannot_wait(failed.unit)
+        just_now, cannot_wait = reported_just_now(failed.unit), alert.cannot_wait(failed.unit)
         if just_now or not cannot_wait:
             channel.close()
-            if cannot_wait or not just_now:  # a crash loop must not flood: its log says the rest
-                alert.tell(failed, host)
+            if cannot_wait or not just_now:  # a crash loop must not flood: its log has the rest
+                alert.report(failed, host)
             return
         post = Post(channel, alert.event_of(failed, host))
-        worker.run([lambda stop: post])
+        loop.run([lambda stop: post])
         if post.problem:
-            alert.tell(failed, host)
-            raise CommandError(f"{post.problem}. It is in the journal, for when that is followed again.")
+            alert.report(failed, host)
+            raise CommandError(f"{post.problem}. The alert is in the journal, and sent once that is followed again.")

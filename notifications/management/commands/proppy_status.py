@@ -3,13 +3,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from notifications.follow.lag import SECONDS
-from notifications.status import status
-from notifications.status_text import lines
+from notifications.status.lag import SECONDS
+from notifications.status.now import status
+from notifications.status.text import lines
 
 
 class Command(BaseCommand):
-    help = "Say how both lanes are doing."
+    help = "Show the status of both lanes."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="for programs")

@@ -4,27 +4,27 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from notifications.management.erase_dialogue import Dialogue
-from notifications.raw import prune
-from notifications.raw.erase import Search
-from notifications.raw.pauses import unhurried
-from notifications.raw.progress import ProgressBar
-from notifications.raw.search_text import pattern_of
-from notifications.times import parse_time
-from notifications.worker import Stop, stop_on_signals
+from notifications.operations import prune
+from notifications.operations.erase import Search
+from notifications.operations.erase_dialogue import Dialogue
+from notifications.operations.pauses import unhurried
+from notifications.operations.progress_bar import ProgressBar
+from notifications.operations.search_text import pattern_of
+from notifications.utils.times import parse_time
+from notifications.workers.loop import Stop, stop_on_signals
 
 
 class Command(BaseCommand):
     help = (
-        "Delete payloads that were kept as long as their source says (keep_done_days, keep_dead_days,"
-        " keep_quarantined_days); with --containing, instead, all in which a text occurs: those of one person."
+        "Delete payloads older than their source keeps them (keep_done_days, keep_dead_days, keep_quarantined_days);"
+        " with --containing, instead, all that contain a text: those of one person."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--source", default="", help="only this source")
-        parser.add_argument("--days", type=float, help="keep what was done since, whatever the sources say")
+        parser.add_argument("--days", type=float, help="keep done ones this long, whatever the sources say")
         parser.add_argument("--batch", type=int, default=prune.BATCH, help=SUPPRESS)
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
         parser.add_argument("--containing", metavar="TEXT", help="all with this name, address, … in any state")
         parser.add_argument("--since", metavar="TIME", help='of those, received since "90 days ago" or "2026-05-01"')
         parser.add_argument("--until", metavar="TIME", help='of those, received before "now"')
@@ -37,13 +37,13 @@ class Command(BaseCommand):
             else:
                 self._erase(containing, **options)
         except (Error, OSError) as error:
-            raise CommandError(f"{error}. What was deleted is gone; run it again for the rest.") from error
+            raise CommandError(f"{error}. Run it again for the rest.") from error
 
     def _prune(self, *, source: str, days: float | None, batch: int, dry_run: bool, **options: Any) -> None:
         if options["since"] or options["until"] or options["yes"]:
             raise CommandError("--since, --until and --yes are for --containing.")
         if (days is not None and not 0 <= days <= 36500) or not 1 <= batch <= prune.BATCH:
-            raise CommandError(f"--days takes a number from 0, --batch one from 1 to {prune.BATCH}.")
+            raise CommandError(f"--days must be at least 0, --batch from 1 to {prune.BATCH}.")
         with stop_on_signals() as stop:
             rules = prune.rules(source=source, done_days=days)
             counts = {rule: count for rule in rules if (count := rule.rows().order_by().count())}

@@ -7,39 +7,40 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from notifications.conf import conf
-from notifications.management.replay_modes import Replay
 from notifications.models import FailureGroup, State
-from notifications.raw.replay import RATE
-from notifications.raw.replay_checkpoint import Checkpoint
-from notifications.raw.selection import Selection
-from notifications.raw.send_copy import AddressRefused, target_of
-from notifications.times import parse_time
+from notifications.operations.replay import RATE
+from notifications.operations.replay_modes import Replay
+from notifications.operations.replay_progress import Checkpoint
+from notifications.operations.selection import Selection
+from notifications.operations.send_copy import AddressRefused, target_of
+from notifications.utils.times import parse_time
 
 
 class Command(BaseCommand):
     help = (
-        "Have payloads processed again: by receipt, source, state, failure group or time; without any of receipt, state"
-        " and group the dead ones. Quarantined ones are verified again. --to sends copies to a developer's machine."
+        "Have payloads processed again: by receipt, source, state, failure group or time; without receipt, state and"
+        " group, the dead ones. Quarantined ones are verified again; one that came under a used key with other bytes is"
+        " handled if named by receipt. --to sends copies to a developer's machine."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("receipts", nargs="*", metavar="RECEIPT", help="only these")
         parser.add_argument("--source", default="", help="only this source")
         parser.add_argument("--state", choices=State.values, help="only in this state")
-        parser.add_argument("--failure", type=int, metavar="GROUP-ID", help="only those that fail like this")
+        parser.add_argument("--failure", type=int, metavar="GROUP-ID", help="only this failure group")
         parser.add_argument("--since", metavar="TIME", help='received since "2 days ago" or "2026-05-01 14:02"')
         parser.add_argument("--until", metavar="TIME", help="received before")
         parser.add_argument("--dry-run", action="store_true", help="list, change nothing")
         parser.add_argument("--rate", type=float, default=RATE, help="payloads that become due a second (%(default)s)")
-        parser.add_argument("--restart", action="store_true", help="begin anew where such a replay was stopped")
+        parser.add_argument("--restart", action="store_true", help="do not resume a stopped replay: start again")
         parser.add_argument("--to", metavar="URL", help="POST copies to this address instead; changes nothing")
-        parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="--to may go there")
-        parser.add_argument("--with-signatures", action="store_true", help="copies have their signature headers")
-        parser.add_argument("--with-keys", action="store_true", help="copies have idempotency keys and credentials")
+        parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="allow --to this host")
+        parser.add_argument("--with-signatures", action="store_true", help="copies keep their signature headers")
+        parser.add_argument("--with-keys", action="store_true", help="copies keep idempotency keys and credentials")
 
     def handle(self, *_: Any, dry_run: bool, to: str | None, rate: float, restart: bool, **options: Any) -> None:
         if not 0.001 <= rate <= 1_000_000:
-            raise CommandError("--rate takes the number of payloads a second, such as 100.")
+            raise CommandError("--rate must be a number of payloads a second, such as 100.")
         selection = _selection(options)
         replay = Replay(selection, self.stdout)
         try:
@@ -57,11 +58,11 @@ class Command(BaseCommand):
         except AddressRefused as error:
             raise CommandError(f"--to: {error}") from error
         except (Error, OSError) as error:
-            raise CommandError(f"{error}. Run it again: it goes on where it stopped.") from error
+            raise CommandError(f"{error}. Run it again: it resumes where it stopped.") from error
 
 
 def _end_quietly() -> None:
-    """Nobody reads any more: Python must not complain of that when it flushes its output at the end."""
+    """The reader has gone: Python must not report that when it flushes stdout at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -94,11 +95,11 @@ def _receipt(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no whole receipt: copy all of it from the payload's page or --dry-run."
+            f"{text!r} is not a whole receipt: copy all of it from the payload's page or --dry-run."
         ) from None
 
 
 def _asked(options: dict[str, Any], selection: Selection) -> dict[str, Any]:
-    """What was asked for, in the words in which it may be asked for again."""
+    """The options as given: the next start finds its checkpoint by them."""
     words = {name: options[name] for name in ("source", "since", "until")}
     return words | {"state": selection.state, "failure": selection.failure, "receipts": selection.receipts}

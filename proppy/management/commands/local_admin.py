@@ -8,7 +8,7 @@ NAME = "admin"
 
 
 class Command(BaseCommand):
-    help = "Make the local admin of `make run`, with the password in .env, and say it."
+    help = "Create the local admin of `make run` with the password in .env, and print it."
 
     def handle(self, *_: Any, **__: Any) -> None:
         password = settings.LOCAL_ADMIN_PASSWORD

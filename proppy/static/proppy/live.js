@@ -1,4 +1,4 @@
-// Swaps the parts of the page that change by themselves. The page works without it.
+// Updates the live parts of the page. The page works without it.
 "use strict";
 
 const AWAITING_MS = 1000;
@@ -38,7 +38,7 @@ async function turn() {
   try {
     await refresh();
   } catch {
-    // The site is away for a moment: ask again at the next turn.
+    // The site is away for a moment: ask again next time.
   }
   schedule();
 }

@@ -6,9 +6,9 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from notifications import worker
-from notifications.follow.follow_journal import worker_makers
+from notifications.follow_journal.build_workers import worker_makers
 from notifications.models import Position
+from notifications.workers import loop
 from tests.benchmarks.channels import Empty
 
 
@@ -40,7 +40,7 @@ def _follow(channels: Sequence[str], cold: Sequence[str]) -> float:
     Position.objects.all().delete()
     Empty.delivered = 0
     started = time.perf_counter()
-    worker.run(list(worker_makers(channels, drain=True)))
+    loop.run(list(worker_makers(channels, drain=True)))
     return time.perf_counter() - started
 
 

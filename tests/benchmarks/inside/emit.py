@@ -9,7 +9,7 @@ from typing import Final
 from unittest import mock
 
 from notifications import emit
-from notifications.events import process_outbox
+from notifications.events.emit import process_outbox
 from tests.benchmarks.timing import empty_times, microseconds, time_each
 from tests.support.journald import JournaldNamespace
 
@@ -50,7 +50,7 @@ def _running(address: Path, calls: int) -> dict[str, float]:
         for number in range(calls):
             _work()
             time_each(tell, [number], emits, number)
-            if process_outbox()._queue:  # journald was busy; else what follows would have to queue up as well
+            if process_outbox().queue:  # journald was busy; else what follows would have to queue up as well
                 process_outbox().flush(30)
             _work()
             time_each(send, [number], sends, number)
@@ -78,7 +78,7 @@ def _stopped(calls: int, overflow: int) -> dict[str, float]:
         "grown_when_full": _resident_bytes() - full,
         "stopped_p999": microseconds(times, 0.999),
         "stopped_worst": microseconds(times, 1),
-        "queued": len(process_outbox()._queue),
+        "queued": len(process_outbox().queue),
         "grown": full - before,
     }
 

@@ -5,10 +5,10 @@ import subprocess
 import time
 from typing import Final
 
-from notifications import worker
-from notifications.follow.follow_journal import worker_makers
+from notifications.follow_journal.build_workers import worker_makers
 from notifications.journal import FIELDS
 from notifications.models import Position
+from notifications.workers import loop
 from tests.benchmarks.channels import Empty
 from tests.benchmarks.journal import events, fill
 
@@ -35,7 +35,7 @@ def _follow(count: int) -> float:
     Position.objects.all().delete()
     Empty.delivered = 0
     started = time.perf_counter()
-    worker.run(list(worker_makers(["BENCH"], drain=True)))
+    loop.run(list(worker_makers(["BENCH"], drain=True)))
     seconds = time.perf_counter() - started
     if Empty.delivered != count:
         raise RuntimeError(f"the channel was given {Empty.delivered} of {count} events")

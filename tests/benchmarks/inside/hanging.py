@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from notifications import worker
-from notifications.follow.follow_journal import worker_makers
+from notifications.follow_journal.build_workers import worker_makers
 from notifications.models import Position
+from notifications.workers import loop
 from tests.benchmarks.channels import Hanging, OneByOne
 from tests.benchmarks.lab import LONGEST
 from tests.support.wait import wait_for
@@ -30,7 +30,7 @@ def _deliver(names: Sequence[str], besides: Sequence[str], events: int) -> float
     OneByOne.delivered.clear()
     with _hanging_until_delivered(names, events):
         started = time.perf_counter()
-        worker.run(list(worker_makers([*besides, *names], drain=True)))
+        loop.run(list(worker_makers([*besides, *names], drain=True)))
     return max(OneByOne.last_at.values()) - started
 
 

@@ -11,12 +11,13 @@ from typing import Any, Final
 import psycopg
 from django.db import connection, transaction
 
-from notifications import handlers, worker
+from notifications import handlers
 from notifications.models import RawPayload, State
 from notifications.models.claims import TABLE
-from notifications.raw import store
-from notifications.raw.process_raw import ProcessRaw
-from notifications.raw.record import Record, digest_of
+from notifications.process_raw.worker import ProcessRaw
+from notifications.store import insert
+from notifications.store.new_payload import Record, digest_of
+from notifications.workers import loop
 from tests.benchmarks.payload import BODY, CONTENT_TYPE
 
 #: Turns of the worker (of 50 payloads each) between two slices of bare updates.
@@ -101,17 +102,17 @@ def _fill(count: int) -> None:
                 next_attempt_at=now,
                 content_type=CONTENT_TYPE,
             )
-            store.insert(record, connection)
+            insert.insert(record, connection)
 
 
 def _drain(count: int, between: Callable[[], None]) -> float:
     timed: list[Timed] = []
 
-    def make(stop: worker.Stop) -> Timed:
+    def make(stop: loop.Stop) -> Timed:
         timed.append(Timed(ProcessRaw(stop, drain=True), between))
         return timed[0]
 
-    worker.run([make])
+    loop.run([make])
     done = RawPayload.objects.filter(state=State.DONE).count()
     if done != count:
         raise RuntimeError(f"process_raw handled {done} of {count} payloads")

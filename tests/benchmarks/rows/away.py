@@ -25,8 +25,6 @@ OUTAGE: Final = "30 s without database at 200 requests a second"
 PRESENT: Final = "p99 of the same requests with it present"
 #: Requests a second.
 RATE: Final = 200
-#: As in the Procfile.
-OPTIONS: Final = ("--no-ws", "--log-level", "warning")
 
 
 def rows(lab: Lab) -> Iterator[Row]:
@@ -53,7 +51,7 @@ def _locked(lab: Lab) -> Row:
 def _compare(lab: Lab, site: Site, path: str, leave: Callable[[], object], come: Callable[[], object]) -> Row:
     """In turn, so that both meet the same load of the machine."""
     with on_core(0):
-        site.start("web", *OPTIONS)
+        site.start("web")
     client = Steady(site.port, "/in/demo/", rate=RATE, body=BODY)
     present, away = [], []
     for turn in range(-1, lab.rounds(3)):  # the first warms up
@@ -68,13 +66,13 @@ def _compare(lab: Lab, site: Site, path: str, leave: Callable[[], object], come:
             away.append(microseconds(without.times, 0.99))
     site.terminate("web")
     ours, theirs = median(away), median(present)
-    text = f"p99 {ours / 1000:.1f} ms; present {theirs / 1000:.1f} ms; through Granian, {RATE} requests a second, 1 kB"
+    text = f"p99 {ours / 1000:.1f} ms; present {theirs / 1000:.1f} ms; {RATE} requests a second, 1 kB"
     return at_most(path, PRESENT, ours / theirs, 2, text)
 
 
 def _outage(lab: Lab, own: Postgres) -> Row:
     site = lab.site(DATABASE_URL=own.create_database("outage"))
-    site.start("web", *OPTIONS)
+    site.start("web")
     site.start("process_raw")
     client = Steady(site.port, "/in/demo/", rate=RATE, body=BODY)
     before = _post(client, lab.seconds(3))

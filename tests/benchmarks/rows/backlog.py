@@ -9,7 +9,6 @@ from typing import Final
 
 from tests.benchmarks.lab import Lab, on_core
 from tests.benchmarks.needs import lacks
-from tests.benchmarks.rows.post import OPTIONS
 from tests.benchmarks.table import Row, at_most, reported, unmeasured
 from tests.support.child import Process
 from tests.support.processes import Site
@@ -39,7 +38,7 @@ def rows(lab: Lab) -> Iterator[Row]:
 def _measure(lab: Lab, site: Site, database: str, bound: float) -> Iterator[Row]:
     """The ratios of the medians of all rounds."""
     with on_core(0):
-        site.start("web", *OPTIONS)
+        site.start("web")
     idle, busy, replayed = [], [], []
     for _ in range(lab.rounds(ROUNDS)):
         idle.append(_post(lab, site, 0))

@@ -17,8 +17,6 @@ PATHS: Final = {
 #: The floor: what one INSERT costs in this web server, whoever does it.
 BARE: Final = "a view that only does the bare INSERT, SQLite NORMAL"
 LIMIT: Final = "a view that reads the body and answers 202, same stack"
-#: As in the Procfile.
-OPTIONS: Final = ("--no-ws", "--log-level", "warning")
 
 
 def rows(lab: Lab) -> Iterator[Row]:
@@ -39,7 +37,7 @@ def _measure(lab: Lab, rounds: int, *, path: str = "/in/demo/", **env: str) -> t
     """The ratio of the medians, and the numbers behind it."""
     site = lab.site(**env)
     with on_core(0):
-        site.start("web", *OPTIONS)
+        site.start("web")
     seconds = round(lab.seconds(2))
     intake, empty = [], []
     for turn in range(-1, lab.rounds(rounds)):  # the first warms up

@@ -1,0 +1,151 @@
+"""Failed deliveries: why they failed, and actions to send them again."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Left, Right
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from notifications.admin.deliveries.send_again import send_again, send_same_again
+from notifications.admin.lists.body_view import visible
+from notifications.admin.lists.cells import (
+    EMPTY,
+    LOADED,
+    block,
+    duration,
+    first_line,
+    last_line,
+    moment,
+    pretty,
+    since,
+    text,
+    when,
+)
+from notifications.admin.lists.filters import ChoiceFilter, chosen_in
+from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.order import NEWEST, Order
+from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
+from notifications.admin.payloads.moves import Moved
+from notifications.models import FailedDelivery, Position
+
+ASKED: Final = Order("again_at")
+
+
+class FailedList(KeysetChangeList):
+    """By when they failed, or by when they are to be sent again."""
+
+    def lay_out(self, rows: "QuerySet[Any]") -> Listing:
+        chosen = chosen_in(self.filter_specs)
+        if "nothing" in chosen:
+            return Listing(rows.none())
+        channel = [Q(channel=chosen["channel"])] if "channel" in chosen else []
+        asked = [Q(again_at__isnull=not chosen["again"])] if "again" in chosen else []
+        if chosen.get("again"):
+            return Listing.of(rows, NEWEST if channel else ASKED, [*channel, *asked], [])
+        return Listing.of(rows, NEWEST, channel, asked)
+
+
+class ChannelFilter(ChoiceFilter):
+    """By channel: those with a position, since reading them from this table would scan it."""
+
+    title = "channel"
+    parameter_name = "channel"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, visible(name)) for name in sorted(set(Position.objects.values_list("channel", flat=True)))]
+
+    def parse(self, value: str) -> dict[str, Any]:
+        return {} if "\0" in value else {"channel": value}  # PostgreSQL refuses it
+
+
+class AgainFilter(ChoiceFilter):
+    """By whether it waits to be sent again."""
+
+    title = "waits to be sent again"
+    parameter_name = "again"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def parse(self, value: str) -> dict[str, Any]:
+        return {"again": value == "yes"} if value in {"yes", "no"} else {}
+
+
+@admin.register(FailedDelivery)
+class FailedDeliveryAdmin(ReadOnly):
+    """The permission change_faileddelivery is for the actions. Deleting one marks it as dealt with."""
+
+    list_display = ("age", text("channel"), "reason_end", "text_start", "sent_again")
+    list_filter = (ChannelFilter, AgainFilter)
+    fields = (
+        text("channel"),
+        "sent_again",
+        moment("event_time"),
+        moment("created_at"),
+        block("reason"),
+        block("text"),
+        "author",
+        pretty("data"),
+        text("event_id"),
+    )
+    actions = ("send_again", "send_same_again")
+
+    def list_queryset(self, queryset: "QuerySet[FailedDelivery]") -> "QuerySet[FailedDelivery]":
+        shown = queryset.only("channel", "created_at", "again_at")
+        return shown.annotate(ends=Right("reason", LOADED), starts=Left("text", LOADED))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FailedList]:
+        return FailedList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup in {"channel", "again"}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"may": self.has_send_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_faileddelivery")
+
+    @admin.action(description="Send again", permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: "QuerySet[FailedDelivery]") -> None:
+        self._say(request, send_again(queryset, request.user.get_username()))
+
+    @admin.action(description="Send again, with all others that failed for the same reason", permissions=["send"])
+    def send_same_again(self, request: HttpRequest, queryset: "QuerySet[FailedDelivery]") -> None:
+        self._say(request, send_same_again(queryset, request.user.get_username()))
+
+    def _say(self, request: HttpRequest, done: Moved) -> None:
+        left = f" Left alone: {done.left}, because they already wait for it." if done.left else ""
+        self.message_user(request, f"To be sent again: {done.moved}.{left}")
+
+    @admin.display(description="age")
+    def age(self, failed: FailedDelivery) -> SafeString | str:
+        return since(failed.created_at)
+
+    @admin.display(description="reason")
+    def reason_end(self, failed: Any) -> str:
+        return last_line(failed.ends)
+
+    @admin.display(description="text")
+    def text_start(self, failed: Any) -> str:
+        return first_line(failed.starts)
+
+    @admin.display(description="author")
+    def author(self, failed: FailedDelivery) -> str:
+        return "known" if failed.author_known else "unknown: a plain line, from any user of the machine"
+
+    @admin.display(description="to be sent again")
+    def sent_again(self, failed: FailedDelivery) -> str:
+        if failed.again_at is None:
+            return EMPTY
+        seconds = (timezone.now() - failed.again_at).total_seconds()
+        return f"waiting for {duration(seconds)}" if seconds > 0 else when(failed.again_at)

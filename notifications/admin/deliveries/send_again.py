@@ -1,0 +1,34 @@
+"""Has failed deliveries sent again: the selected ones, or all that failed for the same reason."""
+
+import logging
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from notifications.admin.payloads.moves import Moved
+from notifications.models import FailedDelivery
+
+logger = logging.getLogger(__name__)
+
+
+def send_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
+    """`by` is the user's name. Those that already wait are left alone: they may be on their way."""
+    return _logged(_send(Q(pk__in=chosen.order_by().values("pk"))), by)
+
+
+def send_same_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
+    """All with the channel and reason of a chosen one, however many; one statement for each reason."""
+    reasons = chosen.order_by().values_list("channel", "reason").distinct()
+    sent = [_send(Q(channel=channel, reason=reason)) for channel, reason in reasons]
+    return _logged(Moved(sum(each.moved for each in sent), sum(each.left for each in sent)), by)
+
+
+def _send(which: Q) -> Moved:
+    rows = FailedDelivery.objects.filter(which)
+    left = rows.filter(again_at__isnull=False).count()
+    return Moved(rows.filter(again_at__isnull=True).update(again_at=timezone.now()), left)
+
+
+def _logged(sent: Moved, by: str) -> Moved:
+    logger.info("%s had %d failed deliveries sent again", by, sent.moved)
+    return sent

@@ -1,0 +1,80 @@
+"""Actions on failure groups: retry or give up all payloads of a group, however many."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from notifications.admin.lists import confirm
+from notifications.admin.lists.body_view import visible
+from notifications.admin.lists.keyset import Count, Listing
+from notifications.admin.payloads import moves
+from notifications.admin.payloads.actions import PACE, left_text
+from notifications.admin.payloads.moves import Moved
+from notifications.admin.payloads.selection import Selection
+from notifications.models import FailureGroup, RawPayload
+
+#: Groups that the question names.
+NAMED: Final = 5
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[FailureGroup]
+else:
+    Base = object
+
+
+def payloads_of(group: FailureGroup) -> Listing:
+    """The payloads that fail this way now, newest first."""
+    return Selection(failure=group.pk).of(RawPayload.objects.all())
+
+
+class FailureActions(Base):
+    """The actions of a list of groups. They need the permission change_rawpayload."""
+
+    actions = ("retry", "give_up")
+
+    def has_process_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_rawpayload")
+
+    @admin.action(description="Retry their payloads…", permissions=["process"])
+    def retry(self, request: HttpRequest, queryset: "QuerySet[FailureGroup]") -> HttpResponse | None:
+        if not confirm.is_confirmed(request):
+            text = ["Their attempts count from zero. They stay in this group until an attempt succeeds.", PACE]
+            return self._ask(request, queryset, verb="Retry", consequences=text)
+        by = request.user.get_username()
+        done = _sum(moves.process_again(payloads_of(group).all, by) for group in queryset)
+        self.message_user(request, f"To be processed again: {done.moved:,}.{left_text(done)}")
+        return self._back(request)
+
+    @admin.action(description="Give their payloads up…", permissions=["process"])
+    def give_up(self, request: HttpRequest, queryset: "QuerySet[FailureGroup]") -> HttpResponse | None:
+        if not confirm.is_confirmed(request):
+            text = ["Waiting ones become dead, and are not retried by themselves. Nothing is deleted."]
+            return self._ask(request, queryset, verb="Give up", consequences=text)
+        by = request.user.get_username()
+        done = _sum(moves.give_up(payloads_of(group).all, by) for group in queryset)
+        self.message_user(request, f"Given up: {done.moved:,}.{left_text(done, 'dead already')}")
+        return self._back(request)
+
+    def _ask(
+        self, request: HttpRequest, queryset: "QuerySet[FailureGroup]", *, verb: str, consequences: list[str]
+    ) -> HttpResponse:
+        counts = [payloads_of(group).count("state", confirm.MOST) for group in queryset[: self.list_per_page + 1]]
+        by_group = {str(number): count.total for number, count in enumerate(counts)}
+        named = [f"{visible(group.source)}: {visible(group.title)}" for group in queryset[:NAMED]]
+        more = len(counts) > self.list_per_page or any(count.more for count in counts)
+        return confirm.ask(request, self, verb=verb, count=Count(by_group, more), consequences=[*named, *consequences])
+
+    def _back(self, request: HttpRequest) -> HttpResponse | None:
+        """Back to the group's page if the action was chosen there; None is the list."""
+        page: Any = request.POST.get("from_page", "")
+        if not page.isdecimal():
+            return None
+        return HttpResponseRedirect(reverse("admin:notifications_failuregroup_change", args=[page]))
+
+
+def _sum(moved: Any) -> Moved:
+    all_moved: list[Moved] = list(moved)
+    return Moved(sum(each.moved for each in all_moved), sum(each.left for each in all_moved))

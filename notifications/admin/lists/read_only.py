@@ -1,0 +1,126 @@
+"""The base of all lists: read-only, and never slow on a big table."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+
+from notifications.admin.lists.cells import EMPTY
+from notifications.admin.lists.keyset import AFTER, BEFORE, WINDOW, Listing, Page
+from notifications.admin.lists.pages import NextPagePaginator, page_number
+
+
+class LeanChangeList(ChangeList):
+    """A list that loads only what it shows."""
+
+    page: Page | None = None
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        queryset = super().get_queryset(request, exclude_parameters)
+        return self.model_admin.list_queryset(queryset)  # type: ignore[attr-defined, no-any-return]  # of ReadOnly
+
+
+class KeysetChangeList(LeanChangeList):
+    """A list of possibly millions of rows, paged by keys."""
+
+    listing: Listing
+
+    def lay_out(self, rows: QuerySet[Any]) -> Listing:
+        """The rows with the filters applied, and their order."""
+        return Listing(rows)
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        for parameter in (AFTER, BEFORE):  # else they would get into the filters' links and lookups
+            self.params.pop(parameter, None)
+            self.filter_params.pop(parameter, None)
+        self.listing = self.lay_out(super().get_queryset(request, exclude_parameters))
+        return self.listing.all.order_by(*self.listing.order.fields())
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return []  # any order but the listing's would sort the whole table
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.page = self.listing.page(request.GET, self.list_per_page)
+        self.result_list, self.result_count = self.page.rows, len(self.page.rows)
+        self.show_admin_actions, self.show_full_result_count = bool(self.page.rows), False
+        self.full_result_count, self.can_show_all, self.multi_page = None, False, False
+
+    @property
+    def newest_address(self) -> str:
+        """The URL of the first page."""
+        return self.get_query_string()
+
+    @property
+    def before_address(self) -> str:
+        """The URL of the previous page, if there is one."""
+        return self.get_query_string({BEFORE: self.page.before}) if self.page and self.page.before else ""
+
+    @property
+    def after_address(self) -> str:
+        """The URL of the next page, if there is one."""
+        return self.get_query_string({AFTER: self.page.after}) if self.page and self.page.after else ""
+
+    @property
+    def further_address(self) -> str:
+        """The URL that scans on after a page that stopped at WINDOW rows."""
+        return {AFTER: self.after_address, BEFORE: self.before_address}.get(self.page.cut, "") if self.page else ""
+
+    @property
+    def window(self) -> int:
+        """Rows that a page scans."""
+        return WINDOW
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is generic in its stubs only
+    """Rows that the engine writes and people only read."""
+
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    empty_value_display = EMPTY
+    fields: ClassVar[Any] = None  # functions too, unlike in the stubs
+
+    class Media:
+        css = {"all": ("notifications/admin.css",)}
+        js = (forms.Script("notifications/copy.js", defer=True),)
+
+    def list_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The list's rows, with only the columns that it needs."""
+        return queryset
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        # Django's label is the object's str(), which would load deferred columns.
+        attrs = {"class": "action-select", "aria-label": f"Select {obj.pk}"}
+        return forms.CheckboxInput(attrs, lambda _: False).render(ACTION_CHECKBOX_NAME, str(obj.pk))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LeanChangeList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any
+    ) -> NextPagePaginator:
+        return NextPagePaginator(queryset, per_page, number=page_number(request))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        # The title would contain the object's str(): text of any length.
+        return super().change_view(request, object_id, form_url, {"subtitle": None} | (extra_context or {}))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,115 @@
+"""Raw payloads: a list that loads no bodies, and a page for each; bodies need a permission of their own."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.db.models.functions import Right
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_safe
+
+from notifications.admin.lists.cells import LOADED, text
+from notifications.admin.lists.filters import (
+    FailureFilter,
+    ReceivedFilter,
+    SourceFilter,
+    StateFilter,
+    UntilFilter,
+    chosen_in,
+)
+from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
+from notifications.admin.payloads import bodies, page
+from notifications.admin.payloads.actions import PayloadActions
+from notifications.admin.payloads.search import search
+from notifications.admin.payloads.selection import Selection
+from notifications.models import RawPayload
+
+#: Columns of the list: nothing that may be large.
+LISTED: Final = (
+    "receipt",
+    "source",
+    "state",
+    "size",
+    "received_at",
+    "next_attempt_at",
+    "done_at",
+    "attempts",
+    "failure_id",
+)
+
+
+class PayloadList(KeysetChangeList):
+    """Newest first, unless the index used has another order."""
+
+    def lay_out(self, rows: QuerySet[Any]) -> Listing:
+        return Selection(**chosen_in(self.filter_specs), found=bool(self.query.strip())).of(rows)
+
+
+@admin.register(RawPayload)
+class RawPayloadAdmin(PayloadActions, ReadOnly):
+    """The permission change_rawpayload is for the actions, view_body for the bodies."""
+
+    list_display = (
+        page.short_receipt,
+        text("source"),
+        page.state,
+        page.age,
+        page.reason,
+        page.tried,
+        page.size,
+    )
+    list_filter = (StateFilter, SourceFilter, FailureFilter, ReceivedFilter, UntilFilter)
+    list_per_page = 50
+    sortable_by = ()
+    search_fields = ("receipt", "idempotency_key")
+    search_help_text = "A receipt (its first 8 characters will do), or a whole idempotency key"
+
+    def get_urls(self) -> list[URLPattern]:
+        download = self.admin_site.admin_view(self.download)
+        return [path("<int:pk>/body/", download, name="notifications_rawpayload_body"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RawPayload]:
+        return super().get_queryset(request).defer("inline_body")
+
+    def list_queryset(self, queryset: QuerySet[RawPayload]) -> QuerySet[RawPayload]:
+        return queryset.only(*LISTED).annotate(error_end=Right("error", LOADED))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PayloadList]:
+        return PayloadList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        return (search(queryset, term) if term else queryset), False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        # ?body__startswith=… would reveal the body to users who may not see it, and read the whole table.
+        return lookup in {each.parameter_name for each in self.list_filter}
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        beside = obj is not None and obj.first_of_key is not None
+        return page.fieldsets(with_body=self.may_see_bodies(request), beside=beside)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"may": self.has_process_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def may_see_bodies(self, request: HttpRequest) -> bool:
+        may_view = self.has_view_permission(request)
+        return may_view and request.user.has_perm("notifications.view_body")
+
+    @method_decorator(require_safe)
+    def download(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """The body as it came, as a file."""
+        if not self.may_see_bodies(request):
+            raise PermissionDenied
+        payload = self.get_queryset(request).filter(pk=pk).only("receipt", "size", "digest", "stored_as").first()
+        if payload is None:
+            raise Http404
+        return bodies.download_of(payload)

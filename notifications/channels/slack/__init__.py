@@ -1,0 +1,53 @@
+"""Slack: one message for each event or digest, by a bot's token or by an incoming webhook."""
+
+from collections.abc import Sequence
+
+from notifications.channels.base import Channel, Undeliverable
+from notifications.channels.slack.answers import WHAT_TO_DO
+from notifications.channels.slack.bot_or_webhook import Bot, Webhook, setting
+from notifications.channels.slack.text import console_line, message
+from notifications.events.event import Event
+
+
+class Slack(Channel):
+    """A Slack channel. Without a token and a webhook's address its messages are printed on the console, which says so.
+
+    `channel`, `username` and `icon` are for a token. A webhook has its own.
+    """
+
+    harmless = True
+    digests = True
+    interval = 1.0
+    burst = 4
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        token: str = "",
+        webhook_url: str = "",
+        channel: str = "#proppy",
+        username: str = "proppybot",
+        icon: str = ":robot_face:",
+        api_url: str = "",
+    ) -> None:
+        super().__init__(name)
+        self._channel = channel
+        self._way: Bot | Webhook | None = None
+        token, webhook_url, api_url = token.strip(), webhook_url.strip(), api_url.strip()
+        if token and webhook_url:
+            raise ValueError(f"{setting(name, 'token')} and {setting(name, 'webhook_url')} are both set: empty one")
+        if webhook_url:
+            self._way = Webhook(name, webhook_url)
+        elif token:
+            self._way = Bot(name, token, channel, {"username": username, "icon_emoji": icon}, api_url)
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if self._way is None:
+                line = f"{self.name} (console: no SLACK_WEBHOOK_URL) → {self._channel}: {console_line(event)}"
+                print(line, flush=True)  # noqa: T201  the console is the destination
+            elif (text := message(event)).strip():
+                self._way.post(text)
+            else:
+                raise Undeliverable(f"no_text: {WHAT_TO_DO['no_text']}")

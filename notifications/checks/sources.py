@@ -1,0 +1,105 @@
+"""Checks of an entry of NOTIFICATIONS_SOURCES; settings.py calls them."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from django.core.checks import CheckMessage, Error
+
+from notifications.conf import Source
+from notifications.http.rate_limits import parse_rate
+from notifications.http.signatures import SCHEMES, BadSignature, key_of
+
+OPTIONS: Final = frozenset(field.name for field in dataclasses.fields(Source)) - {"name"}
+#: No //host or /\host: a browser takes those for another site. ?receipt= is added.
+PATH: Final = re.compile(r"(/(?![/\\])[^\\\s]*)?")
+HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_rate(value: Any) -> bool:
+    try:
+        parse_rate(value)
+    except ValueError:
+        return False
+    return True
+
+
+DAYS: Final = (
+    lambda value: value is None or _is_positive(value),
+    "Write days, such as 30, or None to keep it for good.",
+)
+#: For each option: is its value valid, and what to write instead.
+VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "http": (lambda value: isinstance(value, bool), "Write True or False."),
+    "tolerance": (_is_positive, "Write seconds, such as 300."),
+    "max_body_bytes": (lambda value: value is None or _is_whole(value, 1), "Write bytes, such as 1048576, or None."),
+    "key_header": (lambda value: _matches(HEADER, value), "Write the name of a header, such as Idempotency-Key."),
+    "redirect": (lambda value: _matches(PATH, value), 'Write a path of this site, such as "/thanks/".'),
+    "rate": (
+        lambda value: value in ("", None) or _is_rate(value),
+        'Write posts and a time, such as "120/minute", or "".',
+    ),
+    "max_waiting": (lambda value: _is_whole(value, 0), "Write a number of payloads; 0 is no limit."),
+    "max_waiting_bytes": (lambda value: _is_whole(value, 0), "Write a number of bytes; 0 is no limit."),
+    "bad_signature": (lambda value: value in ("reject", "quarantine"), 'Write "reject" or "quarantine".'),
+    "max_quarantined": (lambda value: _is_whole(value, 0), "Write a number of payloads, such as 1000."),
+    "keep_done_days": DAYS,
+    "keep_dead_days": DAYS,
+    "keep_quarantined_days": DAYS,
+    "max_attempts": (lambda value: _is_whole(value, 1), "Write a number of attempts, such as 16."),
+    "lease": (_is_positive, "Write the seconds that the handler may take, such as 60.0."),
+}
+
+
+def check_source(name: Any, options: Any) -> Iterator[CheckMessage]:
+    """Each mistake in the entry `name: options`."""
+    if not isinstance(options, dict) or not options.keys() <= OPTIONS:
+        wrong = sorted(map(str, options.keys() - OPTIONS)) if isinstance(options, dict) else [options]
+        hint = f"An entry is a dictionary of: {', '.join(sorted(OPTIONS))}."
+        yield Error(f"Source {name!r} has unknown options {wrong}.", hint=hint, id="notifications.E003")
+        return
+    if not isinstance(name, str) or not name or "/" in name or not name.isprintable():
+        hint = "It is part of a URL: letters, digits, - and _ are safe."
+        yield Error(f"Source {name!r} cannot be in /in/<source>/.", hint=hint, id="notifications.E006")
+    yield from _signature(name, options.get("signature", ""), options.get("secrets", ()))
+    for option, (is_right, hint) in VALUES.items():
+        if option in options and not is_right(options[option]):
+            yield Error(f"Source {name!r} has {option} {options[option]!r}.", hint=hint, id="notifications.E012")
+
+
+def _signature(name: str, scheme: Any, secrets: Any) -> Iterator[CheckMessage]:
+    if scheme and (not isinstance(scheme, str) or scheme not in SCHEMES):
+        hint = f"Write one of: {', '.join(SCHEMES)}."
+        yield Error(f"Source {name!r} has signature {scheme!r}.", hint=hint, id="notifications.E004")
+    elif not isinstance(secrets, list | tuple) or (scheme and not any(secrets)):
+        hint = 'Write "secrets": [env("…")], a list: both the old and the new secret while you change them.'
+        yield Error(f"Source {name!r} verifies signatures without secrets.", hint=hint, id="notifications.E005")
+    elif not scheme and any(secrets):
+        hint = f'Write "signature" too, one of: {", ".join(SCHEMES)}.'
+        yield Error(f"Source {name!r} has secrets and verifies nothing.", hint=hint, id="notifications.E005")
+    else:
+        # Empty ones are ignored: [env("NEW"), env("OLD", default="")].
+        yield from _secrets(name, scheme, [secret for secret in secrets if secret])
+
+
+def _secrets(name: str, scheme: str, secrets: list[Any]) -> Iterator[CheckMessage]:
+    for number, secret in enumerate(secrets, start=1):
+        try:
+            key_of(scheme, secret)
+        except BadSignature as error:
+            hint = "Copy all of it again; for standard-webhooks it is base64, with or without the prefix whsec_."
+            yield Error(f"Source {name!r}, secret {number}: {error}.", hint=hint, id="notifications.E013")
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

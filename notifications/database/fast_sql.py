@@ -1,0 +1,66 @@
+"""Statements that run for every payload, without Django's cursor, which costs as much as they do.
+
+On SQLite it translates the placeholders of each statement again. On PostgreSQL it binds on the client, so the server
+gets the whole body as text, and parses and plans it each time.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def execute(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
+    """Execute on a Django connection; returns the driver's cursor. Placeholders are %s. Raises Django's errors.
+
+    Pass times and UUIDs through `time_value` and `uuid_value`.
+    """
+    db.close_if_health_check_failed()
+    db.ensure_connection()
+    db.validate_no_broken_transaction()
+    with db.wrap_database_errors:
+        if db.vendor == "sqlite":
+            return db.connection.execute(with_question_marks(sql), values)
+        from psycopg import Cursor  # not installed if only SQLite is used
+
+        return Cursor(db.connection).execute(sql, values)
+
+
+def execute_last(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
+    """`execute()` for the last statement of a transaction: only the commit follows.
+
+    If it is also the first, PostgreSQL commits it by itself: one round trip instead of three.
+    """
+    if db.vendor != "postgresql" or not _has_not_begun(db.connection):
+        return execute(db, sql, values)
+    driver = db.connection
+    driver.autocommit = True
+    try:
+        return execute(db, sql, values)
+    finally:
+        if not driver.closed:  # Django commits next, which does nothing now
+            driver.autocommit = False
+
+
+def _has_not_begun(driver: Any) -> bool:
+    """psycopg sends BEGIN with the first statement; with autocommit it sends none, and each statement is on its own."""
+    from psycopg.pq import TransactionStatus
+
+    return driver is not None and not driver.autocommit and driver.info.transaction_status == TransactionStatus.IDLE
+
+
+def time_value(db: BaseDatabaseWrapper, value: Any) -> Any:
+    """An aware datetime as the database takes it; None stays None."""
+    return None if value is None else db.ops.adapt_datetimefield_value(value)
+
+
+def uuid_value(db: BaseDatabaseWrapper, value: Any) -> Any:
+    """A UUID as the database takes it; None stays None."""
+    return value if value is None or db.features.has_native_uuid_field else value.hex
+
+
+@cache
+def with_question_marks(sql: str) -> str:
+    """The statement with SQLite's placeholders."""
+    return sql.replace("%s", "?")

@@ -1,0 +1,91 @@
+"""Transactions left open: what Django knows of them, and what the driver says."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
+
+logger = logging.getLogger(__name__)
+
+#: libpq's numbers for: executing, in a transaction, in a failed transaction.
+OPEN_ON_POSTGRESQL: Final = frozenset({1, 2, 3})
+
+
+class LeftOpen(Exception):
+    """Called code left a transaction open. `str()` says where, and what to write instead."""
+
+
+def in_transaction(db: BaseDatabaseWrapper) -> bool:
+    """Whether the driver has a transaction open on a Django connection, even one that Django does not know of.
+
+    Only the drivers of SQLite and PostgreSQL are asked.
+    """
+    driver = db.connection
+    if driver is None:
+        return False
+    if db.vendor == "postgresql":
+        return driver.info.transaction_status in OPEN_ON_POSTGRESQL
+    return db.vendor == "sqlite" and bool(driver.in_transaction)
+
+
+def is_open(db: BaseDatabaseWrapper) -> bool:
+    """Whether Django or the driver has a transaction open, or autocommit is off. A test case's does not count."""
+    if db.atomic_blocks and getattr(db.atomic_blocks[0], "_from_testcase", False):
+        return False
+    if db.in_atomic_block:
+        return True
+    return db.connection is not None and (db.autocommit != db.settings_dict["AUTOCOMMIT"] or in_transaction(db))
+
+
+def check_outside(db: BaseDatabaseWrapper) -> None:
+    """Raise TransactionManagementError, a database error, if `is_open(db)`."""
+    if is_open(db):
+        raise TransactionManagementError(f"the connection {db.alias!r} has an open transaction, or autocommit is off")
+
+
+def open_connections() -> list[Any]:
+    """This thread's connections that have a transaction open."""
+    return [db for db in connections.all(initialized_only=True) if is_open(db)]
+
+
+def close_open(name: str, *, besides: Collection[Any] = ()) -> str:
+    """Close this thread's connections with an open transaction, which rolls it back; spare those in `besides`.
+
+    Returns the problem in words, or "". `name` says whose code left it open.
+    """
+    left = [db for db in open_connections() if db not in besides]
+    for db in left:
+        # Otherwise Django would still expect the end of a block that nobody ends.
+        db.in_atomic_block, db.atomic_blocks, db.savepoint_ids, db.closed_in_transaction = False, [], [], False
+        db.close()
+    return " ".join(
+        f"{name} left a transaction open on the connection {db.alias!r}; it was rolled back. Write"
+        f" `with transaction.atomic(using={db.alias!r}):` in place of set_autocommit(False) or a BEGIN of your own."
+        for db in left
+    )
+
+
+@contextmanager
+def nothing_left_open(name: str, rolled_back: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """The block calls other people's code: a transaction that it leaves open must not reach the next caller.
+
+    It is rolled back, on any connection. Then `rolled_back` is called, and LeftOpen raised. If the code itself raised,
+    that exception gets a note instead.
+    """
+    raised: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        raised = error
+        raise
+    finally:
+        if problem := close_open(name):
+            rolled_back()
+            if raised is None:
+                raise LeftOpen(problem)
+            logger.error("%s", problem)
+            raised.add_note(problem)

@@ -1,0 +1,1 @@
+"""`follow_journal`: the worker of the tell lane."""

@@ -1,0 +1,73 @@
+"""What operators do with payloads that no worker has claimed: every such change of state is a method here.
+
+done, dead, retrying ── process_again ─→ retrying, at once
+quarantined ─────────── admit ─────────→ received
+received, retrying ──── give_up ───────→ dead
+
+Nothing else leaves the quarantine: an unverified payload must not be handled by way of another state.
+"""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import models
+from django.db.models import Case, Value, When
+from django.db.models.functions import Concat
+from django.utils import timezone
+
+from notifications.models.states import DUE, REPLAYABLE, State
+from notifications.utils.clean_text import clean
+
+#: Rows that one statement moves: SQLite has one writer, and old versions take 999 parameters.
+BATCH: Final = 250
+
+
+class PayloadMoves(models.QuerySet[Any]):
+    """Each returns how many it moved. Claimed payloads are left alone."""
+
+    def process_again(self, *, at: datetime | None = None, apart: timedelta = timedelta(0)) -> int:
+        """Hand done, dead and retrying payloads to the workers, with no attempt counted.
+
+        They become `retrying`: workers take one of those for each batch of received ones, so that live traffic never
+        waits behind a replay. The first is due at `at` (now), each next one `apart` later, in order of arrival. The
+        last error and its group stay until an attempt succeeds.
+        """
+        rows = self._not_claimed(REPLAYABLE)
+        due = at or timezone.now()
+        if not apart:
+            return rows._make_due(Value(due, models.DateTimeField()))
+        moved, last = 0, 0
+        while pks := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+            times = [When(pk=pk, then=Value(due + (moved + n) * apart)) for n, pk in enumerate(pks)]
+            moved += rows.filter(pk__in=pks)._make_due(Case(*times, output_field=models.DateTimeField()))
+            last = pks[-1]
+        return moved
+
+    def admit(self, **receipt: uuid.UUID) -> int:
+        """Hand quarantined payloads to the workers: somebody verified their signature, or wants them handled too.
+
+        `receipt=…` sets the receipt that its key stands for, so that the key admits nothing else from now on. Raises
+        IntegrityError if another payload has that receipt.
+        """
+        return self._not_claimed([State.QUARANTINED]).update(
+            **receipt, state=State.RECEIVED, next_attempt_at=timezone.now(), error=""
+        )
+
+    def give_up(self, by: str) -> int:
+        """Make waiting payloads dead, and write `by` below the last error."""
+        verdict, text = f"Given up by {clean(by)}", models.TextField()
+        below = Concat("error", Value(f"\n{verdict}", text))
+        return self._not_claimed(DUE).update(
+            state=State.DEAD,
+            next_attempt_at=None,
+            error=Case(When(error="", then=Value(verdict, text)), default=below),
+        )
+
+    def _make_due(self, time: Any) -> int:
+        return self.update(state=State.RETRYING, attempts=0, done_at=None, next_attempt_at=time)
+
+    def _not_claimed(self, states: Collection[State]) -> "PayloadMoves":
+        # A claim is a state: the database checks it again after waiting for a row lock.
+        return self.filter(state__in=states).order_by()

@@ -1,0 +1,74 @@
+"""Delivers one event at once, without journal and database: for a unit that would have to report its own failure."""
+
+import logging
+import time
+from typing import Final
+
+from notifications.channels import Channel, Unavailable, Undeliverable
+from notifications.conf import conf
+from notifications.events.event import Event
+from notifications.utils.private_folders import make_private
+from notifications.utils.retry_delay import backoff
+from notifications.workers.outage import Outage
+
+logger = logging.getLogger(__name__)
+
+#: At most so many tries, in so many seconds.
+TRIES: Final = 3
+SECONDS: Final = 30.0
+#: Seconds between two posts about one unit: a crash loop must not flood.
+QUIET: Final = 60.0
+
+
+def reported_just_now(unit: str) -> bool:
+    """Whether this was called for the unit within the last minute. False if the folder cannot be written."""
+    stamp = conf.state_dir / "alerts" / unit
+    try:
+        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < QUIET:
+            return True
+        make_private(stamp.parent)
+        stamp.touch(mode=0o600)
+    except OSError as error:
+        logger.warning("STATE_DIR cannot remember alerts: %s", error)
+    return False
+
+
+class Post:
+    """A `loop.Worker`: delivers one event without journal and database. `problem` says why that failed, or ""."""
+
+    def __init__(self, channel: Channel, event: Event) -> None:
+        self.problem = "not tried yet"
+        self._channel, self._event = channel, event
+        self._outage = Outage(f"channel {channel.name}")
+        self._give_up_at = time.monotonic() + SECONDS
+
+    def fileno(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def poll(self) -> float | None:
+        """Try once, if it is time."""
+        if pause := self._outage.seconds_left():
+            return pause
+        try:
+            self._channel.deliver([self._event])
+        except Unavailable as error:
+            return self._later(error)
+        except Undeliverable as error:
+            self.problem = str(error)
+        except Exception as error:  # a bug in the channel: the caller sends the event another way
+            logger.exception("channel %s failed on an alert", self._channel.name)
+            self.problem = f"it raised {type(error).__name__}: {error}"
+        else:
+            self.problem = ""
+        return None
+
+    def _later(self, error: Unavailable) -> float | None:
+        self.problem = str(error)
+        retry_after = error.retry_after
+        if retry_after is None:
+            retry_after = backoff(self._outage.failures + 1, base=4.0)
+        delay = self._outage.failed(self.problem, retry_after)
+        return delay if self._outage.failures < TRIES and time.monotonic() + delay < self._give_up_at else None

@@ -1,0 +1,135 @@
+"""Deletes old payloads by source and state, a few hundred at a time, each only if its rule still applies."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from notifications.bodies import deletion_notes, storage
+from notifications.conf import Source, conf
+from notifications.database.fast_sql import execute, time_value
+from notifications.models import FailureGroup, RawPayload, State
+from notifications.models.claims import TABLE
+from notifications.operations.selection import Place, Selection
+
+#: Rows that one transaction deletes, and bytes of their bodies: on SQLite others wait for it.
+BATCH: Final = 500
+BATCH_BYTES: Final = 8 * 1024 * 1024
+#: A failure group without payloads is deleted this long after its last failure.
+KEEP_GROUPS: Final = timedelta(days=30)
+
+#: A row that may be deleted: its id, the bytes in it, and where the storage may have its body (bodies/storage.py).
+Row = tuple[int, int, str]
+
+
+COLUMNS: Final = ("pk", "receipt", "size", "stored_as")
+
+
+class Rule(NamedTuple):
+    """Payloads of a source in one state are deleted if they are older than `before`.
+
+    Done ones age from `done_at`; dead and quarantined ones from `received_at`.
+    """
+
+    source: str
+    state: State
+    before: datetime
+
+    def rows(self, after: Place | None = None) -> "QuerySet[RawPayload]":
+        """Its payloads after a place, in the order of an index. For done ones, a place's time is `done_at`.
+
+        Without a place, PostgreSQL would walk through all deleted rows until the next VACUUM.
+        """
+        if self.state != State.DONE:
+            return Selection(source=self.source, state=self.state, until=self.before).rows(after=after)
+        done = RawPayload.objects.filter(source=self.source, done_at__lt=self.before, state=State.DONE)
+        if after:
+            done = done.filter(Q(done_at__gt=after.time) | Q(pk__gt=after.pk), done_at__gte=after.time)
+        return done.order_by("done_at", "pk")
+
+
+def rules(*, source: str = "", done_days: float | None = None) -> list[Rule]:
+    """The rules for each source that is configured or has payloads; `done_days` replaces `keep_done_days`."""
+    now = timezone.now()
+    found = []
+    for name in [source] if source else sorted({*conf.sources, *_sources()}):
+        for state, days in _days(conf.source(name), done_days):
+            if days is not None:
+                found.append(Rule(name, state, now - timedelta(days=days)))
+    return found
+
+
+def prune(rule: Rule, *, batch: int = BATCH) -> Iterator[int]:
+    """Delete a rule's payloads; yields how many with each transaction. Raises database errors, and OSError."""
+    column = "done_at" if rule.state == State.DONE else "received_at"
+    before = time_value(connections[DEFAULT_DB_ALIAS], rule.before)
+    still = (f"source = %s AND state = %s AND {column} < %s", [rule.source, rule.state, before])
+    after: Place | None = None
+    while found := list(rule.rows(after).values_list(column, *COLUMNS)[:batch]):
+        for rows in in_batches([row_of(*columns) for _, *columns in found]):
+            yield delete(rows, *still)
+        after = Place(found[-1][0], found[-1][1])
+
+
+def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
+    """Delete rows that still meet the condition `still`, and their bodies in the storage; returns how many.
+
+    Raises database errors, and OSError. Killed at any point, it leaves no body without a row or a note.
+    """
+    names = {pk: name for pk, _, name in rows if name}
+    note = deletion_notes.write(list(names.values())) if names else None
+    marks = ", ".join(["%s"] * len(rows))
+    gone = execute(
+        connections[DEFAULT_DB_ALIAS],
+        f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
+        [*(pk for pk, _, _ in rows), *values],
+    ).fetchall()
+    storage.delete({name for pk, stored_as in gone for name in (stored_as, names.get(pk, ""))})
+    if note:
+        note.unlink(missing_ok=True)
+    return len(gone)
+
+
+def row_of(pk: int, receipt: uuid.UUID, size: int, stored_as: str) -> Row:
+    """A row from its COLUMNS."""
+    return pk, 0 if stored_as else size, storage.place_of(pk, receipt, size, stored_as)
+
+
+def prune_groups() -> int:
+    """Delete failure groups without payloads; returns how many."""
+    theirs = RawPayload.objects.filter(failure_id=OuterRef("pk"))
+    old = FailureGroup.objects.filter(~Exists(theirs), last_at__lt=timezone.now() - KEEP_GROUPS)
+    return old._raw_delete(DEFAULT_DB_ALIAS)
+
+
+def in_batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Batches of at most BATCH rows and BATCH_BYTES bytes, or of one row."""
+    chunk: list[Row] = []
+    total = 0
+    for row in rows:
+        if chunk and (len(chunk) == BATCH or total + row[1] > BATCH_BYTES):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(row)
+        total += row[1]
+    if chunk:
+        yield chunk
+
+
+def _days(source: Source, done_days: float | None) -> Iterator[tuple[State, float | None]]:
+    yield State.DONE, source.keep_done_days if done_days is None else done_days
+    yield State.DEAD, source.keep_dead_days
+    yield State.QUARANTINED, source.keep_quarantined_days
+
+
+def _sources() -> Iterator[str]:
+    """Sources that have payloads: one step in the index for each, however many payloads there are."""
+    names = RawPayload.objects.order_by("source").values_list("source", flat=True)
+    name = names.first()
+    while name is not None:
+        yield name
+        name = names.filter(source__gt=name).first()

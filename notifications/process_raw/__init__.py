@@ -1,0 +1,1 @@
+"""`process_raw`: the worker of the keep lane."""

@@ -1,0 +1,71 @@
+"""Counts the waiting payloads of each source with a limit, for intake/quota.py. A chore of `process_raw`."""
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.utils import timezone
+
+from notifications.conf import Source, conf
+from notifications.database import bounded_wait
+from notifications.database.fast_sql import execute
+from notifications.models import SourceTotal
+
+#: The least seconds between two counts.
+INTERVAL: Final = 1.0
+#: A count that takes long is followed by a pause so many times as long…
+PATIENCE: Final = 20.0
+#: …but not longer than this: intake ignores totals older than quota.STALE.
+LONGEST_INTERVAL: Final = 10.0
+#: Seconds until the next check whether a source has a limit.
+NOTHING_TO_DO: Final = 60.0
+# The source as an expression: else SQLite uses the index on sources and reads all done payloads. The states as in the
+# condition of the partial index.
+WAITING: Final = """
+    SELECT source || '' AS name, count(*), sum(size) FROM notifications_rawpayload
+    WHERE state IN ('received', 'retrying', 'processing') AND next_attempt_at IS NOT NULL GROUP BY name
+"""
+QUARANTINED: Final = """
+    SELECT source || '' AS name, count(*) FROM notifications_rawpayload
+    WHERE state IN ('dead', 'quarantined') AND state = 'quarantined' GROUP BY name
+"""
+
+
+def count_totals() -> float:
+    """Count, and write the totals. Returns the seconds until the next count. Raises database errors."""
+    limited = [source for source in conf.sources.values() if _has_limit(source)]
+    if not limited:
+        return NOTHING_TO_DO
+    started = time.monotonic()
+    now, db = timezone.now(), bounded_wait.connection()
+    waiting = _by_name(execute(db, WAITING, []))
+    quarantined = _by_name(execute(db, QUARANTINED, [])) if any(map(_quarantines, limited)) else {}
+    totals = [
+        SourceTotal(
+            source=source.name,
+            waiting=waiting.get(source.name, (0, 0))[0],
+            waiting_bytes=waiting.get(source.name, (0, 0))[1],
+            quarantined=quarantined.get(source.name, (0,))[0],
+            counted_at=now,
+        )
+        for source in limited
+    ]
+    SourceTotal.objects.bulk_create(
+        totals,
+        update_conflicts=True,
+        unique_fields=["source"],
+        update_fields=["waiting", "waiting_bytes", "quarantined", "counted_at"],
+    )
+    return max(INTERVAL, min(PATIENCE * (time.monotonic() - started), LONGEST_INTERVAL))
+
+
+def _has_limit(source: Source) -> bool:
+    return bool(source.max_waiting or source.max_waiting_bytes) or _quarantines(source)
+
+
+def _quarantines(source: Source) -> bool:
+    return source.bad_signature == "quarantine"
+
+
+def _by_name(rows: Iterable[tuple[Any, ...]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(map(int, numbers)) for name, *numbers in rows}

@@ -1,0 +1,70 @@
+"""Finds dead workers of this machine at once: each holds a lock on a file, which the kernel releases when it dies.
+
+So the claims of a dead worker need not wait for their lease. For workers of other machines only the lease counts.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from notifications.conf import conf
+from notifications.utils.file_locks import take_lock
+
+TOKEN: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def _folder() -> Path:
+    return conf.state_dir / "workers"
+
+
+class Presence:
+    """Marks a worker as living. Its claims have its `token`."""
+
+    def __init__(self) -> None:
+        self.token = uuid.uuid4()
+        unlocked = _folder() / f"{self.token.hex}.new"  # unlocked it would pass for that of a dead worker
+        self._descriptor = take_lock(unlocked)
+        unlocked.rename(_folder() / self.token.hex)
+
+    def excuse(self, is_excused: bool) -> None:
+        """If excused, an end of the worker does not count as an attempt of its payload. Raises OSError."""
+        os.ftruncate(self._descriptor, int(is_excused))
+
+    def close(self) -> None:
+        """Unlock the file. It stays, so that the worker's claims are released."""
+        os.close(self._descriptor)
+
+
+@contextmanager
+def departed() -> Iterator[list[uuid.UUID]]:
+    """Yields tokens of workers of this machine that ended. They are forgotten unless the block raises."""
+    locked = dict[Path, int]()
+    for path in _paths():
+        with suppress(BlockingIOError, FileNotFoundError):  # its worker lives, or another process forgot it
+            locked[path] = take_lock(path, os.O_RDWR)
+    try:
+        yield [uuid.UUID(path.name) for path in locked]
+        for path in locked:
+            path.unlink(missing_ok=True)
+    finally:
+        for descriptor in locked.values():
+            os.close(descriptor)
+
+
+def is_excused(token: uuid.UUID) -> bool:
+    """Whether `excuse(True)` was called for a departed worker."""
+    try:
+        return (_folder() / token.hex).stat().st_size > 0
+    except FileNotFoundError:  # another process just forgot it
+        return False
+
+
+def _paths() -> list[Path]:
+    try:
+        return [path for path in _folder().iterdir() if TOKEN.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []

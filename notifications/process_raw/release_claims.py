@@ -1,0 +1,18 @@
+"""Releases the claims of workers that died, hang, or lost their database."""
+
+import uuid
+
+from notifications.conf import conf
+from notifications.models import RawPayload
+from notifications.process_raw.report_failure import report_failure
+from notifications.utils.failure_fingerprint import WORKER_DIED, Failure
+
+
+def release_claims(token: uuid.UUID | None, failure: Failure = WORKER_DIED) -> int:
+    """Release the payloads of this token, and report the failure. Returns how many. Raises database errors."""
+    released = RawPayload.objects.release(
+        token, max_attempts=lambda source: conf.source(source).max_attempts, failure=failure
+    )
+    if released.first is not None:
+        report_failure(released.first, failure, new=released.new_failure, final=released.dead)
+    return released.payloads

@@ -1,0 +1,174 @@
+"""The worker of the keep lane: claims payloads in batches and handles them one by one."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import Error, connections
+from django.utils import timezone
+
+from notifications.conf import conf
+from notifications.database import bounded_wait
+from notifications.database.deadline import deadline
+from notifications.database.session_limits import limit_transactions
+from notifications.models import RawPayload, State
+from notifications.models.claims import Claim
+from notifications.process_raw.give_way import GiveWay
+from notifications.process_raw.handle_payload import confirm_commit, handle
+from notifications.process_raw.living_workers import Presence, departed, is_excused
+from notifications.process_raw.release_claims import release_claims
+from notifications.process_raw.time_limit import TimeLimit
+from notifications.process_raw.wait_for_work import Listener
+from notifications.store.database_breaker import database_works
+from notifications.store.spool_import import import_spool
+from notifications.utils.failure_fingerprint import DATABASE_LEFT
+from notifications.utils.retry_delay import backoff
+from notifications.workers.loop import LONGEST_WAIT, Stop
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 50
+#: The most bytes of bodies in memory at a time.
+BATCH_BYTES: Final = 8 * 1024 * 1024
+#: Seconds for the worker's own statements on PostgreSQL; handlers have their lease.
+LONGEST_WORK: Final = 15.0
+#: Seconds until the next look at due payloads that another worker has locked.
+LOCKED_WAIT: Final = 0.05
+
+
+class ProcessRaw:
+    """A `loop.Worker`. With `drain` it ends when no payload is due."""
+
+    def __init__(self, stop: Stop, *, sources: Sequence[str] = (), batch: int = BATCH, drain: bool = False) -> None:
+        self._stop = stop
+        self._sources = sources
+        self._batch = batch
+        self._drain = drain
+        self._presence = Presence()
+        self._listener = Listener()
+        self._give_way = GiveWay(stop, self._listener)
+        self._time_limit = TimeLimit(stop, self._presence)
+        self._failures = 0
+        #: Seconds for a handler of the last claim.
+        self._lease = conf.source("").lease
+        #: The payload whose attempt has started. After an error it stays, for `_recover()`.
+        self._in_hand: RawPayload | None = None
+
+    def fileno(self) -> int | None:
+        return self._listener.fileno()
+
+    def close(self) -> None:
+        self._listener.close()
+        self._time_limit.close()
+        self._presence.close()
+        connections.close_all()
+
+    def poll(self) -> float | None:
+        """One turn. If the database is away, the worker pauses and tries again."""
+        self._listener.drain()
+        try:
+            if self._failures:
+                self._recover()
+            delay = self._turn()
+        except Error as error:
+            self._failures += 1
+            delay = backoff(self._failures, base=0.1, cap=LONGEST_WAIT)
+            logger.warning(
+                "The database is away, or has no tables yet (manage.py migrate): %s: %s; next try in %.1f s",
+                type(error).__name__,
+                error,
+                delay,
+            )
+            connections.close_all()
+            self._listener.disconnect()
+            return delay
+        self._failures = 0
+        if delay == 0.0:  # something was written: reading alone proves nothing
+            database_works()
+        return None if delay is None else self._listener.bounded(delay)
+
+    def _recover(self) -> None:
+        """Release the claims from before the outage. The payload in hand counts an attempt: it may be the cause."""
+        with deadline(LONGEST_WORK):
+            if self._in_hand is not None and confirm_commit(self._in_hand):
+                self._in_hand = None
+            if self._in_hand is not None:
+                release_claims(self._presence.token, DATABASE_LEFT)
+            else:
+                RawPayload.objects.give_back(self._presence.token)
+        self._in_hand = None
+
+    def _turn(self) -> float | None:
+        with deadline(LONGEST_WORK):
+            limit_transactions(bounded_wait.connection(), self._lease)
+            imported = self._import_spool()
+            released = self._release_dead()
+        # Retries one by one: a payload that kills its worker must not take others along.
+        handled = self._handle_claim(State.RECEIVED, self._batch) + self._handle_claim(State.RETRYING, 1)
+        if imported or released or handled:
+            return 0.0
+        return None if self._drain else self._seconds_until_due()
+
+    def _release_dead(self) -> int:
+        """Release the claims of workers that died or hang. Returns the number of payloads."""
+        with departed() as tokens:
+            for token in filter(is_excused, tokens):
+                RawPayload.objects.give_back(token)
+            return sum(map(release_claims, {*tokens, *RawPayload.objects.expired_tokens()}))
+
+    def _handle_claim(self, state: State, limit: int) -> int:
+        """Claim up to `limit` payloads in a state, and handle them. Returns how many were claimed."""
+        lease = conf.source(self._sources[0] if self._sources else "").lease
+        with deadline(LONGEST_WORK):
+            claim = RawPayload.objects.claim(
+                state,
+                token=self._presence.token,
+                limit=limit,
+                lease=2 * lease,
+                leases={name: 2 * conf.source(name).lease for name in self._sources or conf.sources},
+                sources=self._sources,
+            )
+            if not claim.payloads:
+                return 0
+            self._lease = claim.lease / 2
+            limit_transactions(bounded_wait.connection(), self._lease)
+        self._handle_all(claim)
+        return len(claim.payloads)
+
+    def _handle_all(self, claim: Claim) -> None:
+        renewed = time.monotonic()
+        self._give_way.begin()
+        for payload in RawPayload.objects.load(claim, max_bytes=BATCH_BYTES):
+            self._stop.turned()
+            if self._stop.is_set():
+                with deadline(LONGEST_WORK):
+                    RawPayload.objects.give_back(claim.token)
+                break
+            if time.monotonic() - renewed > self._lease:  # too little is left for one more handler
+                with deadline(LONGEST_WORK):
+                    ours = RawPayload.objects.renew(claim.token, claim.lease)
+                if not ours:
+                    break
+                renewed = time.monotonic()
+            self._give_way()
+            self._stop.turned()
+            self._in_hand = payload
+            with self._time_limit(payload):
+                handle(payload)
+            self._in_hand = None
+
+    def _import_spool(self) -> int:
+        try:
+            return import_spool()
+        except OSError as error:  # the database can have work all the same
+            logger.warning("The spool cannot be read: %s", error)
+            return 0
+
+    def _seconds_until_due(self) -> float:
+        with deadline(LONGEST_WORK):
+            due = RawPayload.objects.next_due(self._sources)
+        if due is None:
+            return LONGEST_WAIT
+        delay = (due - timezone.now()).total_seconds()
+        return min(delay, LONGEST_WAIT) if delay > 0 else LOCKED_WAIT

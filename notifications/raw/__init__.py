@@ -1,1 +1,0 @@
-"""The keep lane behind intake: the raw store, its spool, and the worker `process_raw`."""

@@ -1,0 +1,100 @@
+"""The status of each channel: its position, what waits, what failed, what was lost, who follows it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Count, Sum
+
+from notifications.models import FailedDelivery, Loss, Position
+from notifications.positions.key import machine_id
+from notifications.positions.lock import Holder, holder
+from notifications.status.lag_counting import Lag
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """A channel's position and its numbers.
+
+    `lag`: seconds since the last entry it passed was written, whether or not more came. `behind` is None if nobody
+    asked or it is unknown; `followed` is None on other machines. `failed`, `again` (those to be sent again) and `lost`
+    are of the channel in all its journals; `lost_more`: and an unknown number besides.
+    """
+
+    channel: str
+    journal: str
+    machine: str
+    lag: float | None
+    delivered_at: datetime | None
+    entry_time: datetime | None
+    waiting: int
+    next_attempt_at: datetime | None
+    problem: str
+    behind: Lag | None
+    followed: bool | None
+    pid: int | None
+    failed: int
+    again: int
+    lost: int
+    lost_more: bool
+
+
+class Failed(NamedTuple):
+    """Failed deliveries of a channel; `again` of them wait to be sent again."""
+
+    rows: int = 0
+    again: int = 0
+
+
+class Lost(NamedTuple):
+    """Events that a channel never saw; `more`: and an unknown number besides."""
+
+    events: int = 0
+    more: bool = False
+
+
+def failed_by_channel() -> dict[str, Failed]:
+    """Counted from an index alone, or from the few that wait. Raises database errors."""
+    waiting = FailedDelivery.objects.filter(again_at__isnull=False)
+    again = Counter(waiting.values_list("channel", flat=True).iterator())  # GROUP BY would take the other index
+    counts = FailedDelivery.objects.values_list("channel").annotate(Count("pk")).order_by("channel")
+    return {name: Failed(count, again[name]) for name, count in counts}
+
+
+def lost_by_channel() -> dict[str, Lost]:
+    """Losses of all channels are under "". Raises database errors."""
+    counts = Loss.objects.values_list("channel").annotate(Sum("count"), Count("pk"), Count("count"))
+    return {name: Lost(lost or 0, rows > known) for name, lost, rows, known in counts}
+
+
+def channel_statuses(
+    positions: Iterable[Position], now: datetime, lags: Mapping[int, Lag | None]
+) -> dict[int, ChannelStatus]:
+    """By the positions' primary keys. Raises database errors."""
+    failures, losses, ours = failed_by_channel(), lost_by_channel(), machine_id()
+
+    def status_of(each: Position) -> ChannelStatus:
+        failed, lost = failures.get(each.channel, Failed()), losses.get(each.channel, Lost())
+        follower = holder((each.machine, each.journal, each.channel)) if each.machine == ours else Holder(None)
+        return ChannelStatus(
+            channel=each.channel,
+            journal=each.journal,
+            machine=each.machine,
+            lag=(now - each.entry_time).total_seconds() if each.entry_time else None,
+            delivered_at=each.delivered_at,
+            entry_time=each.entry_time,
+            waiting=each.waiting,
+            next_attempt_at=each.next_attempt_at,
+            problem=each.problem,
+            behind=lags.get(each.pk),
+            followed=follower.held,
+            pid=follower.pid,
+            failed=failed.rows,
+            again=failed.again,
+            lost=lost.events,
+            lost_more=lost.more,
+        )
+
+    return {each.pk: status_of(each) for each in positions}

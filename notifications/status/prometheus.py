@@ -1,0 +1,44 @@
+"""The status in Prometheus' text format."""
+
+import json
+from collections.abc import Iterator
+
+from notifications.status.now import DatabaseStatus, Status
+
+
+def exposition(now: Status) -> Iterator[str]:
+    """The lines of a status. Names and labels are a contract with dashboards."""
+    yield f"proppy_spool_files {now.spool.waiting}"
+    yield f"proppy_spool_oldest_seconds {now.spool.oldest or 0:.3f}"
+    yield f"proppy_spool_set_aside_files {now.spool.set_aside}"
+    yield f"proppy_spool_bytes {now.spool.bytes}"
+    yield f"proppy_spool_max_bytes {now.spool.max_bytes}"
+    yield f"proppy_breaker_open {int(now.spool.breaker_open)}"
+    if now.disk.free is not None:
+        yield f"proppy_disk_free_bytes {now.disk.free}"
+    yield f"proppy_disk_low {int(now.disk.low)}"
+    yield f"proppy_database_up {int(now.database is not None)}"
+    if now.database is not None:
+        yield from _database_exposition(now.database)
+
+
+def _database_exposition(now: DatabaseStatus) -> Iterator[str]:
+    yield from (f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items())
+    yield f"proppy_payloads_other_bytes {now.other_bytes}"
+    yield f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"
+    failed = dict.fromkeys((channel.channel for channel in now.channels), 0) | now.failed
+    yield from (f"proppy_failed_deliveries{{channel={_quoted(name)}}} {count}" for name, count in failed.items())
+    yield f"proppy_failed_deliveries_to_send_again {now.failed_again}"
+    yield f"proppy_losses {now.losses}"
+    yield f"proppy_lost_events_total {now.lost_events}"
+    yield f"proppy_refused_entries_total {sum(now.refused.values())}"
+    for channel in now.channels:
+        names = {"channel": channel.channel, "journal": channel.journal, "machine": channel.machine}
+        labels = ",".join(f"{label}={_quoted(value)}" for label, value in names.items())
+        yield f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}"
+        yield f"proppy_channel_waiting{{{labels}}} {channel.waiting}"
+
+
+def _quoted(value: str) -> str:
+    """Prometheus escapes quotation marks, backslashes and line ends as JSON does."""
+    return json.dumps(value, ensure_ascii=False)

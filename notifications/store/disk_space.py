@@ -1,0 +1,55 @@
+"""Whether the disk is nearly full. Checked at most once a second."""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from notifications.conf import conf
+
+INTERVAL: Final = 1.0
+#: By name of a file or folder: when to check again, and whether it was low.
+_looked: dict[str, tuple[float, bool]] = {}
+
+
+def database_is_low(db: BaseDatabaseWrapper) -> bool:
+    """Whether SQLite's disk has less than `conf.min_free_bytes` left. PostgreSQL watches its own."""
+    return db.vendor == "sqlite" and _is_low(str(db.settings_dict["NAME"]))
+
+
+def state_is_low() -> bool:
+    """Whether the disk of the state directory (the spool) has less than `conf.min_free_bytes` left."""
+    return _is_low(str(conf.state_dir))
+
+
+def free_bytes() -> int | None:
+    """Free bytes on the disk of the state directory; None if unknown."""
+    return _free(str(conf.state_dir))
+
+
+def forget() -> None:
+    """Check again at once."""
+    _looked.clear()
+
+
+def _is_low(name: str) -> bool:
+    until, low = _looked.get(name, (0.0, False))
+    now = time.monotonic()
+    if now >= until:
+        free = _free(name)
+        low = free is not None and free < conf.min_free_bytes
+        _looked[name] = (now + INTERVAL, low)
+    return low
+
+
+def _free(name: str) -> int | None:
+    if name.startswith((":memory:", "file:")):
+        return None
+    path = Path(name)
+    try:
+        found = os.statvfs(next((folder for folder in (path, *path.parents) if folder.exists()), "/"))
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize

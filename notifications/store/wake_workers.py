@@ -1,0 +1,142 @@
+"""Wakes `process_raw` when there is work: a datagram to each worker of this machine, NOTIFY to other machines.
+
+A lost call costs a second at most: the workers poll as well.
+"""
+
+import os
+import socket
+import time
+import uuid
+import weakref
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import Final
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from notifications.conf import conf
+from notifications.utils.private_folders import make_private
+
+#: sockaddr_un has room for 107 bytes of path (man 7 unix); our names take 20.
+LONGEST_FOLDER: Final = 86
+#: Nanoseconds by which a folder's mtime may lag behind a change (the kernel's tick).
+TICK: Final = 50_000_000
+NOTIFY_CHANNEL: Final = "proppy"
+NOTIFY_INTERVAL: Final = 0.01
+
+
+class Sleeper:
+    """A worker's end: readable after a `wake()`. Raises OSError if it cannot be made."""
+
+    def __init__(self) -> None:
+        folder = conf.state_dir / "wake"
+        make_private(folder)
+        self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._socket = _datagram_socket()
+        self._socket.bind(f"{_reachable(str(folder))}/{self._path.name}")
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Forget the calls so far."""
+        with suppress(BlockingIOError):
+            while self._socket.recv(16):
+                pass
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+class Waker:
+    """The other end: knows the workers of a folder. Never waits, never raises."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._prefix = self._folder
+        self._names: list[str] = []
+        self._listed = 0
+        self._socket = _datagram_socket()
+        weakref.finalize(self, self._socket.close)
+
+    def wake(self) -> None:
+        try:
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._listed:
+                self._names = os.listdir(self._folder)
+                self._prefix = _reachable(self._folder)
+                self._listed = changed if time.time_ns() - changed > TICK else 0
+        except OSError:  # no worker has run here yet
+            return
+        for name in self._names:
+            try:
+                self._socket.sendto(b"1", f"{self._prefix}/{name}")
+            except BlockingIOError:  # its buffer is full: it is awake
+                continue
+            except ConnectionRefusedError:  # the worker was killed
+                with suppress(OSError):
+                    os.unlink(f"{self._folder}/{name}")
+            except OSError:
+                continue
+
+
+class Notifier:
+    """Wakes workers on other machines through PostgreSQL. NOTIFY takes a lock at commit, so it is sent seldom.
+
+    A payload kept within 10 ms of a NOTIFY sends none: a worker that hears one looks again after 10 ms (listen.py).
+    """
+
+    def __init__(self) -> None:
+        #: By time.monotonic(); before it, notify() sends nothing.
+        self.quiet_until = 0.0
+
+    def notify(self, db: BaseDatabaseWrapper) -> None:
+        """Send after the commit of the caller's transaction, or now if there is none; at most every 10 ms.
+
+        Never raises: the payload is stored, and the workers poll.
+        """
+        if db.vendor != "postgresql":
+            return
+        if db.in_atomic_block:  # a NOTIFY inside would make its commit wait for other commits
+            db.on_commit(partial(self._send, db))
+        else:
+            self._send(db)
+
+    def _send(self, db: BaseDatabaseWrapper) -> None:
+        # The payload is already visible to all. If the interval swallows this call, it has not ended yet, so the worker
+        # that heard its first NOTIFY looks again later than now.
+        now = time.monotonic()
+        if now < self.quiet_until:
+            return
+        self.quiet_until = now + NOTIFY_INTERVAL
+        with suppress(Error), db.cursor() as cursor:
+            cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+
+
+notifier = Notifier()
+
+
+def wake() -> None:
+    """Wake the workers of this machine."""
+    with suppress(OSError):  # no descriptor left for the socket
+        _waker(conf.state_dir).wake()
+
+
+@cache
+def _waker(state_dir: Path) -> Waker:
+    return Waker(state_dir / "wake")
+
+
+@cache
+def _reachable(folder: str) -> str:
+    """A path to the folder, short enough for a socket's address."""
+    if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+        return folder
+    return f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}"
+
+
+def _datagram_socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)

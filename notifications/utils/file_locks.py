@@ -1,0 +1,43 @@
+"""Locks on files. The kernel releases them when their process ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from notifications.utils.private_folders import make_private
+
+#: Flags for a file or folder that exists: nothing is created.
+EXISTING: Final = os.O_RDONLY
+
+
+def take_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, shared: bool = False) -> int:
+    """Returns a descriptor that holds the lock until it is closed. Creates the file and missing folders.
+
+    Raises BlockingIOError if another process or descriptor has the lock, FileNotFoundError without O_CREAT, OSError.
+    """
+    if flags & os.O_CREAT:
+        make_private(path.parent)
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Holds the lock of a file in the block. Yields False if another has it. Raises OSError."""
+    try:
+        descriptor = take_lock(path)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifications.process_raw.living_workers import Presence, departed
+
+CHILD = """
+import os, sys
+from django.conf import settings
+settings.configure(NOTIFICATIONS_STATE_DIR=sys.argv[1])
+from notifications.process_raw.living_workers import Presence
+print(Presence().token, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_state_dir(settings: Any, tmp_path: Path) -> None:
+    settings.NOTIFICATIONS_STATE_DIR = tmp_path
+
+
+def test_a_living_worker_has_not_departed_and_one_that_closed_is_looked_after_once() -> None:
+    presence = Presence()
+    with departed() as tokens:
+        assert tokens == []
+    presence.close()
+    with departed() as tokens:
+        assert tokens == [presence.token]
+    with departed() as tokens:
+        assert tokens == []
+
+
+def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "workers").mkdir()
+    (tmp_path / "workers" / "README").touch()
+    with departed() as tokens:
+        assert tokens == []
+
+
+def test_a_killed_worker_has_departed_until_that_is_dealt_with(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        token = uuid.UUID(child.stdout.readline().strip())
+        with departed() as tokens:
+            assert tokens == []
+        child.kill()
+        child.wait()
+    with pytest.raises(ZeroDivisionError), departed() as tokens:
+        assert tokens == [token]
+        raise ZeroDivisionError  # the database is away
+    with departed() as tokens:
+        assert tokens == [token]
+        with departed() as others:
+            assert others == []  # one of the living takes over, not two
+    with departed() as tokens:
+        assert tokens == []

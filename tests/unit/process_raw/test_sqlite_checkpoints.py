@@ -1,0 +1,92 @@
+"""The chore that keeps SQLite's write-ahead log short."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from notifications import keep
+from notifications.process_raw.chores import chores
+from notifications.process_raw.chores import sqlite_checkpoints as module
+from notifications.process_raw.chores.sqlite_checkpoints import INTERVAL, NOTHING_TO_DO, SHORT_INTERVAL, Checkpoints
+
+PAGE = 4096
+
+
+@pytest.fixture
+def reader(sqlite_file: Path) -> Iterator[sqlite3.Connection]:
+    """Somebody who began to read and does not end."""
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM notifications_rawpayload").fetchone()
+        yield reader
+
+
+def not_moved() -> int:
+    """Pages of the log that are not in the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(NOOP)")
+        _, pages, moved = cursor.fetchone()
+        return int(pages - moved)
+
+
+def write(count: int = 20) -> None:
+    for number in range(count):
+        keep("demo", b"%d" % number)
+
+
+def test_moves_everything_into_the_database(sqlite_file: Path) -> None:
+    write()
+    assert not_moved() > 0
+    assert Checkpoints().do() == INTERVAL
+    assert not_moved() == 0
+
+
+def test_nothing_to_move(sqlite_file: Path) -> None:
+    checkpoints = Checkpoints()
+    assert [checkpoints.do() for _ in range(3)] == [INTERVAL] * 3
+
+
+def test_a_busy_log_is_looked_at_sooner(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY", 5)
+    write()
+    assert Checkpoints().do() == SHORT_INTERVAL
+
+
+def test_a_log_that_cannot_start_over_is_told_once(
+    reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "TOO_LARGE", 10 * PAGE)
+    checkpoints = Checkpoints()
+    for _ in range(3):
+        write()
+        checkpoints.do()
+    assert not_moved() > 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "write-ahead log" in caplog.text
+    reader.execute("COMMIT")
+    checkpoints.do()
+    assert not_moved() == 0
+
+
+def test_a_writer_is_not_waited_for(sqlite_file: Path) -> None:
+    write()
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE notifications_rawpayload SET error = 'x'")
+        assert Checkpoints().do() == INTERVAL
+        assert not_moved() == 0
+        other.execute("ROLLBACK")
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("postgres_database")
+def test_a_database_without_such_a_log() -> None:
+    assert Checkpoints().do() == NOTHING_TO_DO
+
+
+def test_it_is_among_the_chores() -> None:
+    assert "checkpoints" in {chore.name for chore in chores()}

@@ -1,0 +1,221 @@
+"""A bad setting is named, with what to write instead, by a real `manage.py check` with that environment."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from proppy.environment import POSTGRESQL, database, mail
+from tests.support.child import BASE_DIR, bare_env
+from tests.support.processes import settings_env
+
+
+def run(folder: Path, *arguments: str, **changed: str) -> str:
+    env = bare_env(folder) | settings_env(folder) | changed
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=env, cwd=BASE_DIR, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def check(folder: Path, *arguments: str, command: str = "check", **changed: str) -> str:
+    return run(folder, "manage.py", command, *arguments, **changed)
+
+
+#: What checks find: several wrong settings are found by one check. STATE_DIR, JOURNAL_URL … may be wrong in two ways.
+FOUND: Final = [
+    {
+        "SECRET_KEY": ("", "secrets.token_urlsafe(50)"),
+        "SQLITE_SYNCHRONOUS": ("FUL", "Write FULL"),
+        "JOURNAL_URL": ("redis://", "journald://NAMESPACE"),
+        "TRUSTED_PROXIES": ("nginx", "127.0.0.1,10.0.0.0/8"),
+        "S3_ENDPOINT_URL": ("localhost:9000", "https://"),
+        "SLACK_API_URL": ("slack.example.org", "https://"),
+        "SLACK_TOKEN": ("my-token", "xoxb-"),
+        "TEXT_JOURNAL_URL": ("journald://bad name", "journald://NAMESPACE"),
+    },
+    {"JOURNAL_URL": ("file://var/journal", "write file:// and an absolute path")},
+    {"STATE_DIR": ("/proc/nowhere", "a folder that this user owns")},
+]
+
+
+@pytest.mark.parametrize("wrong", FOUND)
+def test_checks_name_them_and_say_what_to_write(tmp_path: Path, wrong: dict[str, tuple[str, str]]) -> None:
+    found = check(tmp_path, **{name: value for name, (value, _) in wrong.items()}).split("\n?: ")
+    for name, (_, advice) in wrong.items():
+        assert any(name in each and advice in each for each in found), f"{name}: {found}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("DATABASE_URL", "redis://localhost", "postgres://user:password@host/name"),
+        ("RAW_MAX_BODY_BYTES", "10M", "such as 10485760"),
+        ("EMAIL_URL", "smtp://mail.example.org:port", "EMAIL_URL: write smtp+tls://"),
+        ("SECRET_KEY_FILE", "/nowhere/at/all", "set SECRET_KEY itself"),
+        ("SLACK_TOKEN_FILE", "/", "set SLACK_TOKEN itself"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_named_too(tmp_path: Path, name: str, value: str, advice: str) -> None:
+    said = check(tmp_path, **{name: value})
+    assert name in said
+    assert advice in said
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://user:password@host:port/name", "postgres://[host/name", "sqlite://var/proppy.sqlite3"]
+)
+def test_a_database_that_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape("DATABASE_URL: write sqlite:////")):
+        database(url, Path("/site"))
+
+
+@pytest.mark.parametrize("url", ["mailto://x", "smtp://mail.example.org:port"])
+def test_mail_that_cannot_be_sent_is_refused(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape("EMAIL_URL: write smtp+tls://")):
+        mail(url)
+
+
+@pytest.mark.parametrize("command", ["check", "migrate"])
+def test_a_variable_that_cannot_be_read_is_one_line(tmp_path: Path, command: str) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"\xff\n")
+    said = check(tmp_path, command=command, SECRET_KEY_FILE=str(key))
+    assert said.startswith("Wrong setting: SECRET_KEY_FILE cannot be read")
+    assert said.count("\n") == 1
+
+
+def test_without_debug_there_must_be_allowed_hosts(tmp_path: Path) -> None:
+    assert "ALLOWED_HOSTS=www.example.org" in check(tmp_path, DEBUG="", ALLOWED_HOSTS="")
+    assert "no issues" in check(tmp_path, DEBUG="", ALLOWED_HOSTS="example.org, www.example.org")
+    assert "no issues" in check(tmp_path, DEBUG="true", ALLOWED_HOSTS="")
+
+
+def test_the_line_break_at_the_end_of_a_file_is_no_part_of_the_value(tmp_path: Path) -> None:
+    url = tmp_path / "url"
+    url.write_text("consolemail://\n")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("example.org\n")
+    env = {"EMAIL_URL_FILE": str(url), "ALLOWED_HOSTS_FILE": str(hosts)}
+    code = "from django.conf import settings as s; print(repr((s.EMAIL_BACKEND, s.ALLOWED_HOSTS)))"
+    said = run(tmp_path, "-c", code, **env)
+    assert said == "('django.core.mail.backends.console.EmailBackend', ['example.org'])\n"
+
+
+def test_state_dir_is_made_by_the_site_not_by_its_settings(tmp_path: Path) -> None:
+    state = tmp_path / "new" / "state"
+    assert run(tmp_path, "-c", "import proppy.settings", STATE_DIR=str(state)) == ""
+    assert not state.exists()
+    check(tmp_path, STATE_DIR=str(state))
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_default_database_is_in_state_dir_whatever_its_name(tmp_path: Path) -> None:
+    state = tmp_path / "a b#c%20+d?e"
+    code = "from django.conf import settings as s; print(s.DATABASES['default']['NAME'])"
+    assert run(tmp_path, "-c", code, STATE_DIR=str(state), DATABASE_URL="") == f"{state / 'proppy.sqlite3'}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:///var/proppy.sqlite3", "/site/var/proppy.sqlite3"),
+        ("sqlite:////var/proppy.sqlite3", "/var/proppy.sqlite3"),
+        ("sqlite:///a%23b.sqlite3", "/site/a#b.sqlite3"),
+        ("sqlite://:memory:", ":memory:"),
+        ("sqlite:///:memory:", ":memory:"),
+        ("sqlite://", ":memory:"),
+        ("sqlite:///file:x%3Fmode=memory", "file:x?mode=memory"),
+    ],
+)
+def test_a_sqlite_file_is_found_from_any_working_directory(url: str, name: str) -> None:
+    assert database(url, Path("/site"))["NAME"] == name
+
+
+def test_a_postgresql_that_is_gone_is_found_out_soon_unless_the_url_says_otherwise() -> None:
+    config = database("postgres://user:pass%23word@host:5433/name", Path("/site"))
+    assert config["OPTIONS"] == POSTGRESQL
+    assert (config["NAME"], config["PASSWORD"], config["PORT"]) == ("name", "pass#word", 5433)
+    options = database("postgresql://host/name?sslmode=require&connect_timeout=10", Path("/site"))["OPTIONS"]
+    assert options == POSTGRESQL | {"sslmode": "require", "connect_timeout": 10}
+    # libpq knows each of the names, or this raises.
+    del options["prepare_threshold"]  # psycopg's own
+    assert "tcp_user_timeout=5000" in psycopg.conninfo.make_conninfo(**options)
+    assert (
+        database("postgres://host/name?prepare_threshold=null", Path("/site"))["OPTIONS"]["prepare_threshold"] is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("host1:5432,host2:5433", "host1,host2", "5432,5433"),
+        ("host1,host2:5433", "host1,host2", "5432,5433"),
+        ("host1:5433,host2,host3", "host1,host2,host3", "5433,5432,5432"),
+        ("[::1]:5433,[fe80::2]", "::1,fe80::2", "5433,5432"),
+        ("%2Fvar%2Frun,127.0.0.1", "/var/run,127.0.0.1", "5432,5432"),
+    ],
+)
+def test_several_hosts_are_tried_until_one_takes_writes(hosts: str, host: str, port: str) -> None:
+    config = database(f"postgres://user:p%2Ca,ss@{hosts}/name?sslmode=require", Path("/site"))
+    assert (config["HOST"], config["PORT"], config["NAME"]) == (host, port, "name")
+    assert (config["USER"], config["PASSWORD"]) == ("user", "p,a,ss")
+    assert config["OPTIONS"] == POSTGRESQL | {"target_session_attrs": "read-write", "sslmode": "require"}
+
+
+def test_which_of_several_hosts_is_wanted_may_be_said() -> None:
+    config = database("postgres://host1,host2/name?target_session_attrs=primary", Path("/site"))
+    assert config["OPTIONS"]["target_session_attrs"] == "primary"
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("host1,/name", "host1:5432,host2:5432"),
+        ("host1,,host2/name", "host1:5432,host2:5432"),
+        ("host1:port,host2/name", "each port a number"),
+        ("host1:70000,host2/name", "each port a number"),
+        ("host1,::1/name", "host1:5432,host2:5432"),
+        ("host1,[::1/name", "DATABASE_URL: write"),
+        ("host1,host2/name?target_session_attrs=readwrite", "target_session_attrs is one of any, read-write"),
+        ("host1/name?target_session_attrs=master", "target_session_attrs is one of any, read-write"),
+    ],
+)
+def test_hosts_that_nobody_could_connect_to_are_refused(address: str, advice: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(advice)) as raised:
+        database(f"postgres://user:secret@{address}", Path("/site"))
+    assert "secret" not in str(raised.value)
+
+
+def test_an_error_does_not_show_the_password() -> None:
+    for url in (
+        "postgres://user:top/secret@host/name",
+        "postgres://user:secret@host:top/name",
+        "postgres://user:top/secret,more@host1,host2/name",
+        "postgres://user:to,p/secret@host1,host2/name",
+    ):
+        with pytest.raises(ImproperlyConfigured) as raised:
+            database(url, Path("/site"))
+        assert "secret" not in str(raised.value)
+        assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_hsts_binds_this_host_alone(tmp_path: Path) -> None:
+    code = (
+        "from django.conf import settings as s;"
+        "print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+    )
+    assert run(tmp_path, "-c", code, DEBUG="") == "31536000 False False\n"
+
+
+def test_the_defaults_are_fit_for_the_outside(tmp_path: Path) -> None:
+    fit = {"DEBUG": "", "ALLOWED_HOSTS": "example.org", "SECRET_KEY": "".join(map(chr, range(48, 123)))}
+    told = {"EMAIL_URL": "smtp+tls://user:secret@mail.example.org:587", "SLACK_TOKEN": "xoxb-1"}
+    assert "no issues" in check(tmp_path, "--deploy", **fit, **told)
+    said = check(tmp_path, "--deploy", **fit)
+    assert re.findall(r"\(proppy\.(\w+)\)", said) == ["W003", "W004"]

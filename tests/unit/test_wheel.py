@@ -1,0 +1,77 @@
+"""The wheel has what the tree has, no more and no less, also where an earlier build has left its own."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+#: Imports each module of an installed engine, and says where that is.
+IMPORT_ALL: Final = """
+import importlib, pkgutil, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import django
+from django.conf import settings
+apps = ["admin", "auth", "contenttypes", "messages"]
+settings.configure(INSTALLED_APPS=[*(f"django.contrib.{app}" for app in apps), "notifications"])
+django.setup()
+import notifications
+assert Path(notifications.__file__).is_relative_to(sys.argv[1]), notifications.__file__
+for module in pkgutil.walk_packages(notifications.__path__, "notifications."):
+    importlib.import_module(module.name)
+    print(module.name)
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The engine's folder as git has it, and what an earlier build with setuptools has left."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    shutil.copytree(ROOT / "notifications", tree / "notifications", ignore=shutil.ignore_patterns("__pycache__"))
+    stale = tree / "build" / "lib" / "notifications" / "raw"
+    stale.mkdir(parents=True)
+    (stale / "__init__.py").touch()
+    (stale / "store.py").write_text("raise RuntimeError('from an earlier build')\n")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `pip install` makes it, with the backend that is installed for the tests."""
+    folder = tmp_path_factory.mktemp("wheel")
+    code = "import sys; from flit_core import buildapi; print(buildapi.build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=tree, capture_output=True, text=True, check=True
+    )
+    return folder / done.stdout.splitlines()[-1]
+
+
+def test_it_has_the_files_of_the_tree(wheel: Path, tree: Path) -> None:
+    """With templates and static files."""
+    there = {str(path.relative_to(tree)) for path in (tree / "notifications").rglob("*") if path.is_file()}
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == there
+    assert "notifications/templates/notifications/refused.html" in packed
+
+
+def test_each_folder_with_modules_is_a_package() -> None:
+    folders = {path.parent for path in (ROOT / "notifications").rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_installed_alone_each_module_can_be_imported(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:  # a wheel of Python alone is installed by unpacking it
+        archive.extractall(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "notifications.store.insert" in done.stdout.split()
