@@ -81,13 +81,27 @@ def read(journald: JournaldNamespace) -> list[Entry]:
     return entries
 
 
-def test_what_waits_is_handed_on_as_fast_as_the_journal_takes_it(journald: JournaldNamespace, start: Start) -> None:
-    """Five times as much as the socket's places, filled again each 20 ms, would let through."""
-    process = start(f"for n in range({SOCKET + 5000}): emit('OPS', str(n))", journald.url)
-    wait_for(lambda: ended(process), timeout=60)
+NO_HASTE: Final = f"""
+import time
+from notifications.utils import bounded_queue, process_exit
+process_exit.DRAIN_SECONDS = 60
+sleep, sleeps = time.sleep, []
+bounded_queue.time.sleep = lambda seconds: (sleeps.append(seconds), sleep(seconds))
+for n in range({SOCKET + 5000}): emit('OPS', str(n))
+process_exit.before_exit(lambda: print(len(sleeps), 'pauses', flush=True))
+"""
+
+
+def test_what_waits_is_handed_on_without_pauses_of_our_own(journald: JournaldNamespace, start: Start) -> None:
+    """A pause for each time that the socket is full would be 500 of them: too many for the two seconds at exit."""
+    process = start(NO_HASTE, journald.url)
+    wait_for(lambda: ended(process), timeout=120)
     entries = read(journald)
     assert named(entries) == {"OPS": SOCKET + 5000, "END": 1}, process.log
     assert account_for(entries) == {}
+    pauses = [int(line.split()[0]) for line in process.log.splitlines() if line.endswith(" pauses")]
+    assert pauses, process.log
+    assert max(pauses) < 100
 
 
 def test_a_loop_of_100_000_and_an_exit(journald: JournaldNamespace, start: Start) -> None:
