@@ -5,15 +5,14 @@ Each process counts alone, so two let twice as many requests pass. nginx's limit
 """
 
 import math
+import re
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 from weakref import WeakSet
-
-from limits import RateLimitItem, parse_many
 
 from notifications.conf import Source, conf
 from notifications.errors import RateLimited
@@ -26,13 +25,14 @@ MOST_KEYS: Final = 50_000
 #: Each new window frees so many ended ones: more than one, so that memory shrinks after a flood.
 FREED_AT_ONCE: Final = 8
 LONGEST_KEY: Final = 320
+RATE: Final = re.compile(r"([0-9]{1,9}) ?(?:/|per) ?([0-9]{1,9})? ?(second|minute|hour|day)s?", re.ASCII)
+UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 class BoundedMemory:
     """Counts hits in fixed windows of one length. Beyond `most` keys, it drops the window that ends first.
 
-    MemoryStorage of limits is unbounded, and its thread that looks for expired keys takes a core with a million of
-    them. `clock` returns seconds that never go back.
+    `clock` returns seconds that never go back.
     """
 
     def __init__(self, most: int = MOST_KEYS, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,14 +89,14 @@ class RateLimit:
 
     def __init__(self, name: str, rate: str, *, storage: BoundedMemory | None = None) -> None:
         self.name, self.rate = name, rate
-        self._item = parse_rate(rate)
+        self._rate = parse_rate(rate)
         self._storage = BoundedMemory() if storage is None else storage
         self._all.add(self)
 
     def hit(self, key: str) -> int:
         """Count a hit of the key. Returns 0 if it may pass, else the seconds to wait, at least 1."""
         key = key[:LONGEST_KEY]
-        if not conf.rate_limits or self._storage.incr(key, self._item.get_expiry()) <= self._item.amount:
+        if not conf.rate_limits or self._storage.incr(key, self._rate.seconds) <= self._rate.hits:
             return 0
         refusals.add(self.name)
         return max(1, math.ceil(self._storage.seconds_left(key)))
@@ -112,12 +112,20 @@ class RateLimit:
             limit._storage.after_fork()
 
 
-def parse_rate(rate: object) -> RateLimitItem:
-    """Parse a rate such as "120/minute". Raises ValueError if it is invalid, or more than one."""
-    items = parse_many(rate) if isinstance(rate, str) else []
-    if len(items) != 1 or items[0].amount < 1:
+class Rate(NamedTuple):
+    """So many hits may pass in so many seconds."""
+
+    hits: int
+    seconds: int
+
+
+def parse_rate(rate: object) -> Rate:
+    """Parse a rate such as "120/minute" or "5 per 10 minutes". Raises ValueError if it is invalid, or zero."""
+    match = RATE.fullmatch(rate) if isinstance(rate, str) else None
+    parsed = Rate(int(match[1]), int(match[2] or 1) * UNITS[match[3]]) if match else Rate(0, 0)
+    if not all(parsed):
         raise ValueError(f"{rate!r} is not a rate")
-    return items[0]
+    return parsed
 
 
 def client_key(address: str) -> str:

@@ -81,10 +81,27 @@ class TestRateLimit:
         assert waits.count(0) == 1000
 
     @pytest.mark.parametrize(
-        "rate", ["", "often", "10", "10/fortnight", "0/minute", "1/second; 5/minute", None, 10, ["1/second"]]
+        ("rate", "parsed"),
+        [
+            ("1/second", (1, 1)),
+            ("20/hour", (20, 3600)),
+            ("600 per minute", (600, 60)),
+            ("5 per 10 minutes", (5, 600)),
+            ("7/2days", (7, 172_800)),
+        ],
+    )
+    def test_a_rate(self, rate: str, parsed: tuple[int, int]) -> None:
+        assert parse_rate(rate) == parsed
+
+    @pytest.mark.parametrize(
+        "rate",
+        [
+            *("", "often", "10", "10/fortnight", "0/minute", "5/0 minutes", "-1/minute", "1/second; 5/minute"),
+            *("1/second\n", "\N{ARABIC-INDIC DIGIT THREE}/minute", None, 10, ["1/second"]),
+        ],
     )
     def test_says_what_is_no_rate(self, rate: Any) -> None:
-        with pytest.raises(ValueError, match=r"rate|granularity"):
+        with pytest.raises(ValueError, match="is not a rate"):
             parse_rate(rate)
 
 
