@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from notifications.conf import conf
 from notifications.database import bounded_wait
 from notifications.database.fast_sql import execute
+from notifications.http.no_store import never_stored
 from notifications.proxies import client_address
 from notifications.status.now import status
 from notifications.status.prometheus import exposition
@@ -37,12 +38,14 @@ def private(view: View) -> View:
     return wrapped
 
 
+@never_stored
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answers ok, and touches nothing else."""
     return HttpResponse(b"ok\n", content_type="text/plain")
 
 
+@never_stored
 @private
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
@@ -60,6 +63,7 @@ def _state_text(works: bool, low: bool) -> str:
     return "disk nearly full" if low else "ok"
 
 
+@never_stored
 @private
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:

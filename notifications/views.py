@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 
 from notifications.conf import Source, conf
 from notifications.errors import IntakeError, UnknownSource
+from notifications.http.no_store import never_stored
 from notifications.intake.capture import capture
 from notifications.intake.request_body import raw_body
 
@@ -18,6 +19,7 @@ class SeeOther(HttpResponseRedirectBase):
     status_code = 303
 
 
+@never_stored
 @raw_body
 def intake(request: HttpRequest, source: str) -> HttpResponseBase:
     """Store a post and answer 202 with the receipt; the body is not parsed."""

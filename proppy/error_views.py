@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.views.defaults import bad_request as django_bad_request
 from django.views.defaults import server_error as django_server_error
 
+from notifications.http.no_store import NO_STORE
 from notifications.patience import is_away
 
 #: Seconds for the header Retry-After.
@@ -36,4 +37,4 @@ def _was_away(error: BaseException | None) -> bool:
 
 def _service_unavailable() -> HttpResponse:
     page = render_to_string("503.html")  # without the request: a context processor would query the database
-    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"})
+    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": NO_STORE})

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from notifications.http.no_store import NO_STORE
 from notifications.http.rate_limits import RateLimit, client_key
 from notifications.proxies import client_address
 
@@ -62,7 +63,7 @@ def limited(
 def too_many_requests(seconds: int) -> HttpResponse:
     """The page for people who have to wait. Without the request: no context processor queries the database."""
     page = render_to_string("429.html", {"minutes": math.ceil(seconds / 60)})
-    return HttpResponse(page, status=429, headers={"Retry-After": str(seconds), "Cache-Control": "no-store"})
+    return HttpResponse(page, status=429, headers={"Retry-After": str(seconds), "Cache-Control": NO_STORE})
 
 
 @sensitive_post_parameters()

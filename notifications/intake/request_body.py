@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
 from notifications.http.headers import is_credential
+from notifications.http.no_store import forbid_storing
 
 P = ParamSpec("P")
 
@@ -39,7 +40,7 @@ def raw_body(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBas
             response = JsonResponse({"error": str(error)}, status=error.status)
             if error.retry_after is not None:
                 response["Retry-After"] = str(error.retry_after)
-            return response
+            return forbid_storing(response)
 
     return csrf_exempt(transaction.non_atomic_requests(wrapped))
 
