@@ -171,7 +171,13 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s%(payload)s: %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "notifications.log.JournalFormatter",
+            "fmt": "%(levelname)s %(name)s%(payload)s: %(message)s",
+            "journal_stream": env.str("JOURNAL_STREAM", default=""),  # set by systemd
+        }
+    },
     "filters": {
         "payload": {"()": "notifications.log.PayloadFilter"},  # the payload that a handler logs for
         "outages": {"()": "proppy.log.ShortOutages"},

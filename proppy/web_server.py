@@ -10,11 +10,24 @@ import ssl
 import sys
 from typing import Any, Final
 
+from gunicorn.glogging import Logger
+
+from notifications.log import JournalFormatter
 from proppy.web_worker import Worker
 
 MOST_FILES: Final = 4096
 # Hidden from gunicorn's main process, which would report ready before the application is loaded.
 _NOTIFY_SOCKET: Final = os.environ.pop("NOTIFY_SOCKET", "")
+
+
+class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's own log lines have a priority in the journal, too."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        stream = os.environ.get("JOURNAL_STREAM") or ""
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JournalFormatter(self.error_fmt, self.datefmt, journal_stream=stream))
 
 
 def on_starting(server: Any) -> None:
@@ -79,6 +92,7 @@ graceful_timeout = 20
 #: Seconds that a connection waits for its next request.
 keepalive = 5
 loglevel = "warning"
+logger_class = Log
 #: TRUSTED_PROXIES decides which peers may name other clients and schemes (notifications.proxies), not gunicorn.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}

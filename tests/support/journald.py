@@ -3,9 +3,11 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,16 @@ class JournaldNamespace:
         """What journalctl prints for this namespace."""
         command = ["journalctl", f"--namespace={self.name}", "--no-pager", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    @contextmanager
+    def stream(self, identifier: str) -> Iterator[tuple[int, str]]:
+        """A descriptor for stdout and stderr, and its JOURNAL_STREAM: what systemd gives to a unit."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+            stream.connect(str(self.socket_path.with_name("stdout")))
+            # Identifier, unit, priority of unmarked lines, SyslogLevelPrefix=, and nowhere else.
+            stream.sendall(f"{identifier}\n\n6\n1\n0\n0\n0\n".encode())
+            status = os.fstat(stream.fileno())
+            yield stream.fileno(), f"{status.st_dev}:{status.st_ino}"
 
     def journalctls(self) -> list[int]:
         """Process ids of those that follow its journal."""

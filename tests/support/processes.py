@@ -137,6 +137,7 @@ def settings_env(folder: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "",
         "AWS_SECRET_ACCESS_KEY": "",
         "NOTIFY_SOCKET": "",
+        "JOURNAL_STREAM": "",
         "RAW_MAX_BODY_BYTES": str(10 * 1024 * 1024),
     }
 

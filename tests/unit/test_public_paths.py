@@ -24,7 +24,7 @@ PUBLIC: Final = {
     "notifications.channels.slack": ("Slack",),
     "notifications.channels.webhook": ("Webhook",),
     "notifications.health": ("StatusPages",),
-    "notifications.log": ("PayloadFilter",),
+    "notifications.log": ("JournalFormatter", "PayloadFilter", "mark_stderr"),
     "notifications.middleware": ("RequestStats",),
     "notifications.models": ("RawPayload",),
     "notifications.patience": ("PatientRequests",),
