@@ -12,6 +12,12 @@ from django.core.signals import setting_changed
 #: Per client address, which many people may share.
 UNSIGNED_RATE: Final = "600/minute"
 
+#: All that the engine makes in `state_dir`.
+STATE_NAMES: Final = (
+    *("spool", "spool.bytes", "locks", "workers", "wake", "database-away", "bodies", "bodies-to-delete"),
+    *("journal", "journal-auto", "journald", "machine-id", "alerts", "replays"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:

@@ -20,6 +20,7 @@ from notifications.status.prometheus import exposition
 from notifications.store import disk_space
 from notifications.store.spool import spool
 from notifications.utils.addresses import is_loopback
+from notifications.utils.folder_rights import nearest
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -94,10 +95,7 @@ def _database_works() -> bool:
 
 
 def _spool_works() -> bool:
-    folder = spool().folder
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return os.access(folder, os.W_OK | os.X_OK)
+    return os.access(nearest(spool().folder), os.W_OK | os.X_OK)
 
 
 class StatusPages:

@@ -12,7 +12,9 @@ import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
+from notifications.conf import STATE_NAMES, conf
 from notifications.database.transactions import close_open
+from notifications.utils.folder_rights import refused_in
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ class Handler(WSGIHandler):
 
 
 def get_wsgi_application() -> Handler:
-    """Replaces the function of this name in django.core.wsgi."""
+    """Replaces the function of this name in django.core.wsgi. Logs what this user may not use of the state folder."""
     django.setup(set_prefix=False)
+    for refused in refused_in(conf.state_dir, STATE_NAMES):
+        logger.error("STATE_DIR: %s", refused)
     return Handler()

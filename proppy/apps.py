@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from notifications.utils.folder_rights import explain
 from notifications.utils.private_folders import make_private
 
 
@@ -16,6 +17,6 @@ class ProppyConfig(AppConfig):
         try:
             make_private(settings.STATE_DIR)  # SQLite makes its file, but not the folder
         except OSError as error:
-            raise ImproperlyConfigured(
-                f"STATE_DIR cannot be made ({error}): name a folder that this user owns."
-            ) from error
+            why = explain(error) or f"{error}"
+            advice = "name a folder that this user owns."
+            raise ImproperlyConfigured(f"STATE_DIR cannot be made ({why}): {advice}") from error

@@ -44,7 +44,8 @@ def departed() -> Iterator[list[uuid.UUID]]:
     """Yields tokens of workers of this machine that ended. They are forgotten unless the block raises."""
     locked = dict[Path, int]()
     for path in _paths():
-        with suppress(BlockingIOError, FileNotFoundError):  # its worker lives, or another process forgot it
+        # Its worker lives, another process forgot it, or it is another user's: then the lease counts.
+        with suppress(BlockingIOError, FileNotFoundError, PermissionError):
             locked[path] = take_lock(path, os.O_RDWR)
     try:
         yield [uuid.UUID(path.name) for path in locked]

@@ -15,6 +15,7 @@ from notifications.store.database_breaker import breaker
 from notifications.store.new_payload import Record
 from notifications.store.spool import SpoolFull, spool
 from notifications.store.wake_workers import notifier
+from notifications.utils.folder_rights import explain
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ def _spool(record: Record) -> None:
             raise SignatureRefused(record.quarantined_for) from error
         raise NowhereToStore("the database is away, and the spool is full") from error
     except OSError as error:
+        logger.error("The spool takes no payload: %s", explain(error) or error)
         raise NowhereToStore("neither the database nor the spool could store it") from error
 
 

@@ -35,7 +35,11 @@ class Sleeper:
         make_private(folder)
         self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._socket = _datagram_socket()
-        self._socket.bind(f"{_reachable(str(folder))}/{self._path.name}")
+        try:
+            self._socket.bind(f"{_reachable(str(folder))}/{self._path.name}")
+        except OSError:
+            self._socket.close()
+            raise
 
     def fileno(self) -> int:
         return self._socket.fileno()

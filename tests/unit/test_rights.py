@@ -4,17 +4,21 @@ They do not bind root, for whom these tests are skipped. `.ci/run` runs them as 
 """
 
 import os
+import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from django.core.management import call_command
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
 from notifications import keep
 from notifications.bodies.storage import StorageFailed
+from notifications.conf import STATE_NAMES
 from notifications.errors import NowhereToStore
 from notifications.journal import FileJournal
 from notifications.journal.auto import chooses_journald
@@ -26,7 +30,9 @@ from notifications.positions.lock import path_of as lock_of
 from notifications.store.database_breaker import breaker
 from notifications.store.spool import spool
 from notifications.store.spool_import import import_spool
+from notifications.wsgi import get_wsgi_application
 from tests.support.bodies import BODY, moved, stored
+from tests.support.child import BASE_DIR
 from tests.support.journals import messages, read_all
 
 pytestmark = [
@@ -126,6 +132,87 @@ def test_a_state_directory_that_cannot_be_written_is_no_reason_to_refuse(state_d
     rights.take(state_dir, left=LOOK)
     assert post() == (202, False)
     assert RawPayload.objects.count() == 1
+
+
+class TestStateDir:
+    """A state directory that was made under another user, or has been by a command: each says which path, and what to
+    do; the site goes on."""
+
+    @pytest.mark.parametrize("left", [NONE, LOOK])
+    @pytest.mark.parametrize("name", ["", "spool", "locks", "workers", "wake", "journal", "alerts", "bodies"])
+    def test_the_check_names_it(self, state_dir: Path, rights: Rights, name: str, *, left: int) -> None:
+        (state_dir / name).mkdir(exist_ok=True)
+        rights.take(state_dir / name, left=left)
+        (error,) = [message for message in run_checks() if message.id == "notifications.E018"]
+        assert error.msg.startswith(f"STATE_DIR: {state_dir / name}".rstrip("/") + " belongs to ")
+        assert error.msg.endswith(f": chmod -R u+rwX {state_dir / name}".rstrip("/"))
+
+    @pytest.mark.parametrize("left", [NONE, LOOK])
+    @pytest.mark.parametrize(
+        ("command", "name"),
+        [("follow_journal", ""), ("follow_journal", "locks"), ("process_raw", ""), ("process_raw", "workers")],
+    )
+    def test_a_worker_that_cannot_run_says_so_in_one_line(
+        self, state_dir: Path, rights: Rights, command: str, name: str, *, left: int
+    ) -> None:
+        (state_dir / name).mkdir(exist_ok=True)
+        rights.take(state_dir / name, left=left)
+        with pytest.raises(CommandError) as raised:
+            call_command(command, drain=True)
+        assert f"{state_dir / name}".rstrip("/") + " belongs to " in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize("left", [NONE, LOOK])
+    @pytest.mark.parametrize("name", ["wake", "spool", "bodies", "alerts"])
+    def test_a_worker_does_what_it_can(self, state_dir: Path, rights: Rights, name: str, *, left: int) -> None:
+        keep("photo", b"x")
+        (state_dir / name).mkdir(exist_ok=True)
+        rights.take(state_dir / name, left=left)
+        call_command("process_raw", drain=True)
+        assert RawPayload.objects.get().state == "done"
+
+    @pytest.mark.parametrize("left", [NONE, LOOK])
+    @pytest.mark.parametrize("name", ["", "spool", "locks", "workers", "wake", "bodies"])
+    def test_the_site_serves_what_it_can(self, state_dir: Path, rights: Rights, name: str, *, left: int) -> None:
+        (state_dir / name).mkdir(exist_ok=True)
+        rights.take(state_dir / name, left=left)
+        assert post() == (202, False)
+        for path in ("/", "/healthz", "/readyz", "/sign-up/"):
+            assert Client().get(path, secure=True).status_code == 200, path
+
+    def test_the_site_says_at_its_start_what_it_cannot_use(
+        self, state_dir: Path, rights: Rights, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("django.setup", lambda **_: None)  # it would configure logging anew
+        (state_dir / "wake").mkdir()
+        rights.take(state_dir / "wake")
+        get_wsgi_application()
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "notifications.wsgi"]
+        assert line.startswith(f"STATE_DIR: {state_dir}/wake belongs to ")
+
+    def test_what_a_worker_of_another_user_left_is_not_ours_to_judge(self, state_dir: Path, rights: Rights) -> None:
+        foreign = state_dir / "workers" / uuid.uuid4().hex
+        foreign.parent.mkdir()
+        foreign.touch()
+        rights.take(foreign)
+        keep("photo", b"x")
+        call_command("process_raw", drain=True)
+        assert RawPayload.objects.get().state == "done"
+        assert foreign.exists()
+
+    def test_a_spool_that_takes_nothing_is_named_in_the_log(
+        self, rights: Rights, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        in_spool(b"1")
+        rights.take(spool().folder, left=LOOK)
+        breaker.open()
+        assert post() == (503, True)
+        assert f"The spool takes no payload: {spool().folder} belongs to " in caplog.text
+
+
+def test_the_check_knows_all_that_the_engine_makes_there() -> None:
+    code = "".join(path.read_text() for path in (BASE_DIR / "notifications").rglob("*.py"))
+    assert set(re.findall(r'state_dir / "([\w-]+)"', code)) | {"machine-id", "spool", "spool.bytes"} == set(STATE_NAMES)
 
 
 def test_a_database_that_cannot_be_written_is_one_that_is_away(sqlite_file: Path, rights: Rights) -> None:

@@ -8,6 +8,7 @@ from notifications.channels import channel_names
 from notifications.follow_journal.build_workers import worker_makers
 from notifications.follow_journal.former_machine_id import settle_former_ids
 from notifications.positions.lock import AlreadyFollowed
+from notifications.utils.folder_rights import explain
 from notifications.utils.times import parse_time
 from notifications.workers import loop
 
@@ -40,3 +41,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"The database, which has the positions, is away: {error}") from error
+        except OSError as error:
+            if not (why := explain(error)):
+                raise
+            raise CommandError(why) from error

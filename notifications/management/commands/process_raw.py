@@ -7,6 +7,7 @@ from notifications import handlers
 from notifications.conf import conf
 from notifications.process_raw.chores import chores
 from notifications.process_raw.worker import BATCH, ProcessRaw
+from notifications.utils.folder_rights import explain
 from notifications.workers import loop
 from notifications.workers.housekeeping import Housekeeper
 
@@ -28,4 +29,9 @@ class Command(BaseCommand):
             raise CommandError("--batch and --threads must be at least 1.")
         handlers.autodiscover()
         workers = [partial(ProcessRaw, sources=source, batch=batch, drain=drain)] * threads
-        loop.run([*workers, partial(Housekeeper, chores=chores(), drain=drain)])
+        try:
+            loop.run([*workers, partial(Housekeeper, chores=chores(), drain=drain)])
+        except OSError as error:
+            if not (why := explain(error)):
+                raise
+            raise CommandError(why) from error
