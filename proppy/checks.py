@@ -1,14 +1,18 @@
 """System checks of the site's environment variables; the engine's are in notifications/checks/settings.py."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
-from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import ImproperlyConfigured
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
+from django.db import DatabaseError, InterfaceError, connections
 
+from notifications.utils.clean_text import one_line
+from notifications.utils.folder_rights import refused_in
 from proppy import mail
 
 SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
@@ -17,7 +21,7 @@ SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA", "OFF")
 @register()
 def check_environment(**_: Any) -> list[CheckMessage]:
     """Each invalid variable, and what to write."""
-    return [*_secret_key(), *_allowed_hosts(), *_database(), *_addresses(), *_slack()]
+    return [*_secret_key(), *_allowed_hosts(), *_database(), *_mail(), *_bucket(), *_photos(), *_slack()]
 
 
 def _secret_key() -> Iterator[CheckMessage]:
@@ -40,14 +44,39 @@ def _database() -> Iterator[CheckMessage]:
         yield Error(f"SQLITE_SYNCHRONOUS is {settings.SQLITE_SYNCHRONOUS!r}.", hint=hint, id="proppy.E002")
 
 
-def _addresses() -> Iterator[CheckMessage]:
-    urls = {"S3_ENDPOINT_URL": settings.S3_ENDPOINT_URL, "SLACK_API_URL": _slack_options().get("api_url", "")}
-    for name, url in urls.items():
-        if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
-            yield Error(f"{name} is not a URL.", hint="Write a whole one: https://…", id="proppy.E003")
+def _mail() -> Iterator[CheckMessage]:
+    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    try:
+        validate_email(address)
+    except ValidationError:
+        hint = 'Write DEFAULT_FROM_EMAIL="proppy <proppy@example.org>".'
+        yield Error(f"DEFAULT_FROM_EMAIL is {settings.DEFAULT_FROM_EMAIL!r}.", hint=hint, id="proppy.E005")
+
+
+def _bucket() -> Iterator[CheckMessage]:
     if settings.S3_ENDPOINT_URL and not settings.S3_BUCKET:
         hint = "Name the bucket too, or photos go to a folder: S3_BUCKET=…"
         yield checks.Warning("S3_ENDPOINT_URL is set, but no S3_BUCKET.", hint=hint, id="proppy.W001")
+
+
+def _photos() -> Iterator[CheckMessage]:
+    for refused in () if settings.S3_BUCKET else refused_in(settings.MEDIA_ROOT):
+        hint = "Photos cannot be stored, and wait until they can."
+        yield Error(f"MEDIA_ROOT: {refused}", hint=hint, id="proppy.E007")
+
+
+@register(Tags.database)
+def check_connection(*, databases: Sequence[str] | None, **_: Any) -> list[CheckMessage]:
+    """`check --database default` only: a database that cannot be connected to, which is no reason not to start."""
+    messages: list[CheckMessage] = []
+    for alias in databases or ():
+        try:
+            connections[alias].ensure_connection()
+        except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
+            hint = "Is DATABASE_URL right, and does its server run? manage.py dbshell tries the same."
+            text = f"The database cannot be connected to: {one_line(str(error))}"
+            messages.append(Error(text, hint=hint, id="proppy.E006"))
+    return messages
 
 
 @register(deploy=True)

@@ -9,6 +9,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+from proppy import strict_values
+
 #: The unit's LoadCredential= prefixes the names of the folder's files with this.
 CREDENTIAL: Final = "proppy_"
 DATABASE_SCHEMES: Final = ("sqlite", "postgres", "postgresql", "psql", "pgsql")
@@ -40,6 +42,13 @@ _HOSTS: Final = (
     "each port a number from 1 to 65535, with %2F for / and so on in a password."
 )
 _HOST: Final = re.compile(r"(\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<name>[^\[\]:]+))(:(?P<port>[0-9]{1,5}))?")
+#: Options that libpq or psycopg take as numbers; the last may be null, too.
+_NUMBERS: Final = (
+    *("connect_timeout", "tcp_user_timeout", "keepalives", "keepalives_idle", "keepalives_interval"),
+    *("keepalives_count", "prepare_threshold"),
+)
+#: Of psycopg and Django; all others are libpq's.
+_NOT_LIBPQ: Final = frozenset({"prepare_threshold", "pool", "assume_role", "isolation_level", "server_side_binding"})
 _ATTRIBUTES: Final = f"DATABASE_URL: target_session_attrs is one of {', '.join(SESSION_ATTRIBUTES)}."
 _MAIL: Final = (
     "EMAIL_URL: write smtp+tls://user:password@host:587 or consolemail://, "
@@ -77,9 +86,25 @@ class Variables(FileAwareMapping):  # type: ignore[misc]  # django-environ has n
 
 
 class Env(environ.FileAwareEnv):  # type: ignore[misc]  # django-environ has no types
-    """The environment. Raises ImproperlyConfigured if a NAME_FILE cannot be read."""
+    """The environment. Raises ImproperlyConfigured if a NAME_FILE cannot be read, or a value is not what it should be.
+
+    django-environ's own bool() takes each unknown word for false.
+    """
 
     ENVIRON = Variables()
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        return strict_values.boolean(name, self.str(name, default=""), default=default)
+
+    def number(self, name: str, *, default: int, least: int = 0) -> int:
+        return strict_values.number(name, self.str(name, default=""), default=default, least=least)
+
+    def web_address(self, name: str) -> str:
+        """A server's URL, or ""."""
+        return strict_values.web_address(name, self.str(name, default=""))
+
+    def allowed_hosts(self, name: str, *, default: list[str]) -> list[str]:
+        return strict_values.allowed_hosts(name, self.str(name, default="").split(",")) or default
 
 
 def database(url: str, base_dir: Path) -> dict[str, Any]:
@@ -105,9 +130,28 @@ def database(url: str, base_dir: Path) -> dict[str, Any]:
             raise ImproperlyConfigured(_ATTRIBUTES)
         if options.get("prepare_threshold") == "null":
             config["OPTIONS"]["prepare_threshold"] = None
+        _check_options(config["OPTIONS"])
+        if not config["NAME"] and "service" not in options:
+            raise ImproperlyConfigured(_DATABASE)
     elif config["NAME"] != ":memory:" and not config["NAME"].startswith("file:"):
         config["NAME"] = str(base_dir / config["NAME"])
     return config
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """libpq would refuse them at each connection, which looks like a database that is away."""
+    from psycopg import ProgrammingError, conninfo  # only where there is a PostgreSQL
+
+    for name in _NUMBERS:
+        if not isinstance(options[name], int | None):
+            raise ImproperlyConfigured(
+                f"DATABASE_URL: {name} is {options[name]!r}: write a whole number, such as {name}={POSTGRESQL[name]}."
+            )
+    try:
+        conninfo.make_conninfo(**{name: value for name, value in options.items() if name not in _NOT_LIBPQ})
+    except ProgrammingError as error:  # it names the option
+        why = str(error).strip()
+        raise ImproperlyConfigured(f"DATABASE_URL: {why}: write options of libpq, such as ?sslmode=require.") from None
 
 
 def _split_hosts(url: str) -> tuple[str, dict[str, str]]:
@@ -143,4 +187,6 @@ def mail(url: str) -> dict[str, Any]:
         config: dict[str, Any] = Env.email_url_config(url)
     except ValueError:
         raise ImproperlyConfigured(_MAIL) from None
+    if config["EMAIL_BACKEND"] == Env.EMAIL_SCHEMES["smtp"] and not config["EMAIL_HOST"]:
+        raise ImproperlyConfigured(_MAIL)
     return config

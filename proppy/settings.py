@@ -11,19 +11,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environment.Env()
 env.read_env(BASE_DIR / ".env")
 
-
-def _number(name: str, *, default: int) -> int | str:
-    """The number, or the text if it is not one: `manage.py check` reports it."""
-    value: str = env.str(name, default=str(default))
-    return int(value) if value.isascii() and value.isdigit() else value
-
-
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.boolean("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 LOCAL_ADMIN_PASSWORD = env.str("LOCAL_ADMIN_PASSWORD", default="")  # of `make run`
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", cast=str.strip, default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
+ALLOWED_HOSTS = env.allowed_hosts("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", cast=str.strip, default=[])
-STATE_DIR = BASE_DIR / env.str("STATE_DIR", default="var")  # proppy/apps.py makes it
+STATE_DIR = BASE_DIR / (env.str("STATE_DIR", default="") or "var")  # proppy/apps.py makes it
 
 INSTALLED_APPS = [
     "proppy",
@@ -98,7 +91,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="proppy <proppy@local
 # Files: a folder, or S3 if S3_BUCKET is set. Photos are never public: the site redirects to signed addresses.
 # Large bodies are in the same bucket, or in STATE_DIR/bodies.
 S3_BUCKET = env.str("S3_BUCKET", default="")
-S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
+S3_ENDPOINT_URL = env.web_address("S3_ENDPOINT_URL")
 MEDIA_ROOT = STATE_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["proppy.uploads.BoundedMemoryUpload"]
 STORAGES: dict[str, dict[str, Any]] = {
@@ -196,10 +189,10 @@ NOTIFICATIONS_STATE_DIR = STATE_DIR
 NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_METRICS_URL = env.str("METRICS_URL", default="")
-NOTIFICATIONS_RAW_MAX_BODY_BYTES = _number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024)
+NOTIFICATIONS_RAW_MAX_BODY_BYTES = env.number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024, least=1)
 NOTIFICATIONS_BODY_STORAGE = "raw" if S3_BUCKET else ""
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
-NOTIFICATIONS_RATE_LIMITS = env.bool("RATE_LIMITS", default=True)
+NOTIFICATIONS_RATE_LIMITS = env.boolean("RATE_LIMITS", default=True)
 NOTIFICATIONS_STATUS_TOKEN = env.str("STATUS_TOKEN", default="")
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd
 NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])
@@ -218,7 +211,7 @@ NOTIFICATIONS_CHANNELS: dict[str, dict[str, Any]] = {
         "channel": env.str("SLACK_CHANNEL", default="#proppy"),
         "username": env.str("SLACK_USERNAME", default="proppybot"),
         "icon": env.str("SLACK_ICON", default=":robot_face:"),
-        "api_url": env.str("SLACK_API_URL", default=""),
+        "api_url": env.web_address("SLACK_API_URL"),
     },
     "REPORT": {"class": "notifications.channels.report.Report"},
 }

@@ -10,9 +10,11 @@ import ssl
 import sys
 from typing import Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from gunicorn.glogging import Logger
 
 from notifications.log import JournalFormatter
+from proppy import strict_values
 from proppy.web_worker import Worker
 
 MOST_FILES: Final = 4096
@@ -65,7 +67,12 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def _address() -> str:
-    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+    """Exits with advice if HOST or PORT is invalid."""
+    try:
+        host = strict_values.listen_host("HOST", os.environ.get("HOST") or "", default="127.0.0.1")
+        port = strict_values.port("PORT", os.environ.get("PORT") or "", default=8000)
+    except ImproperlyConfigured as error:
+        sys.exit(f"Wrong setting: {error}")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -8,6 +8,7 @@ import time
 import traceback
 from typing import Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from gunicorn.arbiter import Arbiter
 from gunicorn.http.errors import InvalidHeader
 
@@ -45,6 +46,9 @@ class Worker(SlowClients):
             super().load_wsgi()
         except SystemExit as end:
             logger.critical("The application exited while it was loaded: %s", end.code)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        except ImproperlyConfigured as error:  # what to write instead, and no traceback around it
+            self.log.critical("Wrong setting: %s", error)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         limits = (source.body_limit for source in conf.sources.values() if source.http)
         self.longest_body = OVERHEAD + max(limits, default=conf.raw_max_body_bytes)

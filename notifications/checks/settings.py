@@ -4,7 +4,7 @@ They read the raw settings and open nothing, so that `manage.py check` works bef
 """
 
 import ipaddress
-from collections.abc import Iterator
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,22 +51,22 @@ def check_state_dir(**_: Any) -> list[CheckMessage]:
     if not folder.is_absolute():
         hint = "Write an absolute path: site and workers must find the same folder."
         return [Error(f"NOTIFICATIONS_STATE_DIR is {str(folder)!r}.", hint=hint, id="notifications.E002")]
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not folder.is_dir():  # Path's own raises, if a folder above it is not ours to see
         hint = "Name a folder that the service's user owns."
         return [Error(f"STATE_DIR {str(folder)!r} is not a folder.", hint=hint, id="notifications.E002")]
-    if folder.is_dir() and folder.stat().st_mode & 0o077:
+    if os.path.isdir(folder) and folder.stat().st_mode & 0o077:
         hint = f"Other users can look into it: chmod 700 {folder}"
         return [checks.Warning(f"STATE_DIR {str(folder)!r} is open to others.", hint=hint, id="notifications.W001")]
     return []
 
 
 def check_sources(**_: Any) -> list[CheckMessage]:
-    """NOTIFICATIONS_SOURCES, and RAW_MAX_BODY_BYTES."""
-    messages = list(_positive("RAW_MAX_BODY_BYTES"))
+    """NOTIFICATIONS_SOURCES."""
+    messages: list[CheckMessage] = []
     sources = getattr(settings, "NOTIFICATIONS_SOURCES", {})
     if not isinstance(sources, dict):
         hint = 'Write {"name": {…its options}, …}.'
-        return [*messages, Error("NOTIFICATIONS_SOURCES is not a dictionary.", hint=hint, id="notifications.E003")]
+        return [Error("NOTIFICATIONS_SOURCES is not a dictionary.", hint=hint, id="notifications.E003")]
     for name, options in sources.items():
         messages.extend(check_source(name, options))
     return messages
@@ -173,13 +173,6 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
 def check_sqlite_deployed(**_: Any) -> list[CheckMessage]:
     """…and an error in production."""
     return _wal_reset(Error)
-
-
-def _positive(setting: str) -> Iterator[CheckMessage]:
-    value = getattr(settings, f"NOTIFICATIONS_{setting}", 1)
-    if not isinstance(value, int) or value < 1:
-        hint = "Write a number of bytes, such as 10485760."
-        yield Error(f"{setting} is {value!r}.", hint=hint, id="notifications.E011")
 
 
 CHECKS: Final = (

@@ -18,11 +18,11 @@ PATH: Final = re.compile(r"(/(?![/\\])[^\\\s]*)?")
 HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
-def _is_positive(value: Any) -> bool:
+def is_positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
-def _is_whole(value: Any, least: int) -> bool:
+def is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
@@ -35,29 +35,29 @@ def _is_rate(value: Any) -> bool:
 
 
 DAYS: Final = (
-    lambda value: value is None or _is_positive(value),
+    lambda value: value is None or is_positive(value),
     "Write days, such as 30, or None to keep it for good.",
 )
 #: For each option: is its value valid, and what to write instead.
 VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "http": (lambda value: isinstance(value, bool), "Write True or False."),
-    "tolerance": (_is_positive, "Write seconds, such as 300."),
-    "max_body_bytes": (lambda value: value is None or _is_whole(value, 1), "Write bytes, such as 1048576, or None."),
+    "tolerance": (is_positive, "Write seconds, such as 300."),
+    "max_body_bytes": (lambda value: value is None or is_whole(value, 1), "Write bytes, such as 1048576, or None."),
     "key_header": (lambda value: _matches(HEADER, value), "Write the name of a header, such as Idempotency-Key."),
     "redirect": (lambda value: _matches(PATH, value), 'Write a path of this site, such as "/thanks/".'),
     "rate": (
         lambda value: value in ("", None) or _is_rate(value),
         'Write posts and a time, such as "120/minute", or "".',
     ),
-    "max_waiting": (lambda value: _is_whole(value, 0), "Write a number of payloads; 0 is no limit."),
-    "max_waiting_bytes": (lambda value: _is_whole(value, 0), "Write a number of bytes; 0 is no limit."),
+    "max_waiting": (lambda value: is_whole(value, 0), "Write a number of payloads; 0 is no limit."),
+    "max_waiting_bytes": (lambda value: is_whole(value, 0), "Write a number of bytes; 0 is no limit."),
     "bad_signature": (lambda value: value in ("reject", "quarantine"), 'Write "reject" or "quarantine".'),
-    "max_quarantined": (lambda value: _is_whole(value, 0), "Write a number of payloads, such as 1000."),
+    "max_quarantined": (lambda value: is_whole(value, 0), "Write a number of payloads, such as 1000."),
     "keep_done_days": DAYS,
     "keep_dead_days": DAYS,
     "keep_quarantined_days": DAYS,
-    "max_attempts": (lambda value: _is_whole(value, 1), "Write a number of attempts, such as 16."),
-    "lease": (_is_positive, "Write the seconds that the handler may take, such as 60.0."),
+    "max_attempts": (lambda value: is_whole(value, 1), "Write a number of attempts, such as 16."),
+    "lease": (is_positive, "Write the seconds that the handler may take, such as 60.0."),
 }
 
 

@@ -88,7 +88,19 @@ def test_the_sites_own_settings_are_right() -> None:
             for url in ("udp://a:1", "statsd://", "statsd://a:b", "statsd://a:0", "statsd://a/b c", "statsd://[", None)
         ),
         ({"NOTIFICATIONS_RAW_MAX_BODY_BYTES": 0}, "notifications.E011"),
-        ({"NOTIFICATIONS_RAW_MAX_BODY_BYTES": "10M"}, "notifications.E011"),
+        *(
+            ({f"NOTIFICATIONS_{name}": value}, "notifications.E011")
+            for name, values in {
+                "RAW_MAX_BODY_BYTES": ("10M", 1.5, True, None),
+                "SPOOL_MAX_BYTES": (-1, "1G"),
+                "MIN_FREE_BYTES": (-1, "128M"),
+                "METRICS_INTERVAL": (0, "60s", float("nan")),
+                "RATE_LIMITS": ("false", 0, None),
+            }.items()
+            for value in values
+        ),
+        ({"NOTIFICATIONS_ALERT_LOG_UNITS": ["proppy-web@1.service", "nginx"]}, "notifications.E017"),
+        ({"NOTIFICATIONS_ALERT_LOG_UNITS": "nginx.service"}, "notifications.E017"),
     ],
 )
 def test_says_what_is_wrong(wrong: dict[str, Any], id_: str) -> None:

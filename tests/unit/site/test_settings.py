@@ -1,5 +1,6 @@
 """A bad setting is named, with what to write instead, by a real `manage.py check` with that environment."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from proppy.environment import POSTGRESQL, database, mail
-from tests.support.child import BASE_DIR, bare_env
+from proppy.strict_values import allowed_hosts, boolean, listen_host, number, web_address
+from tests.support.child import BASE_DIR, BIN, bare_env
+from tests.support.ports import free_port
 from tests.support.processes import settings_env
 
 
@@ -34,8 +37,9 @@ FOUND: Final = [
         "SQLITE_SYNCHRONOUS": ("FUL", "Write FULL"),
         "JOURNAL_URL": ("redis://", "journald://NAMESPACE"),
         "TRUSTED_PROXIES": ("nginx", "127.0.0.1,10.0.0.0/8"),
-        "S3_ENDPOINT_URL": ("localhost:9000", "https://"),
-        "SLACK_API_URL": ("slack.example.org", "https://"),
+        "ALERT_LOG_UNITS": ("proppy-web@1.service,nginx", "whole names of units"),
+        "DEFAULT_FROM_EMAIL": ("proppy at example.org", "<proppy@example.org>"),
+        "METRICS_URL": ("statsd://localhost:port", "statsd://host:port"),
         "SLACK_TOKEN": ("my-token", "xoxb-"),
         "TEXT_JOURNAL_URL": ("journald://bad name", "journald://NAMESPACE"),
     },
@@ -55,8 +59,6 @@ def test_checks_name_them_and_say_what_to_write(tmp_path: Path, wrong: dict[str,
     ("name", "value", "advice"),
     [
         ("DATABASE_URL", "redis://localhost", "postgres://user:password@host/name"),
-        ("RAW_MAX_BODY_BYTES", "10M", "such as 10485760"),
-        ("EMAIL_URL", "smtp://mail.example.org:port", "EMAIL_URL: write smtp+tls://"),
         ("SECRET_KEY_FILE", "/nowhere/at/all", "set SECRET_KEY itself"),
         ("SLACK_TOKEN_FILE", "/", "set SLACK_TOKEN itself"),
     ],
@@ -65,6 +67,113 @@ def test_settings_that_cannot_be_read_are_named_too(tmp_path: Path, name: str, v
     said = check(tmp_path, **{name: value})
     assert name in said
     assert advice in said
+
+
+#: Each is read by itself, in one process: variable, value, what its one line says besides the name.
+REFUSED: Final = [
+    ("DEBUG", "perhaps", "'perhaps': write true or false"),
+    ("DEBUG", "2", "write true or false"),
+    ("RATE_LIMITS", "ture", "'ture': write true or false"),
+    ("RAW_MAX_BODY_BYTES", "10M", "of 1 or more, such as 10485760"),
+    ("RAW_MAX_BODY_BYTES", "0", "of 1 or more"),
+    ("RAW_MAX_BODY_BYTES", "-1", "of 1 or more"),
+    ("RAW_MAX_BODY_BYTES", "1_000", "of 1 or more"),
+    ("RAW_MAX_BODY_BYTES", "9" * 5000, "of 1 or more"),
+    ("ALLOWED_HOSTS", "example.org,https://example.org", "'https://example.org': write names alone"),
+    ("ALLOWED_HOSTS", "example.org:8000", "without https:// and port"),
+    ("ALLOWED_HOSTS", "example.org www.example.org", "such as www.example.org,.example.com"),
+    ("ALLOWED_HOSTS", "*.example.org", ".example.com"),
+    ("ALLOWED_HOSTS", "[::1", "[::1]"),
+    ("S3_ENDPOINT_URL", "localhost:9000", "https://"),
+    ("S3_ENDPOINT_URL", "http://[::1", "https://"),
+    ("S3_ENDPOINT_URL", "http://localhost:port", "https://"),
+    ("SLACK_API_URL", "slack.example.org", "https://"),
+    ("SLACK_API_URL", "https://", "https://host/path"),
+    ("SLACK_API_URL", "https://slack.example.org/a b", "https://host/path"),
+    ("DATABASE_URL", "postgres://host", "postgres://user:password@host/name"),
+    ("DATABASE_URL", "postgres://host/name?connect_timeout=5s", "connect_timeout is '5s': write a whole number"),
+    ("DATABASE_URL", "postgres://host/name?keepalives=yes", "keepalives is 'yes'"),
+    ("DATABASE_URL", "postgres://host/name?sslmod=require", '"sslmod": write options of libpq'),
+    ("EMAIL_URL", "smtp://mail.example.org:port", "write smtp+tls://"),
+    ("EMAIL_URL", "smtp+tls://user:password@", "write smtp+tls://"),
+    ("HOST", "http://0.0.0.0", "such as 127.0.0.1"),
+    ("HOST", "300.0.0.1", "such as 127.0.0.1"),
+    ("PORT", "80a", "from 1 to 65535, such as 8000"),
+    ("PORT", "65536", "from 1 to 65535"),
+]
+READ: Final = """
+import importlib, json, os, sys
+from django.core.exceptions import ImproperlyConfigured
+for name, value in json.loads(sys.argv[1]):
+    before, os.environ[name] = os.environ.get(name), value
+    module = "proppy.web_server" if name in {"HOST", "PORT"} else "proppy.settings"
+    sys.modules.pop(module, None)
+    try:
+        importlib.import_module(module)
+        print("read as if nothing was wrong")
+    except (ImproperlyConfigured, SystemExit) as error:
+        print(error)
+    os.environ.pop(name) if before is None else os.environ.update({name: before})
+"""
+
+
+def test_what_is_no_boolean_number_or_address_is_named_in_one_line(tmp_path: Path) -> None:
+    values = [(name, value) for name, value, _ in REFUSED]
+    lines = run(tmp_path, "-c", READ, json.dumps(values)).splitlines()
+    assert len(lines) == len(REFUSED)
+    missed = [
+        (name, value, line)
+        for (name, value, advice), line in zip(REFUSED, lines, strict=True)
+        if not (line.removeprefix("Wrong setting: ").startswith(name) and advice in line)
+    ]
+    assert missed == []
+
+
+def test_the_settings_read_nothing_loosely() -> None:
+    """django-environ's own bool() takes each unknown word for false, float() each text for a number."""
+    settings = (BASE_DIR / "proppy" / "settings.py").read_text()
+    assert re.findall(r"env\.(?:bool|int|float|json|url|db_url|email_url)\(", settings) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *((word, True) for word in ("true", "True", "YES", "on", "1", " y ", "ok", "")),
+        *((word, False) for word in ("false", "FALSE", "no", "Off", "0", "n")),
+    ],
+)
+def test_usual_words_for_yes_and_no_are_understood(text: str, *, meant: bool) -> None:
+    assert boolean("RATE_LIMITS", text, default=True) is meant
+
+
+def test_what_is_right_is_taken() -> None:
+    assert number("PORT", " 8001 ", default=8000) == 8001
+    assert number("PORT", "", default=8000) == 8000
+    hosts = ["*", ".example.org", "www.example.org", "127.0.0.1", "[::1]", "a_b", "xn--mnchen-3ya.de", "localhost"]
+    assert allowed_hosts("ALLOWED_HOSTS", [" ", *hosts, ""]) == hosts
+    for host in ("127.0.0.1", "::", "localhost", "fe80::1%eth0", "proppy.example.org"):
+        assert listen_host("HOST", host, default="127.0.0.1") == host
+    for url in ("", "http://localhost:9000", "https://s3.example.org/path/", "http://[::1]:9000"):
+        assert web_address("S3_ENDPOINT_URL", url) == url
+
+
+def test_a_web_server_with_a_wrong_setting_says_so_in_one_line(tmp_path: Path) -> None:
+    gunicorn = [str(BIN / "gunicorn"), "--config=python:proppy.web_server", "--bind=127.0.0.1:0", "proppy.wsgi"]
+    env = settings_env(tmp_path) | {"RATE_LIMITS": "ture"}
+    done = subprocess.run(gunicorn, env=env, cwd=BASE_DIR, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert "Wrong setting: RATE_LIMITS is 'ture': write true or false." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_nobody_answers_for_is_found_by_the_check_of_the_database_alone(tmp_path: Path) -> None:
+    url = f"postgres://user:s3cret@127.0.0.1:{free_port()}/name"
+    assert "no issues" in check(tmp_path, DATABASE_URL=url)
+    said = check(tmp_path, "--database", "default", DATABASE_URL=url)
+    assert "(proppy.E006) The database cannot be connected to: " in said
+    assert "refused" in said
+    assert "Is DATABASE_URL right" in said
+    assert "s3cret" not in said
 
 
 @pytest.mark.parametrize(
