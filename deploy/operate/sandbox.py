@@ -38,8 +38,19 @@ def command(release: Path, words: Sequence[str], *, interactive: bool, more: Seq
 
 
 def check(machine: Machine, release: Path) -> None:
-    """Check that the services can run with the current settings. Raises Failed if not."""
+    """Check that the services can run with the current settings, on a database that answers. Raises Failed if not."""
     run_manage(machine, release, "check", "--deploy", "--database", "default")
+
+
+def check_tables(machine: Machine, release: Path) -> None:
+    """Check that the database is one that this release has migrated. Raises Failed if not."""
+    try:
+        run_manage(machine, release, "migrate", "--check", quiet=True)
+    except Failed as error:
+        raise Failed(
+            f"{error}\nThe database has not the tables of {release.name}: does DATABASE_URL name another one than"
+            " before? For a new database run deploy/install, which makes them."
+        ) from error
 
 
 def run_manage(machine: Machine, release: Path, *arguments: str, quiet: bool = False) -> None:
