@@ -18,6 +18,8 @@ NOTIFICATIONS_SOURCES = {
     "hangs-atomic": _quick,
     "kills": _quick,
     "leaves": _quick | {"lease": 60.0, "max_attempts": 16},
+    "forks": _quick | {"lease": 60.0},
+    "forks-atomic": _quick | {"lease": 60.0},
     "asks-later": _quick,
     "posted": {"http": True},
     "rare": {"http": True, "rate": "2/hour"},

@@ -16,6 +16,7 @@ from notifications.database.transactions import close_open, nothing_left_open
 from notifications.follow_journal.consumer import Consumer, Item, T
 from notifications.follow_journal.pace import Pace
 from notifications.signals import event_delivered
+from notifications.utils.forks import parent_only
 from notifications.workers.outage import Outage
 
 T_co = TypeVar("T_co", bound=Item, covariant=True)
@@ -71,7 +72,8 @@ class Delivery(Generic[T]):
 
     def deliver(self, items: Sequence[T]) -> None:
         """Call the channel, in a copied context: a time zone or language that it activates ends with the call."""
-        copy_context().run(self._consumer.deliver, items)
+        with parent_only(f"The channel {self._consumer.name}"):
+            copy_context().run(self._consumer.deliver, items)
 
     def _after_bug(self, message: Message[T], error: Exception) -> Exception:
         """Unavailable for the first attempts, then Undeliverable: a bug must neither block nor lose events."""
@@ -109,9 +111,10 @@ class Delivery(Generic[T]):
         transaction.get_connection().close_if_unusable_or_obsolete()  # a receiver may have hidden a database error
 
     def _send_signal(self, event: T) -> None:
-        results = event_delivered.send_robust(
-            sender=type(self), channel=self._consumer.name, event=event, milliseconds=self._milliseconds
-        )
+        with parent_only("A receiver of event_delivered"):
+            results = event_delivered.send_robust(
+                sender=type(self), channel=self._consumer.name, event=event, milliseconds=self._milliseconds
+            )
         for receiver, result in results:
             if isinstance(result, Exception):
                 logger.warning("%r failed on a delivered event: %s", receiver, result)

@@ -63,7 +63,7 @@ class Released(NamedTuple):
 
 
 class LeaseLost(Exception):
-    """The lease ran out and another worker has claimed the payload: its effects must roll back."""
+    """The worker no longer has the payload, or its row is gone: the effects of its handler must roll back."""
 
 
 class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # each base has an as_manager()
@@ -170,6 +170,12 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # 
             ours = self.filter(pk=payload.pk).select_for_update()
             return ours.values_list("state", "done_at").first() == (State.DONE, payload.done_at)
 
+    def is_ours(self, payload: "RawPayload") -> bool | None:
+        """Whether the row still has the token of this claim; None if there is no such row. Raises database errors."""
+        pk, token = payload.held or (payload.pk, payload.lease_token)
+        tokens = list(self.filter(pk=pk).values_list("lease_token", flat=True))
+        return tokens == [token] if tokens else None
+
     def fail(self, payload: "RawPayload", failure: Failure, *, retry_at: datetime | None) -> Noted:
         """Record a failed attempt: retried at `retry_at`, dead if that is None. Returns the failure's group.
 
@@ -245,6 +251,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # 
         execute: Execute = execute,
     ) -> None:
         """Set columns of a claimed payload and end the claim. `due_at`: when a worker looks at it next."""
+        payload.pk, payload.lease_token = payload.held or (payload.pk, payload.lease_token)
         values = {**columns, "next_attempt_at": self._time(due_at), "attempts": payload.attempts}
         changed = execute(
             self._connection,
@@ -253,7 +260,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # 
             [*values.values(), payload.pk, self._uuid(payload.lease_token)],
         ).rowcount
         if not changed:
-            raise LeaseLost(f"{payload} was claimed by another worker after its lease had run out")
+            raise LeaseLost(f"{payload} was claimed by another worker after its lease had run out, or its row is gone")
 
     def _ours(self, claim: Claim, pks: list[int], *, without: str = "") -> list["RawPayload"]:
         """Those of `pks` that no other worker has claimed since."""

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from django.db import models, transaction
@@ -19,6 +20,7 @@ from notifications.models.failures import FailureGroup
 from notifications.models.row_bodies import Moved
 from notifications.models.states import State
 from notifications.signals import payload_handled
+from notifications.utils.forks import parent_only
 
 INSIDE: Final = (
     "payload.done() is inside a transaction, which could roll its effects back: call it outside of any atomic(), and"
@@ -67,8 +69,11 @@ class RawPayload(models.Model):
     # Last, so that SQLite reads the columns before it without walking through the body's pages.
     inline_body = models.BinaryField(null=True)
 
-    #: When its handler started, by time.monotonic(); set by the worker.
+    #: Set as its handler starts: its id and token, which the handler may change on the instance as `delete()` does;…
+    held: tuple[int, uuid.UUID | None] | None = None
+    #: …when that was, by time.monotonic(); and in which process.
     started: float = 0.0
+    process: int = 0
     #: What `done()` has yet to call after its commit, as Django keeps it; None if no commit is unanswered.
     unanswered: list[OnCommit] | None = None
 
@@ -140,12 +145,14 @@ class RawPayload(models.Model):
         if is_open(db):
             raise RuntimeError(INSIDE)
         open_before = open_connections()  # of other databases, in blocks around this one
-        with transaction.atomic(durable=True):
-            yield
-            if problem := close_open(handler_of(self), besides=[db, *open_before]):
-                raise LeftOpen(problem)
-            milliseconds = (time.monotonic() - self.started) * 1000
-            payload_handled.send(sender=RawPayload, payload=self, milliseconds=milliseconds)
+        alone = partial(parent_only, handler_of(self), self.process)
+        with alone(), transaction.atomic(durable=True):
+            with alone():
+                yield
+                if problem := close_open(handler_of(self), besides=[db, *open_before]):
+                    raise LeftOpen(problem)
+                milliseconds = (time.monotonic() - self.started) * 1000
+                payload_handled.send(sender=RawPayload, payload=self, milliseconds=milliseconds)
             # Django removes from this very list what it calls; after a failed commit the rest is ours.
             self.unanswered = db.run_on_commit
             RawPayload.objects.finish(self)

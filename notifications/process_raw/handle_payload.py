@@ -1,6 +1,7 @@
 """Handles one payload: runs its handler and records the result."""
 
 import logging
+import os
 import time
 from contextlib import AbstractContextManager
 from contextvars import copy_context
@@ -20,12 +21,24 @@ from notifications.models.payload import handler_of
 from notifications.process_raw.report_failure import report_failure
 from notifications.utils.clean_text import one_line, quoted_lines
 from notifications.utils.failure_fingerprint import Failure, message_of
+from notifications.utils.forks import parent_only
 from notifications.utils.retry_delay import backoff
 
 logger = logging.getLogger(__name__)
 
 #: A handler that asks for a time in the past must not keep its worker busy.
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
+
+
+#: The handler's own mistake, which it would repeat: the payload is dead.
+ROW_CHANGED: Final = (
+    "The handler deleted or changed the row of its own payload, so this could not be marked done; what it wrote is"
+    " rolled back. It must leave the row alone: keep_done_days of the source says how long the row stays."
+)
+
+
+class RowGone(LeaseLost):
+    """The row was deleted, and the deletion committed, while its payload was handled."""
 
 
 class NoHandler(Exception):
@@ -43,6 +56,8 @@ def handle(payload: RawPayload) -> bool:
         try:
             handler = _find_handler(payload)
             _run(payload, handler)
+        except RowGone as error:
+            logger.error("%s", error)
         except LeaseLost as error:
             logger.warning("%s", error)
         except RetryAt as later:
@@ -66,7 +81,8 @@ def handle_or_raise(payload: RawPayload) -> None:
 
 def _start_attempt(payload: RawPayload) -> AbstractContextManager[None]:
     payload.attempts += 1
-    payload.started = time.monotonic()
+    payload.held = payload.pk, payload.lease_token
+    payload.started, payload.process = time.monotonic(), os.getpid()
     return handling(payload)
 
 
@@ -79,17 +95,38 @@ def _find_handler(payload: RawPayload) -> PayloadHandler:
 
 
 def _run(payload: RawPayload, handler: PayloadHandler) -> None:
-    # A copied context: a time zone or language that the handler activates ends with it.
+    try:
+        _run_and_finish(payload, handler)
+    except LeaseLost as lost:
+        if payload.state == State.DONE:  # done() came a second time
+            raise
+        ours = RawPayload.objects.is_ours(payload)
+        if ours is None:
+            raise RowGone(
+                f"{payload} is gone: its row was deleted while it was handled; nothing is left to try"
+            ) from lost
+        if ours:
+            raise GiveUp(ROW_CHANGED) from lost
+        raise
+
+
+def _run_and_finish(payload: RawPayload, handler: PayloadHandler) -> None:
     guarded = partial(nothing_left_open, handler_of(payload), lambda: _correct_state(payload))
     if handler.atomic:
         with guarded(), payload.done():
-            copy_context().run(handler.function, payload)
+            _call(payload, handler)
         return
     with guarded():
-        copy_context().run(handler.function, payload)
+        _call(payload, handler)
     if payload.state != State.DONE:  # the handler had no effects to commit
         with guarded(), payload.done():
             pass
+
+
+def _call(payload: RawPayload, handler: PayloadHandler) -> None:
+    # A copied context: a time zone or language that the handler activates ends with it.
+    with parent_only(handler_of(payload), payload.process):
+        copy_context().run(handler.function, payload)
 
 
 def _correct_state(payload: RawPayload) -> None:

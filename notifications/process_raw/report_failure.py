@@ -8,6 +8,7 @@ from notifications.events.emit import emit
 from notifications.models import RawPayload
 from notifications.signals import payload_failed
 from notifications.utils.failure_fingerprint import Failure
+from notifications.utils.forks import parent_only
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,8 @@ def report_failure(payload: RawPayload, failure: Failure, *, new: bool, final: b
     """Report a committed failure. `new`: it made a new failure group; `final`: the payload is dead."""
     if new:
         _emit_new_failure(payload.source, failure)
-    payload_failed.send_robust(sender=RawPayload, payload=payload, error=failure.reason, final=final)
+    with parent_only("A receiver of payload_failed"):
+        payload_failed.send_robust(sender=RawPayload, payload=payload, error=failure.reason, final=final)
     if problem := close_open("A receiver of payload_failed"):
         logger.error("%s", problem)
 

@@ -1,8 +1,13 @@
-"""Renews objects in a forked child, which must not share its parent's locks and descriptors."""
+"""Forked children: their objects are renewed, and they do not go on with their parent's work."""
 
+import logging
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 
 class ForkAware(Protocol):
@@ -24,3 +29,34 @@ def _renew() -> None:
 
 
 os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def parent_only(name: str, process: int = 0) -> Iterator[None]:
+    """The block calls other people's code, which may fork: a child that comes to its start or end is ended there.
+
+    Its connections are its parent's: it must neither use them nor close them. `name` says in the log whose code it
+    was, and `process` which process may go on; by default it is the one that enters.
+    """
+    process = process or os.getpid()
+    _end_child(name, process)
+    try:
+        yield
+    except BaseException:
+        _end_child(name, process, raised=True)
+        raise
+    _end_child(name, process)
+
+
+def _end_child(name: str, process: int, *, raised: bool = False) -> None:
+    if os.getpid() == process:
+        return
+    try:
+        logger.error(
+            "%s has forked, and its child %d goes no further than that. End a child with os._exit(), or use subprocess",
+            name,
+            os.getpid(),
+            exc_info=raised,
+        )
+    finally:
+        os._exit(int(raised))

@@ -106,6 +106,33 @@ def leaves(payload: RawPayload) -> None:
     ReportRow.objects.create(name="left", day=DAY, count=1)
 
 
+@on_payload("forks", atomic=False)
+def forks(payload: RawPayload) -> None:
+    """Its child does what it does itself, or raises; it must not get any further, nor be waited for in vain."""
+    where = payload.body.decode()
+    if where in {"before", "raises"}:
+        _fork(where)
+    with payload.done():
+        _count(payload)
+        if where == "inside":
+            _fork(where)
+        if where == "on commit":
+            transaction.on_commit(lambda: _fork(where))
+
+
+@on_payload("forks-atomic")
+def forks_atomic(payload: RawPayload) -> None:
+    _count(payload)
+    _fork(payload.body.decode())
+
+
+def _fork(where: str) -> None:
+    if child := os.fork():
+        logger.warning("%s: the child's status is %d", where, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    elif "raises" in where:
+        raise ArithmeticError("in the child")
+
+
 @on_payload("posted")
 @on_payload("small")
 def ignore(payload: RawPayload) -> None: ...

@@ -339,3 +339,20 @@ def test_a_line_of_the_log_names_the_payload_once(raw: Raw) -> None:
     assert start == f"WARNING notifications.process_raw.handle_payload: raises {receipt} attempt 1 failed"
     assert rest.partition(": ")[2].startswith("ArithmeticError: the third party changed its format (app/handlers.py:")
     assert f"WARNING tests.app.handlers [raises {receipt} attempt 1]: about to fail" in process.log
+
+
+def test_a_child_that_a_handler_forks_is_no_second_worker(raw: Raw) -> None:
+    """Wherever it was forked it ends before it could commit, handle the next payload, or close what is its parent's."""
+    children = {"before": 0, "raises": 1, "inside": 0, "on commit": 0}
+    atomic = {"atomic": 0, "atomic raises": 1}
+    keep_all("forks", list(children))
+    keep_all("forks-atomic", list(atomic))
+    keep_all("count", NAMES[:3])
+    process = raw.start()
+    wait_for(lambda: all_in("done"), timeout=30)
+    assert effects() == dict.fromkeys([*children, *atomic, *NAMES[:3]], 1)
+    assert set(RawPayload.objects.values_list("attempts", flat=True)) == {1}
+    for where, status in (children | atomic).items():
+        assert f"{where}: the child's status is {status}\n" in process.log
+    assert process.log.count("has forked, and its child") == len(children | atomic)
+    assert raw.site.terminate("process_raw") == 0

@@ -182,7 +182,6 @@ def test_a_lease_that_ran_out_meanwhile_takes_the_effects_back(
     on_demo: Register, atomic: bool, told: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     def slow(payload: RawPayload) -> None:
-        RawPayload.objects.filter(pk=payload.pk).update(state="retrying", lease_token=None)
         if atomic:
             count()
         else:
@@ -191,7 +190,9 @@ def test_a_lease_that_ran_out_meanwhile_takes_the_effects_back(
 
     on_demo(slow, atomic=atomic)
     kept()
-    assert not handle_next()
+    (payload,) = claimed()
+    RawPayload.objects.update(state="retrying", lease_token=None)
+    assert not handle(payload)
     assert not ReportRow.objects.exists()
     assert "claimed by another worker" in caplog.text
     assert ("handled", True) in told, "it was told inside the transaction, which rolled back"
