@@ -6,7 +6,8 @@ Without a housekeeper a commit still does, at ten times the size (wal_autocheckp
 
 import logging
 import time
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from notifications.database import bounded_wait
 
@@ -20,12 +21,14 @@ MANY: Final = 1000
 NOTHING_TO_DO: Final = 3600.0
 #: Bytes above which the log is too large to be normal.
 TOO_LARGE: Final = 256 * 1024 * 1024
+#: Bytes of the log's file to keep. It grows behind a long reader, and no commit or checkpoint makes it smaller.
+KEPT: Final = 64 * 1024 * 1024
 #: Seconds between two warnings.
 WARN_INTERVAL: Final = 600.0
 
 
 class Checkpoints:
-    """A chore. Each checkpoint is PASSIVE: it waits for no other connection, and none waits for it."""
+    """A chore. It waits for no other connection, and none waits for it, unless the log's file is cut."""
 
     def __init__(self) -> None:
         self._warn_at = 0.0
@@ -40,10 +43,30 @@ class Checkpoints:
             _, pages, moved = cursor.fetchone()  # -1 without a log, or during another checkpoint
             cursor.execute("PRAGMA page_size")
             size = pages * cursor.fetchone()[0]
+            if pages == moved and _file_bytes(db) > KEPT:
+                _cut(cursor)
         if size > TOO_LARGE and time.monotonic() >= self._warn_at:
             self._warn_at = time.monotonic() + WARN_INTERVAL
             _warn(size, pages - moved)
         return SHORT_INTERVAL if pages > MANY else INTERVAL
+
+
+def _file_bytes(db: Any) -> int:
+    try:
+        return Path(f"{db.settings_dict['NAME']}-wal").stat().st_size
+    except OSError:  # a database in memory
+        return 0
+
+
+def _cut(cursor: Any) -> None:
+    """Empty the log's file, which is all in the database, unless somebody reads or writes just now."""
+    cursor.execute("PRAGMA busy_timeout")
+    before = cursor.fetchone()[0]
+    cursor.execute("PRAGMA busy_timeout = 0")
+    try:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {before}")
 
 
 def _warn(size: int, left: int) -> None:

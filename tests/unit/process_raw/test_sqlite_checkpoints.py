@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from notifications import keep
+from notifications.models import RawPayload
 from notifications.process_raw.chores import chores
 from notifications.process_raw.chores import sqlite_checkpoints as module
 from notifications.process_raw.chores.sqlite_checkpoints import INTERVAL, NOTHING_TO_DO, SHORT_INTERVAL, Checkpoints
@@ -70,6 +71,37 @@ def test_a_log_that_cannot_start_over_is_told_once(
     reader.execute("COMMIT")
     checkpoints.do()
     assert not_moved() == 0
+
+
+def test_a_file_that_grew_behind_a_reader_is_cut_once_it_has_ended(
+    reader: sqlite3.Connection, sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT", 10 * PAGE)
+    log = Path(f"{sqlite_file}-wal")
+    checkpoints = Checkpoints()
+    write(50)
+    checkpoints.do()
+    assert log.stat().st_size > 10 * PAGE, "it was cut under a reader"
+    reader.execute("COMMIT")
+    checkpoints.do()
+    assert log.stat().st_size == 0
+    write()
+    assert RawPayload.objects.count() == 70
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        assert cursor.fetchone()[0] > 0
+
+
+def test_a_reader_of_all_that_is_moved_is_not_waited_for(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may write while the file is cut; who began to read before keeps it from that."""
+    monkeypatch.setattr(module, "KEPT", 10 * PAGE)
+    write(50)
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM notifications_rawpayload").fetchone()
+        assert Checkpoints().do() == INTERVAL
+        assert Path(f"{sqlite_file}-wal").stat().st_size > 10 * PAGE
+        write(1)
 
 
 def test_a_writer_is_not_waited_for(sqlite_file: Path) -> None:
