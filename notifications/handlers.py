@@ -23,7 +23,7 @@ PayloadFunction = Callable[["RawPayload"], None]
 EventFunction = Callable[[Event], None]
 
 
-#: Whatever a handler's options: the database is away, or another process was faster.
+#: Whatever a handler's options: a database is away or locked, or another process was faster.
 ALWAYS_RETRIED: Final = (OperationalError, InterfaceError)
 
 
@@ -88,7 +88,8 @@ def on_payload(
     sets `atomic=False`, does its slow work, then commits its effects under `with payload.done():`.
 
     Exceptions are retried, up to the source's `max_attempts`. `give_up_on=(ValueError,)`: these make the payload dead
-    at once. `retry_on=(ConnectionError,)`: all others do. OperationalError, a database that is away, is always retried.
+    at once. `retry_on=(ConnectionError,)`: all others do. Neither holds for Django's OperationalError and
+    InterfaceError (a database that is away or locked): they are retried up to `max_attempts`, like any exception.
 
     Raises ImproperlyConfigured if the handler cannot work as written.
     """

@@ -11,6 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from django.db import Error, InterfaceError, OperationalError, connections, transaction
 
 from notifications.channels import Unavailable, Undeliverable
+from notifications.database.conflicts import trouble
 from notifications.database.deadline import deadline
 from notifications.database.transactions import close_open, nothing_left_open
 from notifications.follow_journal.consumer import Consumer, Item, T
@@ -65,7 +66,7 @@ class Delivery(Generic[T]):
             raise
         except AWAY as error:
             connections.close_all()
-            raise Unavailable(f"the database is away: {error}") from error
+            raise Unavailable(trouble(error)) from error
         except Exception as error:
             raise self._after_bug(message, error) from error
         self._milliseconds = (time.monotonic() - started) * 1000

@@ -13,6 +13,7 @@ from django.db import Error, connections, transaction
 from django.utils import timezone
 
 from notifications.channels import Channel, Unavailable, Undeliverable, make_channel
+from notifications.database.conflicts import trouble
 from notifications.database.deadline import deadline
 from notifications.events.event import Event
 from notifications.follow_journal import failed_claims
@@ -70,7 +71,7 @@ class Resender:
                 delay = self._turn()
         except Error as error:
             connections.close_all()
-            return self._database.failed(f"the database is away: {error}")
+            return self._database.failed(trouble(error))
         self._database.over()
         self._look_at = time.monotonic() + (delay or 0.0)
         return delay

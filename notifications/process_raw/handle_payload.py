@@ -5,13 +5,14 @@ import os
 import time
 from contextlib import AbstractContextManager
 from contextvars import copy_context
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from django.utils import timezone
 
 from notifications.conf import conf
+from notifications.database.conflicts import is_conflict
 from notifications.database.transactions import LeftOpen, nothing_left_open
 from notifications.handlers import GiveUp, PayloadHandler, RetryAt, payload_handlers
 from notifications.log import attempt_of, handling
@@ -69,7 +70,7 @@ def handle(payload: RawPayload) -> bool:
         except KeyboardInterrupt:  # a developer stops a test
             raise
         except BaseException as error:  # noqa: BLE001  no error of a handler may stop the worker
-            record_failure(payload, Failure.of(error), final=handler is not None and handler.is_final(error))
+            _record_error(payload, error, final=handler is not None and handler.is_final(error))
     return payload.state == State.DONE
 
 
@@ -146,6 +147,21 @@ def _postpone(payload: RawPayload, later: RetryAt) -> None:
     when = until.isoformat(timespec="seconds")
     logger.info("%s is postponed until %s: %s", attempt_of(payload), when, one_line(reason))
     payload.attempts -= 1
+    _put_off(payload, until, reason)
+
+
+def _record_error(payload: RawPayload, error: BaseException, *, final: bool) -> None:
+    """Record what a handler raised. A conflict counts an attempt, but is a failure only if that was the last one."""
+    is_last = payload.attempts >= conf.source(payload.source).max_attempts
+    if not is_conflict(error) or is_last or payload.state == State.DONE or confirm_commit(payload):
+        record_failure(payload, Failure.of(error), final=final)
+        return
+    delay, reason = backoff(payload.attempts), f"A conflict with another transaction: {message_of(error)}"
+    logger.info("%s: next try in %.1f s. %s", attempt_of(payload), delay, one_line(reason))
+    _put_off(payload, timezone.now() + timedelta(seconds=delay), reason)
+
+
+def _put_off(payload: RawPayload, until: datetime, reason: str) -> None:
     try:
         RawPayload.objects.postpone(payload, until, reason)
     except LeaseLost as lost:

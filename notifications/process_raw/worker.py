@@ -1,6 +1,5 @@
 """The worker of the keep lane: claims payloads in batches and handles them one by one."""
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +9,7 @@ from django.utils import timezone
 
 from notifications.conf import conf
 from notifications.database import bounded_wait
+from notifications.database.conflicts import is_conflict, trouble
 from notifications.database.deadline import deadline
 from notifications.database.session_limits import limit_transactions
 from notifications.models import RawPayload, State
@@ -22,17 +22,17 @@ from notifications.process_raw.time_limit import TimeLimit
 from notifications.process_raw.wait_for_work import Listener
 from notifications.store.database_breaker import database_works
 from notifications.store.spool_import import import_spool
-from notifications.utils.failure_fingerprint import DATABASE_LEFT
-from notifications.utils.retry_delay import backoff
+from notifications.utils.failure_fingerprint import CONFLICT, DATABASE_LEFT
 from notifications.workers.loop import LONGEST_WAIT, Stop
-
-logger = logging.getLogger(__name__)
+from notifications.workers.outage import Outage
 
 BATCH: Final = 50
 #: The most bytes of bodies in memory at a time.
 BATCH_BYTES: Final = 8 * 1024 * 1024
 #: Seconds for the worker's own statements on PostgreSQL; handlers have their lease.
 LONGEST_WORK: Final = 15.0
+#: The most seconds between two attempts to read a spool that cannot be read.
+LONGEST_SPOOL_PAUSE: Final = 10.0
 #: Seconds until the next look at due payloads that another worker has locked.
 LOCKED_WAIT: Final = 0.05
 
@@ -49,14 +49,16 @@ class ProcessRaw:
         self._listener = Listener()
         self._give_way = GiveWay(stop, self._listener)
         self._time_limit = TimeLimit(stop, self._presence)
-        self._failures = 0
+        self._outage = Outage("process_raw", longest=LONGEST_WAIT)
+        self._spool_outage = Outage("spool", longest=LONGEST_SPOOL_PAUSE)
+        self._met_conflict = False
         #: Seconds for a handler of the last claim.
         self._lease = conf.source("").lease
         #: The payload whose attempt has started. After an error it stays, for `_recover()`.
         self._in_hand: RawPayload | None = None
 
     def fileno(self) -> int | None:
-        return self._listener.fileno()
+        return None if self._outage.seconds_left() else self._listener.fileno()  # each post wakes it
 
     def close(self) -> None:
         self._listener.close()
@@ -66,35 +68,36 @@ class ProcessRaw:
 
     def poll(self) -> float | None:
         """One turn. If the database is away, the worker pauses and tries again."""
+        if pause := self._outage.seconds_left():
+            return pause
         self._listener.drain()
         try:
-            if self._failures:
+            if self._outage.failures:
                 self._recover()
             delay = self._turn()
         except Error as error:
-            self._failures += 1
-            delay = backoff(self._failures, base=0.1, cap=LONGEST_WAIT)
-            logger.warning(
-                "The database is away, or has no tables yet (manage.py migrate): %s: %s; next try in %.1f s",
-                type(error).__name__,
-                error,
-                delay,
-            )
-            connections.close_all()
-            self._listener.disconnect()
-            return delay
-        self._failures = 0
+            return self._pause(error)
+        self._outage.over()
         if delay == 0.0:  # something was written: reading alone proves nothing
             database_works()
         return None if delay is None else self._listener.bounded(delay)
 
+    def _pause(self, error: Error) -> float:
+        self._met_conflict = is_conflict(error)
+        if self._met_conflict:
+            return self._outage.failed(trouble(error))
+        connections.close_all()
+        self._listener.disconnect()
+        kind = type(error).__name__
+        return self._outage.failed(f"The database is away, or has no tables yet (manage.py migrate): {kind}: {error}")
+
     def _recover(self) -> None:
-        """Release the claims from before the outage. The payload in hand counts an attempt: it may be the cause."""
+        """Release the claims from before the pause. The payload in hand counts an attempt: it may be the cause."""
         with deadline(LONGEST_WORK):
             if self._in_hand is not None and confirm_commit(self._in_hand):
                 self._in_hand = None
             if self._in_hand is not None:
-                release_claims(self._presence.token, DATABASE_LEFT)
+                release_claims(self._presence.token, CONFLICT if self._met_conflict else DATABASE_LEFT)
             else:
                 RawPayload.objects.give_back(self._presence.token)
         self._in_hand = None
@@ -159,11 +162,15 @@ class ProcessRaw:
             self._in_hand = None
 
     def _import_spool(self) -> int:
-        try:
-            return import_spool()
-        except OSError as error:  # the database can have work all the same
-            logger.warning("The spool cannot be read: %s", error)
+        if self._spool_outage.seconds_left():
             return 0
+        try:
+            imported = import_spool()
+        except OSError as error:  # the database can have work all the same
+            self._spool_outage.failed(f"it cannot be read: {error}")
+            return 0
+        self._spool_outage.over()
+        return imported
 
     def _seconds_until_due(self) -> float:
         with deadline(LONGEST_WORK):

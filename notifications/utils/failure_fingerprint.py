@@ -155,4 +155,5 @@ def _shortened(text: str) -> str:
 
 
 WORKER_DIED: Final = Failure.without_place("The worker died or was stopped hard while it handled this.")
+CONFLICT: Final = Failure.without_place("A conflict with another transaction, while what became of this was recorded.")
 DATABASE_LEFT: Final = Failure.without_place("The database went away while this was handled.")

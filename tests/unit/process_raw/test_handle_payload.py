@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection
+from django.db.utils import ConnectionHandler
 from django.utils import timezone
 
 from notifications import GiveUp, RetryAt
@@ -372,6 +374,32 @@ def test_handlers_say_which_errors_are_worth_another_try(
     kept()
     handle_next()
     assert (states(), RawPayload.objects.get().attempts) == ([state], 1)
+
+
+@pytest.mark.parametrize(("of_django", "attempts"), [(True, 2), (False, 1)])
+def test_another_database_that_is_away_is_an_attempt_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path, of_django: bool, attempts: int
+) -> None:
+    """Django's errors whatever `retry_on` says, those of a driver that the handler uses itself as it says."""
+    away = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "no" / "folder")}
+
+    def ask(_: RawPayload) -> None:
+        other = ConnectionHandler({"default": away})["default"]
+        try:
+            other.ensure_connection()
+        except OperationalError as error:
+            raise (error if of_django else error.__cause__ or error) from None
+
+    settings.NOTIFICATIONS_SOURCES = {"demo": {"max_attempts": 2}}
+    handler = PayloadHandler("demo", ask, retry_on=(ConnectionError,))
+    monkeypatch.setitem(payload_handlers, "demo", handler)
+    kept()
+    handle_next()
+    if of_django:
+        assert states() == ["retrying"]
+        make_due()
+        handle_next(State.RETRYING)
+    assert (states(), RawPayload.objects.get().attempts) == (["dead"], attempts)
 
 
 def test_a_storage_that_is_away_is_not_what_a_handler_gives_up_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """process_raw, turn by turn, on a real SQLite file."""
 
+import itertools
 import select
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +21,9 @@ from notifications.process_raw import worker as module
 from notifications.process_raw.worker import ProcessRaw
 from notifications.store.database_breaker import breaker
 from notifications.store.spool import spool
+from notifications.workers import outage
 from notifications.workers.loop import Stop
+from notifications.workers.outage import Outage
 from tests.contracts.leases import LeasesCases
 from tests.support.payloads import claim, expire, kept, make_due, states
 
@@ -42,6 +45,12 @@ def make(stop: Stop) -> Iterator[Callable[..., ProcessRaw]]:
 
 
 Make = Callable[..., ProcessRaw]
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pause is over at once."""
+    monkeypatch.setattr(Outage, "seconds_left", lambda _: 0.0)
 
 
 def readable(worker: ProcessRaw) -> bool:
@@ -201,18 +210,84 @@ class TestOthers(LeasesCases):
         assert states() == ["done"] * 5
 
 
-class TestDatabaseAway:
-    def test_goes_on_by_itself(self, make: Make, on_demo: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-        on_demo(lambda _: None)
+class TestPause:
+    """However many posts wake it meanwhile: each would be a try, and a line in the log."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        clock = SimpleNamespace(now=1000.0)
+        clock.monotonic = lambda: clock.now
+        monkeypatch.setattr(outage, "time", clock)
+        return clock
+
+    def test_is_kept_while_the_database_is_away(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: SimpleNamespace
+    ) -> None:
+        tries: list[float] = []
+
+        def away() -> int:
+            tries.append(clock.now)
+            _away()
+            return 0
+
+        monkeypatch.setattr(module, "import_spool", away)
         worker = make()
+        end = clock.now + 10
+        while clock.now < end:  # 80 posts a second
+            kept()
+            delay = worker.poll()
+            assert delay is not None
+            assert 0 < delay <= 1.0
+            assert worker.fileno() is None
+            clock.now += 1 / 80
+        pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
+        assert min(pauses[2:]) >= 0.5, "the pause does not grow to a second, less its jitter"
+        assert len([one for one in caplog.records if "The database is away" in one.message]) == 1
+
+    def test_is_over_after_its_time(
+        self, make: Make, on_demo: Register, monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace
+    ) -> None:
+        on_demo(lambda _: None)
         kept()
+        worker = make()
         with monkeypatch.context() as patch:
             patch.setattr(module, "import_spool", _away)
-            delays = [worker.poll() for _ in range(30)]
-        assert all(delay is not None and 0.05 <= delay <= 1.0 for delay in delays)
+            delay = worker.poll()
+        assert delay
+        clock.now += delay
         assert worker.poll() == 0
+        assert worker.fileno() is not None
         assert states() == ["done"]
 
+    def test_a_spool_that_cannot_be_read_is_tried_and_said_seldom(
+        self,
+        make: Make,
+        on_demo: Register,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        clock: SimpleNamespace,
+    ) -> None:
+        tries: list[float] = []
+
+        def broken() -> int:
+            tries.append(clock.now)
+            raise OSError(5, "Input/output error")
+
+        on_demo(lambda _: None)
+        monkeypatch.setattr(module, "import_spool", broken)
+        worker = make()
+        for _ in range(20):
+            kept()
+            assert worker.poll() == 0
+        assert (len(tries), states()) == (1, ["done"] * 20)
+        clock.now += 60
+        worker.poll()
+        assert len(tries) == 2
+        assert len([one for one in caplog.records if "cannot be read" in one.message]) == 1
+
+
+@pytest.mark.usefixtures("no_pauses")
+class TestDatabaseAway:
     def test_what_was_in_hand_is_taken_up_at_once(
         self, make: Make, on_demo: Register, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -278,18 +353,6 @@ class TestDatabaseAway:
         breaker.close()
         assert make().poll() == 0
         assert (states(), spool().waiting()) == (["done"], [])
-
-    def test_a_spool_that_cannot_be_read_holds_up_nothing(
-        self, make: Make, on_demo: Register, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def broken() -> int:
-            raise OSError(5, "Input/output error")
-
-        on_demo(lambda _: None)
-        kept()
-        monkeypatch.setattr(module, "import_spool", broken)
-        assert make().poll() == 0
-        assert states() == ["done"]
 
     def test_no_attempt_is_counted_before_the_handler_was_called(
         self, make: Any, on_demo: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
