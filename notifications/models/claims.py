@@ -26,6 +26,7 @@ from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
 from notifications.models.row_bodies import RowBodies
 from notifications.models.states import DUE, State
+from notifications.models.wrong_clock import ClockCorrections
 from notifications.utils.clean_text import clean
 from notifications.utils.failure_fingerprint import Failure
 from notifications.utils.retry_delay import backoff
@@ -66,7 +67,7 @@ class LeaseLost(Exception):
     """The worker no longer has the payload, or its row is gone: the effects of its handler must roll back."""
 
 
-class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # each base has an as_manager()
+class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ignore[override]  # each base has an as_manager()
     """Claims and transitions. Times are aware datetimes, leases seconds."""
 
     def claim(
@@ -191,7 +192,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies):  # type: ignore[override]  # 
         return group
 
     def postpone(self, payload: "RawPayload", until: datetime, reason: str) -> None:
-        """Have it handled at `until`, as its handler asked: no failure, no attempt counted. Raises LeaseLost."""
+        """Have it handled at `until`: no failure. Raises LeaseLost."""
         payload.state, payload.next_attempt_at = State.RETRYING, until
         columns = {"state": State.RETRYING, "error": clean(reason), "failure_id": None}
         self._change(payload, columns, due_at=until)

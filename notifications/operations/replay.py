@@ -73,7 +73,9 @@ def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None =
     while places := chosen.places(after=progress.place, upper=progress.upper, limit=step or BATCH):
         due = max(progress.due, timezone.now())
         # Done after the start: already replayed, by a run that was killed before it saved its progress.
-        fixed = RawPayload.objects.exclude(Q(state=State.DONE, done_at__gt=progress.started_at))
+        # Not by a clock that is ahead now or was then.
+        since = {"done_at__gt": progress.started_at, "done_at__lte": timezone.now()}
+        fixed = RawPayload.objects.exclude(Q(state=State.DONE, **since))
         moved = fixed.filter(pk__in=[place.pk for place in places]).process_again(at=due, apart=apart)
         progress.moved += moved
         progress.left += len(places) - moved

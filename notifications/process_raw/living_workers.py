@@ -56,6 +56,11 @@ def departed() -> Iterator[list[uuid.UUID]]:
             os.close(descriptor)
 
 
+def lives_here(token: uuid.UUID | None) -> bool:
+    """Whether a worker of this machine has the token, and is not known to have ended."""
+    return token is not None and (_folder() / token.hex).exists()
+
+
 def is_excused(token: uuid.UUID) -> bool:
     """Whether `excuse(True)` was called for a departed worker."""
     try:

@@ -14,9 +14,10 @@ from notifications.database.deadline import deadline
 from notifications.database.session_limits import limit_transactions
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
+from notifications.process_raw.correct_times import CorrectTimes
 from notifications.process_raw.give_way import GiveWay
 from notifications.process_raw.handle_payload import confirm_commit, handle
-from notifications.process_raw.living_workers import Presence, departed, is_excused
+from notifications.process_raw.living_workers import Presence, departed, is_excused, lives_here
 from notifications.process_raw.release_claims import release_claims
 from notifications.process_raw.time_limit import TimeLimit
 from notifications.process_raw.wait_for_work import Listener
@@ -52,6 +53,7 @@ class ProcessRaw:
         self._outage = Outage("process_raw", longest=LONGEST_WAIT)
         self._spool_outage = Outage("spool", longest=LONGEST_SPOOL_PAUSE)
         self._met_conflict = False
+        self._correct_times = CorrectTimes()
         #: Seconds for a handler of the last claim.
         self._lease = conf.source("").lease
         #: The payload whose attempt has started. After an error it stays, for `_recover()`.
@@ -107,9 +109,10 @@ class ProcessRaw:
             limit_transactions(bounded_wait.connection(), self._lease)
             imported = self._import_spool()
             released = self._release_dead()
+            corrected = self._correct_times()
         # Retries one by one: a payload that kills its worker must not take others along.
         handled = self._handle_claim(State.RECEIVED, self._batch) + self._handle_claim(State.RETRYING, 1)
-        if imported or released or handled:
+        if imported or released or corrected or handled:
             return 0.0
         return None if self._drain else self._seconds_until_due()
 
@@ -118,7 +121,9 @@ class ProcessRaw:
         with departed() as tokens:
             for token in filter(is_excused, tokens):
                 RawPayload.objects.give_back(token)
-            return sum(map(release_claims, {*tokens, *RawPayload.objects.expired_tokens()}))
+            longest = 2 * max((source.lease for source in conf.sources.values()), default=self._lease)
+            too_far = (token for token in RawPayload.objects.leased_too_far(longest) if not lives_here(token))
+            return sum(map(release_claims, {*tokens, *RawPayload.objects.expired_tokens(), *too_far}))
 
     def _handle_claim(self, state: State, limit: int) -> int:
         """Claim up to `limit` payloads in a state, and handle them. Returns how many were claimed."""

@@ -31,6 +31,7 @@ class DatabaseStatus:
     """`payloads` by state, without the done ones; these counts stop at COUNTED. Times are seconds.
 
     `other_bytes`: quarantined payloads that came under a used key while the database could not be asked.
+    `from_future`: payloads that were received while a clock was ahead.
 
     `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
     `lost_events` events and, if `lost_more`, an unknown number besides. `refused`: refused entries by reason.
@@ -38,6 +39,7 @@ class DatabaseStatus:
 
     payloads: dict[str, int]
     other_bytes: int
+    from_future: int
     oldest_waiting: float | None
     channels: list[ChannelStatus]
     failed_deliveries: int
@@ -113,6 +115,7 @@ def _database_now(now: datetime, lag_seconds: float) -> DatabaseStatus:
     return DatabaseStatus(
         payloads=payloads,
         other_bytes=_count(RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED, error__startswith=OTHER_BYTES)),
+        from_future=_count(RawPayload.objects.from_future()),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
         channels=list(channels.values()),
         failed_deliveries=sum(each.rows for each in failed.values()),

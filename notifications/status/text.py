@@ -55,6 +55,8 @@ def _payloads(now: DatabaseStatus) -> Iterator[str]:
     yield from (f"  {state:<12}{count:>9}" for state, count in now.payloads.items())
     if now.other_bytes:
         yield f"  {now.other_bytes} of the quarantined came under a used key with other bytes"
+    if now.from_future:
+        yield f"  {now.from_future} were received in the future: a clock was ahead"
     if now.oldest_waiting is not None:
         yield f"  the oldest has waited {now.oldest_waiting:.1f} s"
 
@@ -134,6 +136,8 @@ def _advice(now: DatabaseStatus) -> Iterator[str]:
         yield "! Failed deliveries: fix what their reasons say, then send them again (both in the admin)"
     if now.other_bytes:
         yield "! Other bytes under a used key: the admin links each to the first; choose Handle too, or leave it"
+    if now.from_future:
+        yield "! Times in the future: process_raw handles these payloads now; set the clock by NTP (timedatectl)"
     if now.losses:
         yield "! Losses: the admin lists which, when and why"
     if any(channel.behind is None for channel in ours):
