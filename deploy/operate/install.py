@@ -4,7 +4,6 @@ import argparse
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -68,8 +67,7 @@ def check_machine() -> None:
         raise Failed("Python cannot make virtual environments: apt-get install python3-venv") from None
     if not Path("/run/systemd/system").is_dir() or not shutil.which("systemctl"):
         raise Failed("systemd is not running here. Without it: make run, or Procfile in a container.")
-    version = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    if int(version.partition(".")[0].partition("~")[0]) < SYSTEMD:
+    if (version := services.systemd_version()) < SYSTEMD:
         raise Failed(f"This needs systemd {SYSTEMD} or newer; this machine has {version}.")
 
 
@@ -77,11 +75,12 @@ def install(machine: Machine, *, rebuild: bool = False) -> None:
     """All steps. The release in use stays until the new one starts, and is put back if that fails."""
     prepare(machine)
     before = releases.current()
+    there = releases.complete()
     new = releases.build(machine, SOURCE, rebuild=rebuild)
     try:
         check_and_migrate(machine, new)
     except BaseException:
-        if new.exists() and new != before:
+        if new.exists() and new not in there:
             shutil.rmtree(new)
         raise
     switch(machine, new, before, source=SOURCE if machine.dry_run else new)

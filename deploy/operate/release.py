@@ -45,17 +45,18 @@ def content_hash(source: Path, files: Iterable[Path]) -> str:
 
 
 def build(machine: Machine, source: Path, *, rebuild: bool = False) -> Path:
-    """Build the release of a checkout, without its migrations; keep the one in use if it is the same, unless `rebuild`.
+    """Build the release of a checkout, without its migrations; take one that is the same if there is, unless `rebuild`.
 
     A failure leaves nothing behind.
     """
     files = source_files(source)
-    used = current()
-    if used and not rebuild and (used / COMPLETE).exists() and used.name.endswith(content_hash(source, files)):
-        machine.say(f"keep {used.name}, which is this checkout (--rebuild makes a new one)")
-        return used
+    wanted = content_hash(source, files)
+    if (same := _same(wanted)) and not rebuild:
+        what = "keep" if same == current() else "take"
+        machine.say(f"{what} {same.name}, which is this checkout (--rebuild makes a new one)")
+        return same
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")  # noqa: UP017  for old Pythons
-    release = RELEASES / f"{now}-{content_hash(source, files)}"
+    release = RELEASES / f"{now}-{wanted}"
     machine.say(f"copy {len(files)} files to {release}")
     if machine.dry_run:
         return release
@@ -74,6 +75,13 @@ def build(machine: Machine, source: Path, *, rebuild: bool = False) -> Path:
         shutil.rmtree(release, ignore_errors=True)
         raise
     return release
+
+
+def _same(wanted: str) -> Path | None:
+    """The release with this hash: the one in use, else the newest, such as one that was rolled back from."""
+    found = [path for path in complete() if path.name.endswith(f"-{wanted}")]
+    used = current()
+    return used if used in found else found[-1] if found else None
 
 
 def _collect_static(machine: Machine, release: Path) -> None:
@@ -108,8 +116,10 @@ def before(release: Path) -> Path | None:
     """The release that was in use before this one was installed, if it is still there; else the next older one."""
     mark = release / COMPLETE
     name = mark.read_text() if mark.exists() else ""
-    older = [path for path in complete() if path.name < release.name]
-    return next((path for path in older if path.name == name), older[-1] if older else None)
+    others = [path for path in complete() if path != release]
+    older = [path for path in others if path.name < release.name]
+    # The one before may be newer: an older release that the checkout had again was taken.
+    return next((path for path in others if path.name == name), older[-1] if older else None)
 
 
 def current() -> Path | None:

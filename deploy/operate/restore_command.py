@@ -32,6 +32,8 @@ def main() -> None:
             if subprocess.run(sandbox.command(now, words, interactive=False, more=more)).returncode:
                 left = ", and was interrupted: run this again" if UNFINISHED.exists() else "; all is as it was"
                 raise Failed(f"The backup was not restored{left}.")
+        # Channels are moved to now by an entry in the journal of events, which may never have run on this machine.
+        Machine().run(["systemctl", "start", services.JOURNAL])
         # The backup may be of an older release; and channels would deliver again what happened after it.
         for words in (["manage.py", "migrate", "--noinput", "--verbosity", "0"], ["-m", "deploy.operate.skip"]):
             if subprocess.run(sandbox.command(now, ["python", *words], interactive=False)).returncode:

@@ -1,9 +1,12 @@
 """deploy/rollback: switches to the previous release, or to a named one."""
 
 import argparse
+import re
+import subprocess
 from pathlib import Path
 
 from deploy.operate import release as releases
+from deploy.operate import sandbox
 from deploy.operate.install import check_and_migrate, switch
 from deploy.operate.machine import RELEASES, Failed, Machine, alone, require_root, to_exit
 
@@ -18,8 +21,8 @@ def main() -> None:
     with alone():
         now = releases.current()
         target = choose(releases.complete(), now, options.release)
-        for name in unknown_migrations(target, now):
-            machine.say(f"note: the migration {name} stays if it was applied; {target.name} does not know it")
+        for name in left_applied(machine, unknown_migrations(target, now), now):
+            machine.say(f"note: the migration {name} stays applied; {target.name} does not know it")
         if unknown_migrations(now, target):
             check_and_migrate(machine, target)
         switch(machine, target, now)
@@ -45,6 +48,22 @@ def unknown_migrations(target: Path | None, now: Path | None) -> list[str]:
     if now is None or target is None:
         return []
     return sorted(migrations(now) - migrations(target))
+
+
+def left_applied(machine: Machine, names: list[str], now: Path | None) -> list[str]:
+    """Those of these migrations that are applied, as the database says; all of them if it does not answer."""
+    if now is None or not names:
+        return names
+    done = subprocess.run(sandbox.manage(now, "showmigrations", "--plan"), capture_output=True, text=True)
+    if done.returncode:
+        machine.say("note: the database does not say which migrations are applied; these may be:")
+        return names
+    return [name for name in names if name in applied(done.stdout)]
+
+
+def applied(plan: str) -> set[str]:
+    """The migrations that `showmigrations --plan` marks as applied, as app/name."""
+    return {f"{app}/{name}" for app, name in re.findall(r"^\[X\]\s+(\w+)\.(\w+)", plan, re.MULTILINE)}
 
 
 def migrations(release: Path) -> set[str]:

@@ -23,6 +23,11 @@ SOCKET: Final = "proppy-web.socket"
 #: Units that would start one of them.
 STARTERS: Final = (SOCKET, "proppy-prune.timer", "proppy-backup.timer")
 JOURNAL: Final = "systemd-journald@proppy.service"
+#: Sends visitors to HTTPS, where somebody has enabled its socket.
+REDIRECT: Final = "proppy-redirect.service"
+#: Units that are restarted after a failure, and the drop-in that each of them gets for the machine's systemd.
+RESTARTED: Final = ("proppy-web@.service", *SERVICES[2:], JOURNAL)
+RESTARTS: Final = "20-restarts.conf"
 #: Seconds for which a stopping unit may still count as running.
 STOPPING: Final = 2.0
 #: Seconds that a ready service must keep running.
@@ -32,6 +37,12 @@ SYSTEMD: Final = Path("/etc/systemd")
 SYSUSERS: Final = Path("/etc/sysusers.d/proppy.conf")
 
 
+def systemd_version() -> int:
+    """Its number, without what a distribution adds."""
+    said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    return int(said.partition(".")[0].partition("~")[0])
+
+
 def _files(release: Path) -> Iterator[tuple[Path, Path]]:
     """Each of the release's files, and its destination."""
     folder = release / "deploy" / "systemd"
@@ -39,6 +50,9 @@ def _files(release: Path) -> Iterator[tuple[Path, Path]]:
         if path.is_file():
             yield path, UNITS / path.relative_to(folder)
     yield release / "deploy" / "journald@proppy.conf", SYSTEMD / "journald@proppy.conf"
+    restarts = release / "deploy" / "restarts" / ("from-254.conf" if systemd_version() >= 254 else "before-254.conf")
+    if restarts.exists():  # a release may be older
+        yield from ((restarts, UNITS / f"{unit}.d" / RESTARTS) for unit in RESTARTED)
 
 
 def install_user(machine: Machine, release: Path) -> None:
@@ -48,9 +62,9 @@ def install_user(machine: Machine, release: Path) -> None:
 
 def install_units(machine: Machine, release: Path) -> None:
     """Install the release's units, and remove those that it no longer has. Drop-ins of `systemctl edit` stay."""
-    files = dict(_files(release))
-    changed = [there for path, there in files.items() if machine.write(there, path.read_bytes())]
-    for old in sorted({*UNITS.glob("proppy-*.*"), *UNITS.glob("proppy-*@.*")} - set(files.values())):
+    files = {there: path for path, there in _files(release)}
+    changed = [there for there, path in files.items() if machine.write(there, path.read_bytes())]
+    for old in sorted({*UNITS.glob("proppy-*.*"), *UNITS.glob(f"*proppy*.d/{RESTARTS}")} - set(files)):
         if old.is_file():
             if old.suffix == ".socket":  # it would keep its port
                 machine.run(["systemctl", "stop", old.name])
@@ -106,6 +120,8 @@ def start(machine: Machine) -> None:
         _expect_active(unit)
     for unit in ("proppy-prune.timer", "proppy-backup.timer"):
         machine.run(["systemctl", "restart", unit])
+    if is_active(REDIRECT):
+        machine.run(["systemctl", "try-restart", REDIRECT])
     machine.run(["systemctl", "start", TARGET])  # units that only this release's target wants
 
 

@@ -1,14 +1,14 @@
 """Moves all channels of this machine to the end of their journals, so that older events are not delivered again.
 
 Run by deploy/restore, while nothing follows: a backup's positions are as old as the backup. So are the accounts of the
-processes that wrote events then; their later events are skipped.
+processes that wrote events then; their later events are skipped. Only the channel that counts reads them once more.
 """
 
 import sys
 import time
 import uuid
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from deploy.operate.database import Failed, state_dir
@@ -31,7 +31,7 @@ def main() -> None:
     try:
         Writer.objects.filter(machine=machine_id()).delete()
         Account.objects.filter(machine=machine_id()).update(known_since="")
-        _say_what_to_count(Position.objects.filter(machine=machine_id(), channel="REPORT").exclude(entry_time=None))
+        counted = _counted(Position.objects.filter(machine=machine_id(), channel="REPORT").exclude(entry_time=None))
         for key in set(Position.objects.filter(machine=machine_id()).values_list("journal", flat=True)):
             cursor = _mark(key.removesuffix("#text"))
             ours = Position.objects.filter(machine=machine_id(), journal=key)
@@ -39,16 +39,27 @@ def main() -> None:
             ours.update(cursor=cursor, entry_time=now, waiting=0, next_attempt_at=None, problem="", updated_at=now)
     except (Error, OSError, Failed) as error:
         sys.exit(f"Failed: the channels were not moved to now, and would deliver again ({error}): {folder}")
+    if counted:
+        _count_again(counted)
 
 
-def _say_what_to_count(positions: "QuerySet[Position]") -> None:
-    """The backup's counts end at the channel's position; the journal has the later events."""
-    for position in positions.exclude(journal__endswith="#text"):
-        moment = (position.entry_time or OLDEST) + timedelta(microseconds=1)
-        print(  # noqa: T201
-            "Counts from after the backup are gone, but the journal has them. Before you start anything, run once:\n"
-            f'    proppy-manage follow_journal --channel REPORT --since "{moment:%Y-%m-%d %H:%M:%S.%f}+00:00"'
-        )
+def _counted(positions: "QuerySet[Position]") -> "datetime | None":
+    """When the backup's counts end: just after the last event of the channel that counts."""
+    moments = [position.entry_time or OLDEST for position in positions.exclude(journal__endswith="#text")]
+    return min(moments) + timedelta(microseconds=1) if moments else None
+
+
+def _count_again(since: datetime) -> None:
+    """Read once what the database has forgotten; the journal has it."""
+    from django.core.management import CommandError, call_command
+
+    moment = f"{since:%Y-%m-%d %H:%M:%S.%f}+00:00"
+    print(f"Counting again what the journal has from {moment} on", flush=True)  # noqa: T201
+    try:
+        call_command("follow_journal", channel=["REPORT"], since=moment)
+    except CommandError as error:
+        command = f'proppy-manage follow_journal --channel REPORT --since "{moment}"'
+        sys.exit(f"Failed: {error}\nBefore you start anything, run once: {command}")
 
 
 def _mark(url: str) -> str:

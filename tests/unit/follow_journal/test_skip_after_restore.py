@@ -1,5 +1,6 @@
 """After a restore: channels go on from now, and nothing is known of the processes of before."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.utils import timezone
 
 from deploy.operate import skip
 from notifications.journal import journal_from_url
-from notifications.models import Account, Position, Writer
+from notifications.models import Account, Position, ReportRow, Writer
 from notifications.positions.key import machine_id
 from tests.support.journals import read_all, write
 
@@ -50,3 +51,21 @@ def test_processes_of_before_are_not_missed(url: str) -> None:
     assert list(Writer.objects.values_list("machine", flat=True)) == ["another"]
     known = dict(Account.objects.values_list("machine", "known_since"))
     assert known == {machine_id(): "", "another": "boot-1"}
+
+
+def test_what_was_counted_after_the_backup_is_counted_again_and_once(
+    url: str, state_dir: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once: whoever has to do it by hand does it after the start, when the same events are counted twice."""
+    settings.NOTIFICATIONS_JOURNAL_URL = url
+    journal = journal_from_url(url, state_dir)
+    write(journal, "REPORT: in the backup", PROPPY_EVENT="REPORT")
+    (known,) = read_all(journal.open(follow=False))
+    at = datetime.fromtimestamp(known.time_us / 1_000_000, UTC)
+    key = {"machine": machine_id(), "journal": url, "channel": "REPORT"}
+    Position.objects.create(**key, cursor=known.position, entry_time=at)
+    write(journal, "REPORT: after it", PROPPY_EVENT="REPORT")
+    for _ in range(2):  # an operator may run it again
+        skip.main()
+        assert [(row.name, row.count) for row in ReportRow.objects.all()] == [("after it", 1)]
+    assert "Counting again" in capsys.readouterr().out
