@@ -21,18 +21,22 @@ UNITS: Final = sorted(SYSTEMD.glob("*.service"))
 TIMERS: Final = sorted(SYSTEMD.glob("*.timer"))
 SOCKETS: Final = sorted(SYSTEMD.glob("*.socket"))
 #: All files of settings that deploy/install puts on a machine.
-SETTINGS: Final = sorted(path for path in SYSTEMD.rglob("*") if path.is_file()) + [
-    BASE_DIR / "deploy" / name for name in ("journald@proppy.conf", "sysusers.d/proppy.conf")
-]
+SETTINGS: Final = sorted(
+    path
+    for folder in (SYSTEMD, BASE_DIR / "deploy" / "restarts", BASE_DIR / "deploy" / "sysusers.d")
+    for path in folder.rglob("*")
+    if path.is_file()
+) + [BASE_DIR / "deploy" / "journald@proppy.conf"]
 README: Final = (BASE_DIR / "deploy" / "README.md").read_text()
 OPTION: Final = re.compile("--[a-z-]+")
 RUN: Final = "/opt/proppy/current/deploy/run"
 
 
 def commands(text: str) -> list[list[str]]:
-    """The command lines of a unit, in words."""
+    """The command lines of a unit, in words; what a shell only replaces itself by is the command."""
     joined = text.replace("\\\n", " ")
-    return [shlex.split(line) for line in re.findall(r"^Exec\w+=[-+!:@]*(.+)$", joined, re.MULTILINE)]
+    lines = [shlex.split(line) for line in re.findall(r"^Exec\w+=[-+!:@]*(.+)$", joined, re.MULTILINE)]
+    return [shlex.split(words[2])[1:] if words[2].startswith("exec ") else words for words in lines]
 
 
 def managed(unit: Path) -> list[list[str]]:

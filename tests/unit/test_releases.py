@@ -124,6 +124,58 @@ def test_a_checkout_that_is_in_use_makes_no_release(
     assert release.build(Machine(dry_run=True), source) != used
 
 
+def test_a_checkout_that_was_rolled_back_from_makes_no_release_either(
+    installed: Callable[[str, str | None], Path], source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be older than the one in use too: the roll-back then leads to that one."""
+    name = release.content_hash(source, release.source_files(source))
+    older, other = installed(f"20260101-000000-{name}", ""), installed("20260102-000000-other", f"20260101-000000-{name}")
+    monkeypatch.setattr(release, "CURRENT", other)
+    assert release.build(Machine(), source) == older
+    newer = installed(f"20260103-000000-{name}", other.name)
+    installed(f"20260104-000000-{name}", None)  # never started
+    assert release.build(Machine(), source) == newer
+    (older / release.COMPLETE).write_text(other.name)
+    assert rollback.choose(release.complete(), older, None) == other
+
+
+def test_a_release_that_was_there_survives_an_installation_that_fails(
+    installed: Callable[[str, str | None], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Failed("check")
+
+    there, new = installed("there", ""), installed("new", None)
+    monkeypatch.setattr(install, "prepare", lambda _: None)
+    monkeypatch.setattr(install, "check_and_migrate", refuse)
+    for built in (there, new):
+        monkeypatch.setattr(release, "build", lambda *_, built=built, **__: built)
+        with pytest.raises(Failed, match="check"):
+            install.install(Machine())
+    assert (there.exists(), new.exists()) == (True, False)
+
+
+@pytest.mark.parametrize(("version", "name"), [(252, "before-254"), (254, "from-254"), (257, "from-254")])
+def test_each_restarted_unit_gets_what_its_systemd_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, name: str
+) -> None:
+    monkeypatch.setattr(services, "UNITS", tmp_path / "system")
+    monkeypatch.setattr(services, "SYSTEMD", tmp_path)
+    monkeypatch.setattr(services, "systemd_version", lambda: version)
+    monkeypatch.setattr(Machine, "run", lambda *_, **__: None)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 0, "", ""))
+    services.install_units(Machine(), BASE_DIR)
+    wanted = (BASE_DIR / "deploy" / "restarts" / f"{name}.conf").read_text()
+    found = {path.parent.name: path.read_text() for path in tmp_path.glob("system/*/20-restarts.conf")}
+    units = {path.name for path in (tmp_path / "system").glob("*.service") if "\nRestart=" in path.read_text()}
+    assert found == {f"{unit}.d": wanted for unit in {*units, services.JOURNAL}}
+    # An older release has no such file, and its units report by themselves.
+    (tmp_path / "old" / "deploy").mkdir(parents=True)
+    (tmp_path / "old" / "deploy" / "journald@proppy.conf").touch()
+    services.install_units(Machine(), tmp_path / "old")
+    assert not list(tmp_path.glob("system/*/20-restarts.conf"))
+
+
 @pytest.mark.parametrize(
     ("env", "says"),
     [
@@ -184,6 +236,17 @@ def test_roll_back_names_newer_migrations(tmp_path: Path) -> None:
         (tmp_path / path).touch()
     assert rollback.unknown_migrations(tmp_path / "old", tmp_path / "new") == ["app/0002_b"]
     assert rollback.unknown_migrations(tmp_path / "new", tmp_path / "old") == []
+
+
+def test_roll_back_asks_the_database_what_is_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = "[X]  app.0001_a\n[X]  app.0002_b ... (done)\n[ ]  app.0003_c\n"
+    done = [subprocess.CompletedProcess([], 0, plan), subprocess.CompletedProcess([], 1, "")]
+    monkeypatch.setattr(sandbox, "manage", lambda *_: [])
+    monkeypatch.setattr(rollback.subprocess, "run", lambda *_, **__: done.pop(0))
+    names = ["app/0002_b", "app/0003_c"]
+    assert rollback.left_applied(Machine(), names, tmp_path) == ["app/0002_b"]
+    assert rollback.left_applied(Machine(), names, tmp_path) == names, "it does not answer"
+    assert rollback.left_applied(Machine(), [], tmp_path) == []
 
 
 def test_a_command_has_the_services_sandbox() -> None:
