@@ -20,6 +20,24 @@ class SecretLinks(logging.Filter):
         return True
 
 
+#: What strangers cause at will, Django's names of it. Its tracebacks would say nothing of the site.
+STRANGERS: Final = frozenset(
+    f"django.security.{name}"
+    for name in ("DisallowedHost", "RequestDataTooBig", "TooManyFieldsSent", "TooManyFilesSent")
+)
+
+
+class ShortRefusals(logging.Filter):
+    """Makes one line of a request that Django refuses, such as a scan by address: no traceback, no second line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        meta = getattr(getattr(record, "request", None), "META", {})
+        if record.name in STRANGERS:
+            record.exc_info = record.exc_text = None
+            meta["proppy.refused"] = True
+        return not (record.name == "django.request" and "proppy.refused" in meta)
+
+
 class ShortOutages(logging.Filter):
     """Shortens a request's failure to one line if the database is away: each would print a whole traceback."""
 

@@ -174,10 +174,15 @@ LOGGING = {
     "filters": {
         "payload": {"()": "notifications.log.PayloadFilter"},  # the payload that a handler logs for
         "outages": {"()": "proppy.log.ShortOutages"},
+        "refusals": {"()": "proppy.log.ShortRefusals"},
         "links": {"()": "proppy.log.SecretLinks"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["payload", "outages", "links"]}
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["payload", "outages", "refusals", "links"],
+        }
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Without Django's own console handler, which repeats each line under DEBUG.

@@ -26,10 +26,11 @@ CERTIFICATE = "/etc/letsencrypt/live/example.org"
 
 @dataclass
 class Nginx:
-    """Where it listens, or what speaks TLS in its place."""
+    """Where it listens, or what speaks TLS in its place; `plain` is its port without TLS."""
 
     port: int
     tls: ssl.SSLContext
+    plain: int = 0
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=30, context=self.tls)
@@ -63,16 +64,16 @@ def certificate(installed: Installed) -> ssl.SSLContext:
 
 @pytest.fixture
 def nginx(installed: Installed, certificate: ssl.SSLContext) -> Iterator[Nginx]:
-    port = free_port()
+    port, plain = free_port(), free_port()
     config = (BASE_DIR / "deploy" / "nginx" / "proppy.conf").read_text()
     config = config.replace("example.org;", "localhost;").replace("127.0.0.1:8000", f"127.0.0.1:{installed.port}")
     config = config.replace("443 ssl", f"{port} ssl")
-    config = re.sub(r"(listen (?:\[::\]:)?)80;", rf"\g<1>{free_port()};", config)
+    config = re.sub(r"(listen (?:\[::\]:)?)80\b", rf"\g<1>{plain}", config)
     installed.write("/etc/nginx/conf.d/proppy.conf", config)
     (installed.root / "etc/nginx/sites-enabled/default").unlink(missing_ok=True)
-    installed.run("nginx", "-t")
+    assert "[warn]" not in installed.run("nginx", "-t")
     installed.run("nginx")
-    yield Nginx(port, certificate)
+    yield Nginx(port, certificate, plain)
     installed.run("nginx", "-s", "stop")
 
 
@@ -89,6 +90,40 @@ def test_it_hands_on_what_it_should(nginx: Nginx) -> None:
     unknown = nginx.request("GET", "/readyz", Authorization="Bearer unknown")
     assert unknown == (404, "not found\n"), "the site's answer"
     assert nginx.request("GET", "/healthz")[0] == 200
+
+
+def ask_plain(port: int, host: str, path: str = "/") -> tuple[int, str | None]:
+    """The status, and where to go instead. Raises RemoteDisconnected where there is no answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Location")
+    finally:
+        connection.close()
+
+
+def test_scanners_reach_no_server_and_visitors_are_sent_to_https(installed: Installed, nginx: Nginx) -> None:
+    wait_for(lambda: nginx.try_request("GET", "/healthz") == 200)
+    assert ask_plain(nginx.plain, "localhost", "/a?b") == (301, "https://localhost/a?b")
+    for host in ("127.0.0.1", "evil.example"):
+        with pytest.raises(http.client.RemoteDisconnected):
+            ask_plain(nginx.plain, host)
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    for name in ("127.0.0.1", "evil.example"):
+        plain = socket.create_connection(("127.0.0.1", nginx.port), timeout=30)
+        with plain, pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+            anyone.wrap_socket(plain, server_hostname=name)
+
+
+def test_certbot_is_answered_over_http(installed: Installed, nginx: Nginx) -> None:
+    path = "/.well-known/acme-challenge/token"
+    there = installed.root / "var/www/html" / path.lstrip("/")
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.write_text("answer")
+    wait_for(lambda: nginx.try_request("GET", "/healthz") == 200)
+    assert ask_plain(nginx.plain, "localhost", path)[0] == 200
 
 
 def test_a_restart_behind_it_refuses_nobody(installed: Installed, nginx: Nginx) -> None:
@@ -172,3 +207,23 @@ def test_without_it_the_servers_speak_tls_themselves(installed: Installed, certi
         installed.run("systemctl", "daemon-reload")
         installed.run("systemctl", "restart", "proppy-web.socket")
         installed.run("systemctl", "start", "proppy.target", *SERVICES)
+
+
+def test_without_it_visitors_of_port_80_are_sent_to_https(installed: Installed) -> None:
+    socket_unit, port = "proppy-redirect.socket", free_port()
+    folder = f"/etc/systemd/system/{socket_unit}.d"
+    installed.write(f"{folder}/port.conf", f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n")
+    try:
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "enable", "--now", socket_unit)
+        assert ask_plain(port, "localhost:80", "/a?b") == (301, "https://localhost/a?b")
+        assert ask_plain(port, "evil.example") == (404, None)
+        before = installed.main_pid("proppy-redirect.service")
+        installed.run("proppy-restart")
+        assert installed.main_pid("proppy-redirect.service") != before, "it is of the release in use"
+        assert ask_plain(port, "localhost")[0] == 301
+    finally:
+        installed.run("systemctl", "disable", "--now", socket_unit)
+        installed.run("systemctl", "stop", "proppy-redirect.service")
+        installed.run("rm", "-r", folder)
+        installed.run("systemctl", "daemon-reload")
