@@ -81,8 +81,8 @@ def check_connection(*, databases: Sequence[str] | None, **_: Any) -> list[Check
 
 @register(deploy=True)
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """Each message that goes to the log: on a server other people read it."""
-    return [*_logged_messages()]
+    """Each message that goes to the log, where other people read it, or to nobody."""
+    return [*_logged_messages(), *_sender()]
 
 
 def _logged_messages() -> Iterator[CheckMessage]:
@@ -93,6 +93,15 @@ def _logged_messages() -> Iterator[CheckMessage]:
     if slack and not (slack.get("token") or slack.get("webhook_url")):
         hint = "Set SLACK_WEBHOOK_URL or SLACK_TOKEN (docs/slack.md), or read them with journalctl."
         yield checks.Warning("Messages for Slack go to the log.", hint=hint, id="proppy.W004")
+
+
+def _sender() -> Iterator[CheckMessage]:
+    _, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    domain = address.rpartition("@")[2].lower()
+    if not mail.is_printed() and "." not in domain.strip("."):
+        hint = 'Write DEFAULT_FROM_EMAIL="Shop <shop@example.org>", an address that your mail server may send from.'
+        text = f"Mails are from {address or settings.DEFAULT_FROM_EMAIL!r}, and most servers refuse them."
+        yield checks.Warning(text, hint=hint, id="proppy.W005")
 
 
 def _slack() -> Iterator[CheckMessage]:

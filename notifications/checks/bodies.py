@@ -1,5 +1,7 @@
 """Checks of NOTIFICATIONS_BODY_STORAGE."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -7,9 +9,16 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.files.storage.handler import InvalidStorageError
+from django.db import Error as DatabaseError
+from django.utils import timezone
 
 from notifications.bodies.folder_storage import FolderStorage
 from notifications.conf import conf
+from notifications.models import Position
+from notifications.positions.key import machine_id
+
+#: A machine that has followed nothing for so long is gone, or has been replaced.
+LATELY: Final = timedelta(days=1)
 
 
 def check_body_storage(**_: Any) -> list[CheckMessage]:
@@ -29,14 +38,25 @@ def check_body_storage(**_: Any) -> list[CheckMessage]:
     return []
 
 
-def check_body_storage_is_shared(**_: Any) -> list[CheckMessage]:
-    """With PostgreSQL there may be several machines."""
+def check_body_storage_is_shared(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """With PostgreSQL there may be several machines: the database knows, with `check --database default`."""
     engine = settings.DATABASES.get("default", {}).get("ENGINE", "")
-    if conf.body_storage_alias or not engine.endswith("postgresql"):
+    if conf.body_storage_alias or not engine.endswith("postgresql") or "default" not in (databases or ()):
         return []
-    hint = "With process_raw on more than one machine, set NOTIFICATIONS_BODY_STORAGE (the site: S3_BUCKET)."
+    if not _other_machines():
+        return []
+    hint = "Set NOTIFICATIONS_BODY_STORAGE (the site: S3_BUCKET)."
     text = "Large bodies are in a folder of this machine: other machines cannot read them."
     return [checks.Warning(text, hint=hint, id="notifications.W008")]
+
+
+def _other_machines() -> bool:
+    """Whether a channel was followed on another machine lately. False without a database, or tables."""
+    lately = timezone.now() - LATELY
+    try:
+        return Position.objects.filter(updated_at__gt=lately).exclude(machine=machine_id()).exists()
+    except DatabaseError:
+        return False
 
 
 CHECKS: Final = (check_body_storage,)

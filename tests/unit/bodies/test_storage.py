@@ -1,14 +1,18 @@
 """Large bodies on each database, and what is checked of their storage."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.utils import timezone
 
 from notifications.bodies.folder_storage import FolderStorage
 from notifications.checks.bodies import check_body_storage, check_body_storage_is_shared
+from notifications.models import Position
+from notifications.positions.key import machine_id
 from tests.contracts.body_storage import BodyStorageCases, no_folder, use_storage
 from tests.support.bodies import (
     BODY,
@@ -96,12 +100,25 @@ class TestChecks:
         assert check_body_storage() == []
         assert moved().body == BODY
 
+    @pytest.mark.django_db
     @pytest.mark.parametrize(
-        ("engine", "alias", "ids"),
-        [("sqlite3", "", []), ("postgresql", "raw", []), ("postgresql", "", ["notifications.W008"])],
+        ("engine", "alias", "machine", "hours", "ids"),
+        [
+            ("postgresql", "", "another", 1, ["notifications.W008"]),
+            ("postgresql", "", "another", 48, []),  # it was replaced
+            ("postgresql", "", machine_id(), 1, []),
+            ("postgresql", "raw", "another", 1, []),
+            ("sqlite3", "", "another", 1, []),
+        ],
     )
-    def test_several_machines_need_one_storage(self, settings: Any, engine: str, alias: str, ids: list[str]) -> None:
+    def test_several_machines_need_one_storage(
+        self, settings: Any, engine: str, alias: str, machine: str, hours: int, ids: list[str]
+    ) -> None:
+        """One machine alone does not, and is not told so at each restart."""
+        Position.objects.create(machine=machine, journal="file:///x", channel="SLACK", cursor="1")
+        Position.objects.update(updated_at=timezone.now() - timedelta(hours=hours))
         settings.NOTIFICATIONS_BODY_STORAGE = alias
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(settings.DATABASES, "default", {"ENGINE": f"django.db.backends.{engine}"})
-            assert [message.id for message in check_body_storage_is_shared()] == ids
+            assert [message.id for message in check_body_storage_is_shared(databases=["default"])] == ids
+            assert check_body_storage_is_shared() == [], "nobody has allowed it to ask the database"

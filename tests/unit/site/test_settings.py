@@ -205,6 +205,15 @@ def test_without_debug_there_must_be_allowed_hosts(tmp_path: Path) -> None:
     assert "no issues" in check(tmp_path, DEBUG="true", ALLOWED_HOSTS="")
 
 
+def test_mail_from_nowhere_is_named_where_there_is_a_mail_server(tmp_path: Path) -> None:
+    server = {"EMAIL_URL": "smtp://mail.example.org:587"}
+    assert "DEFAULT_FROM_EMAIL=" in check(tmp_path, "--deploy", **server)
+    assert "DEFAULT_FROM_EMAIL=" in check(tmp_path, "--deploy", DEFAULT_FROM_EMAIL="Shop <shop@shop1>", **server)
+    for name in ("Shop <shop@example.org>", "shop@example.org"):
+        assert "DEFAULT_FROM_EMAIL=" not in check(tmp_path, "--deploy", DEFAULT_FROM_EMAIL=name, **server)
+    assert "DEFAULT_FROM_EMAIL=" not in check(tmp_path, "--deploy", EMAIL_URL="consolemail://")
+
+
 def test_the_line_break_at_the_end_of_a_file_is_no_part_of_the_value(tmp_path: Path) -> None:
     url = tmp_path / "url"
     url.write_text("consolemail://\n")
