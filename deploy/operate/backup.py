@@ -24,12 +24,19 @@ PARTIAL: Final = ".partial"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="backup", description=__doc__)
     parser.add_argument("--to", type=Path, required=True, help="folder of the backups")
-    parser.add_argument("--keep", type=int, default=14, help="how many of them to keep")
+    parser.add_argument("--keep", type=at_least_one, default=14, help="how many of them to keep")
     options = parser.parse_args()
     try:
         print(back_up(database.state_dir(), options.to, options.keep))  # noqa: T201
     except (database.Failed, Error, OSError) as error:
         sys.exit(f"Failed: {error}")
+
+
+def at_least_one(text: str) -> int:
+    """The number. Raises ArgumentTypeError, which names the variable that the unit has it from."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"BACKUP_KEEP is {text!r}: write how many backups to keep, such as 14.")
+    return int(text)
 
 
 def back_up(state: Path, to: Path, keep: int) -> Path:

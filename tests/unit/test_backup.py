@@ -14,7 +14,7 @@ from unittest import mock
 import psycopg
 import pytest
 
-from deploy.operate.backup import back_up, backups
+from deploy.operate.backup import back_up, backups, main
 from deploy.operate.database import Failed
 from deploy.operate.swap import UNFINISHED, Place, swapped, undo
 from notifications.conf import conf
@@ -327,3 +327,13 @@ def test_a_postgresql_that_is_away_is_said(site: Backups) -> None:
     assert done.stderr.startswith("Failed: connection failed: ")
     assert "a-password" not in done.stderr
     assert backups(site.to) == []
+
+
+@pytest.mark.parametrize("keep", ["0", "-3", "many", ""])
+def test_a_wrong_number_of_backups_is_named_as_the_operator_writes_it(
+    keep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["backup", f"--to={tmp_path}", f"--keep={keep}"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"BACKUP_KEEP is '{keep}'" in capsys.readouterr().err
