@@ -129,7 +129,10 @@ def test_a_checkout_that_was_rolled_back_from_makes_no_release_either(
 ) -> None:
     """It may be older than the one in use too: the roll-back then leads to that one."""
     name = release.content_hash(source, release.source_files(source))
-    older, other = installed(f"20260101-000000-{name}", ""), installed("20260102-000000-other", f"20260101-000000-{name}")
+    older, other = (
+        installed(f"20260101-000000-{name}", ""),
+        installed("20260102-000000-other", f"20260101-000000-{name}"),
+    )
     monkeypatch.setattr(release, "CURRENT", other)
     assert release.build(Machine(), source) == older
     newer = installed(f"20260103-000000-{name}", other.name)
