@@ -113,7 +113,7 @@ def test_scanners_reach_no_server_and_visitors_are_sent_to_https(installed: Inst
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     for name in ("127.0.0.1", "evil.example"):
         plain = socket.create_connection(("127.0.0.1", nginx.port), timeout=30)
-        with plain, pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+        with plain, pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
             anyone.wrap_socket(plain, server_hostname=name)
 
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.support.booted import SERVICES
+from tests.support.booted import JOURNAL, SERVICES
 from tests.support.installed import Installed
 from tests.support.load import Load
 from tests.support.visitor_https import sign_up_and_upload
@@ -13,7 +13,10 @@ from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.system
 
-JOBS = ("proppy-web.service", "proppy-backup.service", "proppy-prune.service", "proppy-alert@x.service")
+JOBS = (
+    *("proppy-web.service", "proppy-backup.service", "proppy-prune.service"),
+    *("proppy-alert@x.service", "proppy-redirect.service"),
+)
 WORKERS = SERVICES[2:]
 
 
@@ -45,13 +48,37 @@ def kill_and_wait(machine: Installed, unit: str) -> None:
     machine.wait_until_active(unit)
 
 
-@pytest.mark.parametrize("unit", SERVICES)
-def test_a_killed_service_comes_back_and_is_told(installed: Installed, unit: str) -> None:
+@pytest.mark.parametrize("unit", [*SERVICES, JOURNAL])
+def test_a_killed_service_comes_back_and_is_told_once(installed: Installed, unit: str) -> None:
     told = len(installed.slack.messages)
     installed.run("rm", "-rf", "/var/lib/proppy/alerts")  # what another test has caused within the minute
+    since = installed.run("date", "+%s.%N").strip()
     kill_and_wait(installed, unit)
     text = f"Unit {unit} failed"
     wait_for(lambda: [m for m in installed.slack.messages[told:] if text in m["text"]], timeout=60, message=text)
+    # By one process: systemd has not begun another for this end when it has started the unit again.
+    log = installed.run("journalctl", "--no-pager", f"--since=@{since}", "--output=cat", "SYSLOG_IDENTIFIER=systemd")
+    assert len(re.findall(rf"Starting proppy-alert@{re.escape(unit)}", log)) == 1, log
+    assert "unset environment variable" not in log
+
+
+def test_a_service_that_cannot_start_is_tried_less_and_less_often(installed: Installed) -> None:
+    unit = SERVICES[2]
+    folder = f"/run/systemd/system/{unit}.d"
+    installed.run("mkdir", "-p", folder)
+    installed.run("sh", "-c", f"printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' > {folder}/broken.conf")
+    # Before systemd 254 each pause is the same.
+    name, value = ("RestartUSec", "3s") if installed.suite == "bookworm" else ("RestartUSecNext", "10s")
+    shown = ("systemctl", "show", f"--property={name}", "--value", unit)
+    try:
+        installed.run("systemctl", "daemon-reload")
+        installed.try_run("systemctl", "restart", unit)
+        wait_for(lambda: installed.run(*shown).strip() == value, timeout=120, message=f"{name} is {value}")
+    finally:
+        installed.run("rm", "-r", folder)
+        installed.run("systemctl", "daemon-reload")
+        installed.run("systemctl", "restart", unit)
+    installed.wait_until_active(unit)
 
 
 @pytest.mark.parametrize("unit", SERVICES)

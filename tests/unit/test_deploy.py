@@ -21,12 +21,11 @@ UNITS: Final = sorted(SYSTEMD.glob("*.service"))
 TIMERS: Final = sorted(SYSTEMD.glob("*.timer"))
 SOCKETS: Final = sorted(SYSTEMD.glob("*.socket"))
 #: All files of settings that deploy/install puts on a machine.
-SETTINGS: Final = sorted(
-    path
-    for folder in (SYSTEMD, BASE_DIR / "deploy" / "restarts", BASE_DIR / "deploy" / "sysusers.d")
-    for path in folder.rglob("*")
-    if path.is_file()
-) + [BASE_DIR / "deploy" / "journald@proppy.conf"]
+FOLDERS: Final = (SYSTEMD, BASE_DIR / "deploy" / "restarts", BASE_DIR / "deploy" / "sysusers.d")
+SETTINGS: Final = [
+    *sorted(path for folder in FOLDERS for path in folder.rglob("*") if path.is_file()),
+    BASE_DIR / "deploy" / "journald@proppy.conf",
+]
 README: Final = (BASE_DIR / "deploy" / "README.md").read_text()
 OPTION: Final = re.compile("--[a-z-]+")
 RUN: Final = "/opt/proppy/current/deploy/run"
@@ -136,6 +135,16 @@ def test_the_readme_names_what_exists() -> None:
     source = (BASE_DIR / "notifications" / "conf.py").read_text()
     assert {name for name in names if f'"{name}"' not in source} == set()
     assert "ALERT_LOG_UNITS=" in (BASE_DIR / ".env.example").read_text()
+
+
+def test_the_alert_rules_name_metrics_that_exist() -> None:
+    rules = (BASE_DIR / "deploy" / "prometheus" / "proppy.rules.yml").read_text()
+    named = set(re.findall(r"\bproppy_[a-z_]+\b", rules))
+    source = (BASE_DIR / "notifications" / "status" / "prometheus.py").read_text()
+    assert len(named) >= 8
+    assert {name for name in named if not re.search(rf"\b{name}\b", source)} == set()
+    labels = set(re.findall(r"\$labels\.(\w+)", rules)) | set(re.findall(r"\{(\w+)=", rules))
+    assert labels <= {"instance", "job", "state", "channel", "machine"}
 
 
 def test_the_template_names_settings_that_exist() -> None:
