@@ -245,7 +245,7 @@ def test_roll_back_asks_the_database_what_is_applied(tmp_path: Path, monkeypatch
     plan = "[X]  app.0001_a\n[X]  app.0002_b ... (done)\n[ ]  app.0003_c\n"
     done = [subprocess.CompletedProcess([], 0, plan), subprocess.CompletedProcess([], 1, "")]
     monkeypatch.setattr(sandbox, "manage", lambda *_: [])
-    monkeypatch.setattr(rollback.subprocess, "run", lambda *_, **__: done.pop(0))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: done.pop(0))
     names = ["app/0002_b", "app/0003_c"]
     assert rollback.left_applied(Machine(), names, tmp_path) == ["app/0002_b"]
     assert rollback.left_applied(Machine(), names, tmp_path) == names, "it does not answer"
