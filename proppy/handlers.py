@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from notifications import GiveUp, emit, on_payload
 from notifications.models import RawPayload
+from notifications.utils import graphemes
 from notifications.utils.clean_text import clean
 from proppy.contact import parse_contact
 from proppy.forms import ContactForm
@@ -120,7 +121,8 @@ def read_contact(payload: RawPayload) -> None:
         emit("SLACK", f"A contact form was wrong in: {', '.join(form.errors)}", kind="wrong contact form", trace=trace)
         emit("REPORT", "contact form with mistakes", trace=trace)
     verdict = {"trace": trace, "errors": {field: list(errors) for field, errors in form.errors.items()}}
-    values = {field: form.cleaned_data.get(field, clean(sent.get(field, ""))[:5000]) for field in form.fields}
+    shown = {field: graphemes.first(clean(sent.get(field, "")), 5000) for field in form.fields}
+    values = {field: form.cleaned_data.get(field, text) for field, text in shown.items()}
     ContactMessage.objects.update_or_create(receipt=payload.receipt, defaults=verdict | values)
 
 

@@ -12,6 +12,7 @@ from notifications.conf import conf
 from notifications.events.event import Event
 from notifications.models import RawPayload
 from notifications.signals import event_delivered, payload_failed, payload_handled
+from notifications.utils import graphemes
 from notifications.utils.clean_text import clean
 from proppy.models import ContactMessage, Photo, Step
 
@@ -83,7 +84,7 @@ def _record(
     if not isinstance(trace, str) or not trace or len(trace) > 32:
         return
     at = ended - timedelta(milliseconds=milliseconds)
-    what = clean(what)[:500]
+    what = graphemes.first(clean(what), 500)
     took = round(milliseconds, 1)  # the admin's list shows all digits
     Step.objects.record(Step(trace=trace, actor=actor, ref=ref, what=what, at=at, milliseconds=took, ok=ok))
 

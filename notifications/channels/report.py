@@ -10,6 +10,7 @@ from django.utils import timezone
 from notifications.channels.base import Channel
 from notifications.database import bounded_wait
 from notifications.events.event import Event
+from notifications.utils import graphemes
 from notifications.utils.clean_text import clean
 
 LONGEST_NAME: Final = 200
@@ -32,7 +33,7 @@ class Report(Channel):
         for event in events:
             day = timezone.localdate(event.time)
             for name, count in counts_of(event).items():
-                totals[clean(name)[:LONGEST_NAME], day] += count
+                totals[graphemes.first(clean(name), LONGEST_NAME), day] += count
         connection = bounded_wait.connection()
         with connection.cursor() as cursor:
             # Sorted, so that two followers cannot deadlock.

@@ -16,6 +16,7 @@ from notifications.channels.base import Channel, Unavailable, Undeliverable
 from notifications.events.event import Event
 from notifications.http import retry_after
 from notifications.http.signatures import BadSignature, key_of, sign
+from notifications.utils import graphemes
 from notifications.utils.addresses import is_loopback
 from notifications.utils.clean_text import clean_values, one_line, utf8
 from notifications.utils.limited_sockets import limited, limited_context
@@ -174,4 +175,4 @@ def _host_of(location: str | None) -> str:
 
 def _first_line(raw: bytes) -> str:
     lines = raw.decode("utf-8", "replace").strip().splitlines()
-    return one_line(lines[0])[:LONGEST_QUOTE] if lines else ""
+    return graphemes.first(one_line(lines[0]), LONGEST_QUOTE) if lines else ""

@@ -9,6 +9,7 @@ import orjson
 
 from notifications.events.event import NAME, Event
 from notifications.journal import Entry, as_text
+from notifications.utils import graphemes
 from notifications.utils.times import moment_of
 
 TEXT_LINE: Final = re.compile(r"([A-Z][A-Z0-9_]{0,31}): (.*)", re.DOTALL)
@@ -26,9 +27,9 @@ def cut(text: str) -> str:
     if len(raw) <= MAX_BYTES:
         return text
     kept = raw[: MAX_BYTES - len(CUT_MARK.encode())]
-    while kept and kept[-1] & 0xC0 == 0x80:  # not in the middle of a character
+    while kept and kept[-1] & 0xC0 == 0x80:  # not in the middle of a code point
         kept = kept[:-1]
-    return kept[:-1].decode("utf-8", "surrogatepass") + CUT_MARK
+    return graphemes.first(text, len(kept[:-1].decode("utf-8", "surrogatepass"))) + CUT_MARK
 
 
 def dump_data(fields: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.utils import timezone
 
 from notifications.events.event import Event
+from notifications.utils import graphemes
 
 #: So many events need no digest. A digest shows so many in full at either end.
 FEW: Final = 3
@@ -18,6 +19,7 @@ NAMED: Final = 10
 LONGEST_KIND: Final = 40
 #: Characters to show of an event: six events, and the kinds twice, fit into a Slack message (4,000).
 LONGEST_LINE: Final = 400
+CUT: Final = " […]"
 OTHER: Final = "other"
 
 
@@ -68,12 +70,11 @@ class Digest:
 
     def _kind(self, event: Event) -> str:
         kind = event.data.get("kind")
-        name = _one_line(kind)[:LONGEST_KIND] if isinstance(kind, str) and kind.strip() else OTHER
+        name = graphemes.first(_one_line(kind), LONGEST_KIND) if isinstance(kind, str) and kind.strip() else OTHER
         return name if name in self._kinds or len(self._kinds) < MOST_KINDS else OTHER
 
     def _line_of(self, event: Event) -> str:
-        text = _one_line(event.text)
-        text = text if len(text) <= LONGEST_LINE else text[:LONGEST_LINE] + " […]"
+        text = graphemes.first(_one_line(event.text), LONGEST_LINE + len(CUT), CUT)
         mark = "" if event.author_known else "(unknown author) "
         return f"{self._local_time(event.time, '%H:%M:%S')} {mark}{text}"
 

@@ -12,6 +12,7 @@ from notifications.journal import Entry, as_text
 from notifications.losses.base_consumer import Observer
 from notifications.losses.observed_entry import Observed, author_of, visible
 from notifications.models import Refusal
+from notifications.utils import graphemes
 from notifications.utils.times import moment_of
 
 FOREIGN: Final = "written by another user"
@@ -43,7 +44,8 @@ class Refusals:
     def add(self, reason: str, entry: Entry, *, name: str = "") -> None:
         """Counts an entry. Pass a `name` only if a trusted user wrote it, or a channel has it."""
         message = as_text(entry.fields.get("MESSAGE"))
-        self._count((reason, name, author_of(entry.fields)), 1, entry.time_us, entry.time_us, message[:LONGEST])
+        example = graphemes.first(message, LONGEST)
+        self._count((reason, name, author_of(entry.fields)), 1, entry.time_us, entry.time_us, example)
 
     def add_too_large(self, count: int, time: int) -> None:
         """Counts entries that were too large to be read."""
@@ -75,7 +77,7 @@ class Refusals:
         self, connection: BaseDatabaseWrapper, kind: Kind, count: int, since: int, until: int, example: str
     ) -> tuple[Any, ...]:
         times = (time_value(connection, moment_of(time)) for time in (since, until))
-        return (self._machine, self._journal, *kind, count, *times, visible(example)[:LONGEST])
+        return (self._machine, self._journal, *kind, count, *times, graphemes.first(visible(example), LONGEST))
 
 
 class TextRefusals(Observer):

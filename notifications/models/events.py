@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from notifications.utils import graphemes
+
 
 class Position(models.Model):
     """How far a channel has read a journal. Moved after delivery, never before."""
@@ -51,7 +53,7 @@ class FailedDelivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.reason.strip().rpartition(chr(10))[2][:200]}"
+        return f"{self.channel}: {graphemes.first(self.reason.strip().rpartition(chr(10))[2], 200)}"
 
 
 class Loss(models.Model):

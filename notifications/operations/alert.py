@@ -12,6 +12,7 @@ from notifications.channels import Channel, make_channel
 from notifications.conf import conf
 from notifications.events.emit import emit
 from notifications.events.event import Event
+from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 
 logger = logging.getLogger(__name__)
@@ -94,4 +95,4 @@ def last_lines(unit: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("The log of %s cannot be read: %s", unit, error)
         return ""
-    return done.stdout.decode("utf-8", "replace").strip()[-LONGEST_LOG:]
+    return graphemes.last(done.stdout.decode("utf-8", "replace").strip(), LONGEST_LOG)

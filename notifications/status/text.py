@@ -13,6 +13,7 @@ from notifications.positions.lock import holder
 from notifications.status.channels import ChannelStatus
 from notifications.status.lag_counting import Lag
 from notifications.status.now import DatabaseStatus, SpoolStatus, Status
+from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
 
@@ -131,7 +132,8 @@ def _advice(now: DatabaseStatus) -> Iterator[str]:
     yield from _followers_advice(ours)
     for channel in now.channels:
         if channel.problem:
-            yield f"! {channel.channel}{_next_attempt(channel)}: {one_line(channel.problem)[:LONGEST_PROBLEM]}"
+            problem = graphemes.first(one_line(channel.problem), LONGEST_PROBLEM)
+            yield f"! {channel.channel}{_next_attempt(channel)}: {problem}"
     if now.failed_deliveries > now.failed_again:
         yield "! Failed deliveries: fix what their reasons say, then send them again (both in the admin)"
     if now.other_bytes:

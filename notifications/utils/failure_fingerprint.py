@@ -9,6 +9,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final, NamedTuple, Self
 
+from notifications.utils import graphemes
 from notifications.utils.clean_text import clean, one_line
 
 #: The most characters to store.
@@ -78,7 +79,7 @@ class Failure(NamedTuple):
     @property
     def reason(self) -> str:
         """The last line of the text."""
-        return self.text.strip().rpartition("\n")[2][:LONGEST_TITLE]
+        return graphemes.first(self.text.strip().rpartition("\n")[2], LONGEST_TITLE)
 
     @property
     def kind(self) -> str:
@@ -103,7 +104,7 @@ def _first_of_group(error: BaseException) -> BaseException:
 
 def _title(error: BaseException) -> str:
     message, name = message_of(error).partition("\n")[0], type(error).__name__
-    return f"{name}: {message}"[:LONGEST_TITLE] if message else name
+    return graphemes.first(f"{name}: {message}", LONGEST_TITLE) if message else name
 
 
 def _traceback(error: BaseException) -> str:
@@ -151,7 +152,8 @@ def _shortened(text: str) -> str:
     """The text without its middle, if it is too long: the end has the message."""
     if len(text) <= LONGEST_TEXT:
         return text
-    return f"{text[: LONGEST_TEXT // 2]}\n[…]\n{text[-LONGEST_TEXT // 2 :]}"
+    half = LONGEST_TEXT // 2
+    return f"{graphemes.first(text, half)}\n[…]\n{graphemes.last(text, half)}"
 
 
 WORKER_DIED: Final = Failure.without_place("The worker died or was stopped hard while it handled this.")

@@ -19,6 +19,7 @@ from notifications.admin.lists.order import Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads.page import LONGEST_ERROR
 from notifications.models import FailureGroup, RawPayload
+from notifications.utils import graphemes
 
 #: Payloads that the page of a group shows.
 SHOWN: Final = 10
@@ -70,7 +71,7 @@ def newest(group: FailureGroup) -> SafeString | str:
 @admin.display(description="newest error")
 def traceback(group: FailureGroup) -> SafeString | str:
     error = payloads_of(group).all.order_by("-pk").values_list("error", flat=True).first()
-    return pre((error or "")[-LONGEST_ERROR:])
+    return pre(graphemes.last(error or "", LONGEST_ERROR))
 
 
 @admin.display(description="failure")

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications.admin.lists.body_view import visible
-from notifications.utils import durations
+from notifications.utils import durations, graphemes
 
 EMPTY: Final = "–"
 #: Characters of a text that a list loads from the database, and that it shows.
@@ -80,7 +80,7 @@ def first_line(value: str) -> str:
 
 
 def _cut(line: str) -> str:
-    return visible(line if len(line) <= SHOWN else line[: SHOWN - 1] + "…")
+    return visible(graphemes.first(line, SHOWN, "…"))
 
 
 def unbroken(text: str) -> str:

@@ -17,6 +17,7 @@ from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.order import LARGEST_ID
 from notifications.conf import conf
 from notifications.models import FailureGroup, State
+from notifications.utils import graphemes
 from notifications.utils.times import parse_time
 
 PERIODS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
@@ -144,5 +145,4 @@ def _moment(text: str) -> datetime | None:
 
 
 def _label(group: FailureGroup) -> str:
-    text = visible(f"{group.source}: {group.title}")
-    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
+    return graphemes.first(visible(f"{group.source}: {group.title}"), LONGEST_LABEL, "…")

@@ -16,6 +16,7 @@ from notifications.admin.payloads.curl import curl
 from notifications.conf import Source, conf
 from notifications.models import RawPayload
 from notifications.models.states import DUE
+from notifications.utils import graphemes
 
 #: Characters of an error to show: its end, which says the most.
 LONGEST_ERROR: Final = 64 * 1024
@@ -98,7 +99,7 @@ def attempts(payload: RawPayload) -> str:
 
 @admin.display(description="last error")
 def error(payload: RawPayload) -> SafeString | str:
-    return pre(payload.error[-LONGEST_ERROR:])
+    return pre(graphemes.last(payload.error, LONGEST_ERROR))
 
 
 @admin.display(description="headers")

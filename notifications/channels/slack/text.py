@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from notifications.events.event import Event
+from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 
 #: Characters, after escaping. Slack splits longer texts into several messages, and only the first would be marked.
@@ -24,7 +25,9 @@ def message(event: Event) -> str:
     if not event.author_known:
         text = UNKNOWN_AUTHOR + " ".join(text.split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text if len(text) <= LONGEST else PART_OF_ESCAPE.sub("", text[: LONGEST - len(CUT)]) + CUT
+    if len(text) <= LONGEST:
+        return text
+    return PART_OF_ESCAPE.sub("", graphemes.first(text, LONGEST - len(CUT))) + CUT
 
 
 def console_line(event: Event) -> str:

@@ -87,6 +87,14 @@ def test_long_text_is_cut_where_no_escape_is(character: str, offset: int) -> Non
     assert LONGEST - 5 < len(text) <= LONGEST
 
 
+@pytest.mark.parametrize("offset", range(3))
+@pytest.mark.parametrize("character", ["🇩🇪", "👨\u200d👩\u200d👧", "👍🏾", "e\u0301", "&\u0301"])
+def test_what_is_one_character_to_a_reader_is_not_cut_in_half(character: str, offset: int) -> None:
+    kept = message(event("." * offset + character * 4000)).removesuffix(CUT)
+    assert set(unescaped(kept).lstrip(".").split(character)) == {""}
+    assert LONGEST - 20 < len(kept) <= LONGEST
+
+
 def test_a_text_of_just_the_limit_is_whole() -> None:
     assert message(event("x" * LONGEST)) == "x" * LONGEST
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.events.encoding import CUT_MARK, MAX_BYTES, event_of, text_event_of
+from notifications.events.encoding import CUT_MARK, MAX_BYTES, cut, event_of, text_event_of
 from notifications.events.event import NAME, Event
 from notifications.journal import Entry
 from tests.support.entry_strategies import DATA, MESSAGES, NAMES, VALUES
@@ -60,6 +60,16 @@ def test_only_the_uid_that_the_journal_names_is_trusted(uid: object) -> None:
 
 def test_a_sender_cannot_name_its_own_uid() -> None:
     assert parse(good(_UID="1000", UID=str(UID), PROPPY_UID=str(UID), _UID_=str(UID))) is None
+
+
+@pytest.mark.parametrize("offset", range(5))
+@pytest.mark.parametrize("character", ["x", "é", "😀", "🇩🇪", "👨\u200d👩\u200d👧", "e\u0301", "\ud800"])
+def test_what_is_too_long_is_cut_between_characters(character: str, offset: int) -> None:
+    text = cut("." * offset + character * (MAX_BYTES + 1))
+    kept = text.removesuffix(CUT_MARK)
+    assert kept != text
+    assert set(kept.lstrip(".").split(character)) == {""}
+    assert MAX_BYTES - 30 < len(text.encode("utf-8", "surrogatepass")) <= MAX_BYTES
 
 
 @pytest.mark.parametrize(

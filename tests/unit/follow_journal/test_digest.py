@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.events.event import Event
-from notifications.follow_journal.digest import FEW, LONGEST_KIND, MOST_KINDS, Digest
+from notifications.follow_journal.digest import CUT, FEW, LONGEST_KIND, LONGEST_LINE, MOST_KINDS, Digest
 
 START = datetime(2026, 5, 1, 14, 2, tzinfo=UTC)
 
@@ -41,6 +41,13 @@ def test_says_how_many_of_which_kind_and_when() -> None:
         "14:30:30 error 1",
         "14:31:00 error 2",
     ]
+
+
+def test_a_long_line_is_cut_between_characters() -> None:
+    for offset in range(3):
+        told = lines(event("." * offset + "🇩🇪" * LONGEST_LINE, "." * offset + "🇩🇪" * LONGEST_KIND))
+        assert told[1].removeprefix("14:02:00 ").lstrip(".") == "🇩🇪" * ((LONGEST_LINE - offset) // 2) + CUT
+        assert "🇩🇪" * ((LONGEST_KIND - offset) // 2) + ", 14:02" in told[0]
 
 
 def test_few_are_all_shown() -> None:
