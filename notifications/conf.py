@@ -172,6 +172,16 @@ class Conf:
         return tuple(getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
 
     @property
+    def https_proxy(self) -> str:
+        """http://host:port: the proxy for the channels' HTTPS to others; "" is none. It may have a password."""
+        return getattr(settings, "NOTIFICATIONS_HTTPS_PROXY", "")
+
+    @property
+    def no_proxy(self) -> tuple[str, ...]:
+        """Hosts that are reached without it: names with all below them, addresses, networks, or *; perhaps :port."""
+        return tuple(getattr(settings, "NOTIFICATIONS_NO_PROXY", ()))
+
+    @property
     def rate_limits(self) -> bool:
         """Whether rate limits are on: those of sources and all others."""
         return bool(getattr(settings, "NOTIFICATIONS_RATE_LIMITS", True))

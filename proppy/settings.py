@@ -197,6 +197,8 @@ NOTIFICATIONS_METRICS_URL = env.str("METRICS_URL", default="")
 NOTIFICATIONS_RAW_MAX_BODY_BYTES = env.number("RAW_MAX_BODY_BYTES", default=10 * 1024 * 1024, least=1)
 NOTIFICATIONS_BODY_STORAGE = "raw" if S3_BUCKET else ""
 NOTIFICATIONS_TRUSTED_PROXIES = TRUSTED_PROXIES
+NOTIFICATIONS_HTTPS_PROXY = env.str("HTTPS_PROXY", default="") or env.str("https_proxy", default="")
+NOTIFICATIONS_NO_PROXY = (env.str("NO_PROXY", default="") or env.str("no_proxy", default="")).split(",")
 NOTIFICATIONS_RATE_LIMITS = env.boolean("RATE_LIMITS", default=True)
 NOTIFICATIONS_STATUS_TOKEN = env.str("STATUS_TOKEN", default="")
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd

@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("tests")
 pytest_plugins = [
     "tests.support.admin",
     "tests.support.browser",
+    "tests.support.connect_proxy",
     "tests.support.in_process",
     "tests.support.journald",
     "tests.support.payloads",

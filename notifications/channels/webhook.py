@@ -8,18 +8,19 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import UTC
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from notifications.channels.base import Channel, Unavailable, Undeliverable
 from notifications.events.event import Event
 from notifications.http import retry_after
+from notifications.http.https_proxy import PROXY_IN_BETWEEN, Connection, proxy_for
 from notifications.http.signatures import BadSignature, key_of, sign
 from notifications.utils import graphemes
 from notifications.utils.addresses import is_loopback
 from notifications.utils.clean_text import clean_values, one_line, utf8
-from notifications.utils.limited_sockets import limited, limited_context
+from notifications.utils.limited_sockets import limited
 
 SCHEME: Final = "standard-webhooks"
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "proppy", "Connection": "close"}
@@ -28,8 +29,8 @@ SECRET_BYTES: Final = range(24, 65)
 #: Bytes to read of an answer, and characters of it to show.
 LONGEST_ANSWER: Final = 4096
 LONGEST_QUOTE: Final = 200
-#: Temporary errors, besides 5xx.
-TEMPORARY: Final = frozenset({408, 425, 429})
+#: Temporary errors, besides 5xx. 407 is the answer of a proxy, which the receiver has not seen.
+TEMPORARY: Final = frozenset({407, 408, 425, 429})
 UNTRUSTED: Final = "the receiver refuses our signature: copy its secret to WEBHOOK_SECRET, and check both clocks"
 WHAT_TO_DO: Final = {
     401: UNTRUSTED,
@@ -67,6 +68,7 @@ class Webhook(Channel):
         self._host = address.hostname or ""
         self._is_https = address.scheme == "https"
         self._port = address.port or (443 if self._is_https else 80)
+        proxy_for(self._host, self._port)  # raises ValueError for a setting that is wrong
         self._target = (address.path or "/") + (f"?{address.query}" if address.query else "")
         # An answer may repeat the query, which may have a password.
         self._may_quote = not address.query
@@ -95,7 +97,7 @@ class Webhook(Channel):
         timeout = self._timeout / 2  # for each address: a name often has two
         if not self._is_https:
             return HTTPConnection(self._host, self._port, timeout=timeout)
-        return HTTPSConnection(self._host, self._port, timeout=timeout, context=limited_context())
+        return Connection(self._host, self._port, timeout=timeout)
 
     def _exchange(self, connection: HTTPConnection, headers: dict[str, str], body: bytes) -> None:
         until = time.monotonic() + self._timeout
@@ -115,8 +117,10 @@ class Webhook(Channel):
         status, quote = response.status, _first_line(raw) if self._may_quote else ""
         answer = f"{self._host} answered {status}"
         ending = f" (it said: {quote})" if quote else ""
+        if status == 407:
+            answer += f": {PROXY_IN_BETWEEN}"
         if status in TEMPORARY or status >= 500 or status < 200:
-            return Unavailable(answer + ending, retry_after=retry_after.parse(response.getheader("Retry-After")))
+            return Unavailable(answer + ending, retry_after=retry_after.asked(response.headers))
         if status < 400:
             host = _host_of(response.getheader("Location")) or "another address"
             return Undeliverable(f"{answer}: the address moved to {host}: mend WEBHOOK_URL")

@@ -107,7 +107,7 @@ def _channel_problem(name: str, options: Any) -> str:
         if not (isinstance(cls, type) and issubclass(cls, Channel)):
             return f"{options['class']} is not a Channel."
         cls(name, **{key: value for key, value in options.items() if key != "class"}).close()
-    except (ImportError, TypeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         return f"{error}."
     return ""
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from notifications.channels.base import Channel, Undeliverable
 from notifications.channels.slack.answers import WHAT_TO_DO
-from notifications.channels.slack.bot_or_webhook import Bot, Webhook, setting
+from notifications.channels.slack.bot_or_webhook import Bot, Webhook
+from notifications.channels.slack.options import check_looks, is_address, setting
 from notifications.channels.slack.text import console_line, message
 from notifications.events.event import Event
 
@@ -12,7 +13,8 @@ from notifications.events.event import Event
 class Slack(Channel):
     """A Slack channel. Without a token and a webhook's address its messages are printed on the console, which says so.
 
-    `channel`, `username` and `icon` are for a token. A webhook has its own.
+    `channel`, `username` and `icon` are for a token. A webhook has its own. `icon` is an emoji's name, or the https://
+    address of an image. Raises ValueError for an option that Slack would drop or refuse.
     """
 
     harmless = True
@@ -32,15 +34,19 @@ class Slack(Channel):
         api_url: str = "",
     ) -> None:
         super().__init__(name)
-        self._channel = channel
+        self._channel = channel = channel.strip()
+        username, icon = username.strip(), icon.strip()
         self._way: Bot | Webhook | None = None
         token, webhook_url, api_url = token.strip(), webhook_url.strip(), api_url.strip()
         if token and webhook_url:
             raise ValueError(f"{setting(name, 'token')} and {setting(name, 'webhook_url')} are both set: empty one")
         if webhook_url:
             self._way = Webhook(name, webhook_url)
-        elif token:
-            self._way = Bot(name, token, channel, {"username": username, "icon_emoji": icon}, api_url)
+            return
+        check_looks(name, channel=channel, username=username, icon=icon)
+        if token:
+            looks = {"username": username, "icon_url" if is_address(icon) else "icon_emoji": icon}
+            self._way = Bot(name, token, channel, {key: value for key, value in looks.items() if value}, api_url)
 
     def deliver(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -1,18 +1,24 @@
-"""What Slack's refusals mean: try again, or what the operator has to do.
+"""What Slack's answers mean: taken, try again, or what the operator has to do.
+
+2xx is taken, unless it says otherwise: servers that speak for Slack say more than "ok", and what they took must not be
+posted again. 4xx with one of Slack's words is its refusal, for good; without one it is somebody's in between.
 
 The codes are those of docs.slack.dev/reference/methods/chat.postMessage and …/sending-messages-using-incoming-webhooks.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from notifications.channels.base import Unavailable, Undeliverable
-from notifications.http.retry_after import parse
+from notifications.http.https_proxy import PROXY_IN_BETWEEN
+from notifications.http.retry_after import asked
 
 DEFAULT_RETRY_AFTER: Final = 1.0
 CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 SCOPES: Final = re.compile(r"[a-z][a-z.:_,-]{0,99}")
+TEMPORARY: Final = frozenset({408, 425})
 LIMITED: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 #: Errors that pass by themselves. For every other one the operator has to act.
 PASSING: Final = frozenset(
@@ -77,6 +83,7 @@ ABOUT_WEBHOOKS: Final = {
     "invalid_payload": OWN_FAULT,
     "invalid_blocks": OWN_FAULT,
 }
+NOT_SLACK: Final = "without a word of Slack's: is its address right, and what is in between?"
 UNKNOWN: Final = "Slack's documentation of chat.postMessage and incoming webhooks says what it means"
 
 
@@ -86,10 +93,15 @@ def failure(
     """Returns what to raise for an answer that is not a success. `names` are inserted into the advice."""
     if not isinstance(code, str) or not CODE.fullmatch(code):  # the page of some proxy
         code = ""
+    seconds = asked(headers)
     if status == 429 or code in LIMITED:
-        return Unavailable("Slack limits the rate", retry_after=_retry_after(headers))
-    if status >= 500 or code in PASSING or not code:
-        return Unavailable(f"Slack answered {status} {code}".rstrip())
+        return Unavailable("Slack limits the rate", retry_after=DEFAULT_RETRY_AFTER if seconds is None else seconds)
+    if status == 407:
+        return Unavailable(f"Slack was not reached: 407, {PROXY_IN_BETWEEN}")
+    if status >= 500 or status in TEMPORARY or code in PASSING:
+        return Unavailable(f"Slack answered {status} {code}".rstrip(), retry_after=seconds)
+    if not code:
+        return Unavailable(f"Slack answered {status} {NOT_SLACK}", retry_after=seconds)
     return Undeliverable(f"{code}: {advice.get(code, UNKNOWN).format(**names)}")
 
 
@@ -99,8 +111,20 @@ def needed_scope(answer: Mapping[str, Any]) -> str:
     return needed if isinstance(needed, str) and SCOPES.fullmatch(needed) else "chat:write"
 
 
-def _retry_after(headers: Mapping[str, Any]) -> float:
-    """Seconds that Slack asks to wait."""
-    value = {name.lower(): value for name, value in headers.items()}.get("retry-after", "")
-    seconds = parse(str(value[0] if isinstance(value, list) and value else value))
-    return DEFAULT_RETRY_AFTER if seconds is None else seconds
+def webhook_refusal(status: int, body: str) -> str | None:
+    """Why a webhook did not take a message: Slack's word or another text. None if it did, whatever it says of that."""
+    said = body.strip()
+    error = _error_of(said) if said.startswith("{") else None
+    if not 200 <= status < 300:
+        return said if error is None else error
+    # A page is a proxy's, or the address is no webhook's.
+    return said if said.startswith("<") or said in ABOUT_WEBHOOKS or said in PASSING | LIMITED else error
+
+
+def _error_of(text: str) -> str | None:
+    """The error in {"ok": false, "error": "…"}."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return str(answer.get("error", "")) if isinstance(answer, dict) and answer.get("ok") is False else None

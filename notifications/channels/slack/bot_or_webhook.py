@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any, Final
+from urllib.error import URLError
 from urllib.parse import urlsplit
 
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from notifications.channels.base import Unavailable, Undeliverable
-from notifications.channels.slack.answers import ABOUT_WEBHOOKS, WHAT_TO_DO, failure, needed_scope
-from notifications.channels.slack.clients import StayingWebClient, StayingWebhookClient
+from notifications.channels.slack.answers import ABOUT_WEBHOOKS, WHAT_TO_DO, failure, needed_scope, webhook_refusal
+from notifications.channels.slack.clients import OurWebClient, OurWebhookClient
+from notifications.channels.slack.options import setting
+from notifications.http.https_proxy import proxy_for
+from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
-from notifications.utils.limited_sockets import limited_context
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +44,9 @@ class Bot:
         self._name, self._token, self._channel, self._looks = name, token, channel, looks
         if api_url and not _is_address(api_url):
             raise ValueError(f"{setting(name, 'api_url')} is no https:// address")
+        _check_proxy(api_url or WebClient.BASE_URL)
         # slack_sdk's own retries would sleep here, and may post twice. The follower tries again.
-        self._client = StayingWebClient(token, timeout=TIMEOUT, retry_handlers=[], logger=silent, ssl=limited_context())
+        self._client = OurWebClient(token, timeout=TIMEOUT, retry_handlers=[], logger=silent)
         if api_url:
             self._client.base_url = api_url if api_url.endswith("/") else api_url + "/"
 
@@ -53,6 +58,8 @@ class Bot:
             self._post(text)
         except SlackApiError as error:
             answer = error.response.data if isinstance(error.response.data, dict) else {}
+            if 200 < error.response.status_code < 300 and answer.get("ok") is True:
+                return None  # slack_sdk knows 200 alone
             if self._looks and answer.get("error") == "missing_scope" and needed_scope(answer) == CUSTOMIZE:
                 self._forget_looks()
                 return self.post(text)
@@ -95,17 +102,15 @@ class Webhook:
         self._setting = setting(name, "webhook_url")
         if not _is_address(url):
             raise ValueError(f"{self._setting} is no https:// address: copy it from the app's page Incoming Webhooks")
-        self._client = StayingWebhookClient(
-            url, timeout=TIMEOUT, retry_handlers=[], logger=silent, ssl=limited_context()
-        )
+        _check_proxy(url)
+        self._client = OurWebhookClient(url, timeout=TIMEOUT, retry_handlers=[], logger=silent)
 
     def post(self, text: str) -> None:
         with _reached():
             answer = self._client.send(text=text, unfurl_links=False, unfurl_media=False)
-        status, said = answer.status_code, answer.body.strip()
-        if (status, said) != (200, "ok"):
-            code = "" if status == 200 else said  # a page that is not Slack's
-            raise failure(status, code, answer.headers, ABOUT_WEBHOOKS, webhook_url=self._setting)
+        status, refusal = answer.status_code, webhook_refusal(answer.status_code, answer.body)
+        if refusal is not None:
+            raise failure(status, refusal, answer.headers, ABOUT_WEBHOOKS, webhook_url=self._setting)
 
 
 @contextmanager
@@ -122,7 +127,8 @@ def _reached() -> Iterator[None]:
 
 def _unavailable(what: str, error: Exception) -> Unavailable:
     traceback.clear_frames(error.__traceback__)  # slack_sdk leaves its connection to the garbage collector
-    why = one_line(str(error))[:200]  # a server may have written a part of it
+    cause = error.reason if isinstance(error, URLError) else error
+    why = graphemes.first(one_line(str(cause)), 200)  # a server may have written a part of it
     return Unavailable(f"{what}: {why or type(error).__name__}")
 
 
@@ -137,6 +143,7 @@ def _is_address(url: str) -> bool:
     return bool(encrypted and parts.hostname and "@" not in parts.netloc and SECRET.fullmatch(url))
 
 
-def setting(name: str, option: str) -> str:
-    """Names the setting of an option. Those of the channel SLACK are environment variables."""
-    return f"SLACK_{option.upper()}" if name == "SLACK" else f'"{option}" of {name} in NOTIFICATIONS_CHANNELS'
+def _check_proxy(url: str) -> None:
+    """Raises ValueError for a proxy that is none."""
+    parts = urlsplit(url)
+    proxy_for(parts.hostname or "", parts.port or 443)

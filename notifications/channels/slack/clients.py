@@ -1,30 +1,57 @@
-"""slack_sdk's clients without redirects: urllib would send the token to the address of a redirect."""
+"""slack_sdk's clients with our own connections: by HTTPS_PROXY of the settings alone, and without redirects.
 
-from typing import Any, Final
-from urllib.request import HTTPRedirectHandler, Request
+Its own would read the environment, and send the token to the address of a redirect.
+"""
+
+from email.message import Message
+from http.client import HTTPResponse
+from typing import Any
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+)
 
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-#: urllib counts here the redirects that it followed for a request. This is the most that it follows.
-ALL_FOLLOWED: Final = dict.fromkeys(map(str, range(HTTPRedirectHandler.max_redirections)), 1)
+from notifications.http.https_proxy import Connection
+from notifications.utils.limited_sockets import limited_context
 
 
-class StayingWebClient(WebClient):
+class OurHTTPSHandler(HTTPSHandler):
+    """Connects as all channels do."""
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(Connection, req)  # type: ignore[arg-type]  # which it calls with host and timeout
+
+
+class OurWebClient(WebClient):
     """Treats a redirect as the answer, which is an error."""
 
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
-        return super()._perform_urllib_http_request_internal(url, _staying(req))
+        status, headers, body = _exchange(req, self.timeout)
+        return {"status": status, "headers": headers, "body": body}
 
 
-class StayingWebhookClient(WebhookClient):
+class OurWebhookClient(WebhookClient):
     """Treats a redirect as the answer, which is an error."""
 
     def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
-        answer: WebhookResponse = super()._perform_http_request_internal(url, _staying(req))
-        return answer
+        status, headers, body = _exchange(req, self.timeout)
+        return WebhookResponse(url=url, status_code=status, body=body, headers=dict(headers.items()))
 
 
-def _staying(request: Request) -> Request:
-    request.redirect_dict = ALL_FOLLOWED  # type: ignore[attr-defined]  # HTTPRedirectHandler looks here first
-    return request
+def _exchange(request: Request, timeout: float) -> tuple[int, Message, str]:
+    """Status, headers and body. Raises HTTPError for what is not 2xx."""
+    opener = OpenerDirector()
+    # What is not here is not done: no redirects, no proxies of the environment.
+    for handler in (HTTPHandler(), OurHTTPSHandler(context=limited_context()), HTTPErrorProcessor()):
+        opener.add_handler(handler)
+    opener.add_handler(HTTPDefaultErrorHandler())
+    with opener.open(request, timeout=timeout) as answer:
+        charset = answer.headers.get_content_charset() or "utf-8"
+        return answer.status, answer.headers, answer.read().decode(charset)

@@ -180,7 +180,45 @@ def test_errors_that_pass(bot: Callable[..., Refusal], webhook: Callable[..., Re
     assert isinstance(webhook(Plain(400, code)), Unavailable)
 
 
-@pytest.mark.parametrize("body", ["", "OK", "okay", "<html>ok</html>", "no_service"])
-def test_only_ok_is_ok_to_a_webhook(slack: FakeSlack, webhook: Callable[..., Refusal], body: str) -> None:
-    assert isinstance(webhook(Plain(200, body)), Unavailable)
-    assert slack.messages == []
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+@pytest.mark.parametrize("body", ["ok", "", "OK", "accepted", '{"ok": true}', '{"success":true}', "{", "[]", "ok <3"])
+def test_what_a_webhook_took_is_not_posted_again(slack: FakeSlack, status: int, body: str) -> None:
+    slack.answers(Plain(status, body))
+    Slack("SLACK", webhook_url=slack.webhook_url).deliver([EVENT])
+    assert len(slack.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_what_a_bot_posted_is_not_posted_again(slack: FakeSlack, status: int) -> None:
+    slack.answers(Plain(status, '{"ok": true}'))
+    Slack("SLACK", token=slack.token, api_url=slack.url).deliver([EVENT])
+    assert len(slack.requests) == 1
+
+
+@pytest.mark.parametrize("body", ["<html>ok</html>", "\n<!doctype html><title>Sign in to the network</title>"])
+def test_a_page_is_no_answer_of_slack(webhook: Callable[..., Refusal], body: str) -> None:
+    error = webhook(Plain(200, body))
+    assert isinstance(error, Unavailable)
+    assert "is its address right" in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+@pytest.mark.parametrize("body", ["no_service", '{"ok": false, "error": "no_service"}'])
+def test_a_refusal_is_one_whatever_its_status_and_form(webhook: Callable[..., Refusal], status: int, body: str) -> None:
+    error = webhook(Plain(status, body))
+    assert isinstance(error, Undeliverable)
+    assert str(error).startswith("no_service: ")
+
+
+@pytest.mark.parametrize("way", ["bot", "webhook"])
+@pytest.mark.parametrize("body", ["", "<html>", "authenticate", "Proxy Authentication Required", '{"error": "auth"}'])
+def test_what_a_proxy_answers_passes(request: pytest.FixtureRequest, way: str, body: str) -> None:
+    error = request.getfixturevalue(way)(Plain(407, body))
+    assert isinstance(error, Unavailable)
+    assert "HTTPS_PROXY" in str(error)
+
+
+@pytest.mark.parametrize("way", ["bot", "webhook"])
+@pytest.mark.parametrize("status", [408, 425])
+def test_a_server_that_wants_it_again_gets_it_again(request: pytest.FixtureRequest, way: str, status: int) -> None:
+    assert isinstance(request.getfixturevalue(way)(Plain(status, "too_early")), Unavailable)

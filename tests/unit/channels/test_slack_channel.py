@@ -187,11 +187,12 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Iterator[str]:
             thread.join()
 
 
-def answered(body: bytes, status: int = 200, **headers: str) -> list[Unavailable]:
-    """What bot and webhook make of it."""
+def answered(body: bytes, status: int = 200, *, webhook: bool = True, **headers: str) -> list[Unavailable]:
+    """What a bot makes of it, and a webhook."""
     raised = []
     with answering(body, status, **headers) as address:
-        for sender in (Slack("S", token="xoxb-1", api_url=address), Slack("S", webhook_url=address + "T0/B0/x")):
+        senders = [Slack("S", token="xoxb-1", api_url=address), Slack("S", webhook_url=address + "T0/B0/x")]
+        for sender in senders if webhook else senders[:1]:
             with pytest.raises(Unavailable) as caught:
                 sender.deliver([event()])
             assert "\n" not in str(caught.value)
@@ -206,7 +207,7 @@ def answered(body: bytes, status: int = 200, **headers: str) -> list[Unavailable
     ids=repr,
 )
 def test_answers_that_make_no_sense(body: bytes) -> None:
-    answered(body)
+    answered(body, webhook=False)  # to a webhook Slack may say what it likes
 
 
 @pytest.mark.parametrize("type_", ["text/html; charset=klingon", "text/html; charset=" + "x" * 1000])
@@ -229,6 +230,7 @@ def test_an_answer_that_is_shorter_than_it_says(length: int) -> None:
         ("inf", 1),
         ("1e999", 1),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 +0000", LONGEST),
         ("999999999", LONGEST),
         ("", 1),
     ],
@@ -351,6 +353,77 @@ def test_a_webhook_address(address: str) -> None:
 def test_an_api_address_that_is_none(address: str) -> None:
     (problem,) = problems(token="xoxb-1", api_url=address)
     assert "SLACK_API_URL is no https:// address" in problem.msg
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        *("", " ", "#", "#Ops", "OPS", "ops team", "#ops.team", "#ops,#dev", "@ada", "ada@example.org", "#" + "x" * 81),
+        *("https://hooks.slack.com/services/T/B/secret", "C01234é789", "ÉQUIPE", "#ops\nx", "##ops"),
+    ],
+)
+@pytest.mark.parametrize("token", ["xoxb-1", ""])
+def test_a_channel_that_is_none(channel: str, token: str) -> None:
+    (problem,) = problems(token=token, channel=channel)
+    assert problem.id == "notifications.E008"
+    assert problem.msg.startswith("Channel 'SLACK': SLACK_CHANNEL is ")
+    assert '"#ops"' in problem.msg
+    assert "secret" not in problem.msg
+    (problem,) = problems("OPS", token=token, channel=channel)
+    assert '"channel" of OPS in NOTIFICATIONS_CHANNELS' in problem.msg
+
+
+@pytest.mark.parametrize(
+    "channel",
+    ["#proppy", "ops", "#ops-1_a", "#équipe", "#開発", "#" + "x" * 80, "C0123456789", "G01234567", "U0123ABCD45"],
+)
+def test_a_channel(channel: str) -> None:
+    assert problems(token="xoxb-1", channel=channel) == []
+
+
+@pytest.mark.parametrize("username", ["x" * 81, "x" * 200, "a\nb", "a\u202eb"])
+def test_a_user_name_that_is_none(username: str) -> None:
+    (problem,) = problems(token="xoxb-1", username=username)
+    assert "SLACK_USERNAME is no name: write one line of at most 80 characters" in problem.msg
+
+
+@pytest.mark.parametrize(
+    "icon",
+    [
+        *("ada@example.org", "robot_face", ":robot face:", ":Robot:", "::", ":", "🤖", "file:///a.png"),
+        *("http://example.org/a.png", "https://", "https://exa mple.org/a.png", "https://[/a.png"),
+    ],
+)
+def test_an_icon_that_is_none(icon: str) -> None:
+    (problem,) = problems(token="xoxb-1", icon=icon)
+    assert "SLACK_ICON is no icon: write an emoji's name, such as :robot_face:" in problem.msg
+
+
+@pytest.mark.parametrize(
+    ("icon", "sent"),
+    [
+        (":robot_face:", {"icon_emoji": ":robot_face:"}),
+        (":+1:", {"icon_emoji": ":+1:"}),
+        (":wave::skin-tone-3:", {"icon_emoji": ":wave::skin-tone-3:"}),
+        ("https://example.org/a.png", {"icon_url": "https://example.org/a.png"}),
+        ("", {}),
+    ],
+)
+def test_an_icon(slack: FakeSlack, icon: str, sent: dict[str, str]) -> None:
+    bot(slack, icon=icon, username="x" * 80).deliver([event()])
+    fields = slack.requests[0].fields
+    assert {name: value for name, value in fields.items() if name.startswith("icon")} == sent
+    assert fields["username"] == "x" * 80
+
+
+def test_without_a_name_and_an_icon_it_has_those_of_the_app(slack: FakeSlack) -> None:
+    bot(slack, icon="", username=" ").deliver([event()])
+    assert not {"username", "icon_emoji", "icon_url"} & slack.requests[0].fields.keys()
+
+
+def test_a_webhook_has_its_own_looks() -> None:
+    address = "https://hooks.slack.com/services/T0/B0/x"
+    assert problems(webhook_url=address, channel="", username="x" * 200, icon="ada@example.org") == []
 
 
 # The secrets
