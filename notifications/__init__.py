@@ -1,5 +1,12 @@
 """The engine: tell, keep and shrug, for any Django project. See README.md."""
 
+# Before orjson: its start-up imports these, and ends the process by a segmentation fault if SIGINT interrupts it there.
+import dataclasses  # noqa: F401
+import datetime  # noqa: F401
+import enum  # noqa: F401
+import uuid  # noqa: F401
+import zoneinfo  # noqa: F401
+
 from notifications.errors import IntakeError
 from notifications.events.emit import emit
 from notifications.events.event import Event
