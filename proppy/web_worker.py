@@ -91,4 +91,4 @@ class Worker(SlowClients):
         frames, held = sys._current_frames(), list(self._held)
         stacks = [f"thread {thread}:\n{''.join(traceback.format_stack(frames.get(thread)))}" for thread in held]
         logger.critical("%s. Where they are:\n%s", text, "\n".join(stacks))
-        emit(conf.alert_channel, text, kind="web server", on_commit=False)
+        emit(conf.alert_channel, text, kind="web server", alert=True, on_commit=False)

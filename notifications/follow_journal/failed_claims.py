@@ -54,8 +54,12 @@ def _claim_digest(name: str, due: "QuerySet[FailedDelivery]", now: datetime) -> 
     # With random microseconds, so that two machines never have the same lease: each finds its rows by it.
     lease = now + LEASE + timedelta(microseconds=random.randrange(1_000_000))  # noqa: S311  no secret
     FailedDelivery.objects.filter(pk__in=due.values("pk")[:MOST], again_at__lte=now).update(again_at=lease)
-    digest, pks = Digest(), []
-    for row in FailedDelivery.objects.filter(channel=name, again_at=lease).order_by("pk").iterator(CHUNK):
+    claimed = FailedDelivery.objects.filter(channel=name, again_at=lease).order_by("pk")
+    digest, pks = Digest(), list[int]()
+    for row in claimed.iterator(CHUNK):
+        if not digest.has_room(_event(row)):
+            claimed.filter(pk__gte=row.pk).update(again_at=now)
+            break
         digest.add(_event(row))
         pks.append(row.pk)
     return Claim([digest.event(name)], digest.shown, pks) if pks else None

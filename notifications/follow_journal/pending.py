@@ -120,41 +120,52 @@ class FailedDigest(Batches[T]):
 
 
 class Digests(Pending[Event]):
-    """A few events are delivered one by one; more become one digest, which grows until it can be delivered."""
+    """A few events are delivered one by one; more become one digest, which grows until it can be delivered.
+
+    Once a digest has no room for an alert, that and all later events wait for the next one.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._few: deque[tuple[Event, Entry]] = deque()
+        #: Read, and in no digest.
+        self._queue: deque[tuple[Event, Entry]] = deque()
         self._digest: Digest | None = None
+        #: The last entry of the digest.
+        self._until: Entry | None = None
 
     @property
     def room(self) -> int:
-        return min(CHUNK, MOST - len(self))
+        is_full = self._digest is not None and self._queue
+        return 0 if is_full else min(CHUNK, MOST - len(self))
 
     def __len__(self) -> int:
-        return self._digest.count if self._digest else len(self._few)
+        return (self._digest.count if self._digest else 0) + len(self._queue)
 
     def add(self, found: Found[Event]) -> None:
         self.last = found.last
-        if self._digest is None and len(self._few) + len(found.items) <= FEW:
-            self._few += found.items
-            return
-        self._digest = self._digest or Digest()
-        for event, _ in (*self._few, *found.items):
-            self._digest.add(event)
-        self._few.clear()
+        self._queue += found.items
+        self._fill()
 
     def message(self) -> Message[Event] | None:
-        if self._digest is not None and self.last is not None:
-            shown = self._digest.shown
-            return Message([self._digest.event(self._name)], self.last, shown, self._digest.count)
-        if not self._few or self.last is None:
+        if self.last is None or not len(self):
             return None
-        event, entry = self._few[0]
-        return Message([event], self.last if len(self._few) == 1 else entry, [event], 1)
+        if self._digest is not None and self._until is not None:
+            last = self._until if self._queue else self.last
+            return Message([self._digest.event(self._name)], last, self._digest.shown, self._digest.count)
+        event, entry = self._queue[0]
+        return Message([event], self.last if len(self._queue) == 1 else entry, [event], 1)
 
     def done(self) -> None:
         if self._digest is not None:
             self._digest = None
+            self._fill()
         else:
-            self._few.popleft()
+            self._queue.popleft()
+
+    def _fill(self) -> None:
+        if self._digest is None and len(self._queue) <= FEW:
+            return
+        self._digest = self._digest or Digest()
+        while self._queue and self._digest.has_room(self._queue[0][0]):
+            event, self._until = self._queue.popleft()
+            self._digest.add(event)

@@ -22,7 +22,7 @@ def report_new_losses(alert: str) -> None:
         return
     with transaction.atomic():
         for group in _groups([loss for loss in unreported[:MOST] if _claim(loss)]):
-            emit(alert, _text(group), kind="loss", on_commit=False)
+            emit(alert, _text(group), kind="loss", alert=True, on_commit=False)
 
 
 def _claim(loss: Loss) -> bool:

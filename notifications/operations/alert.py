@@ -3,7 +3,7 @@
 import logging
 import re
 import subprocess
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.utils import timezone
 
@@ -73,13 +73,16 @@ def cannot_wait(unit: str) -> bool:
 
 def report(failed: Failure, host: str) -> None:
     """Emit to the journal, like any event."""
-    emit(conf.alert_channel, _text(failed, host), kind=KIND, unit=failed.unit)
+    emit(conf.alert_channel, _text(failed, host), **_data(failed))
 
 
 def event_of(failed: Failure, host: str) -> Event:
     """The event to post without the journal."""
-    data = {"kind": KIND, "unit": failed.unit}
-    return Event(conf.alert_channel, _text(failed, host), timezone.now(), data)
+    return Event(conf.alert_channel, _text(failed, host), timezone.now(), _data(failed))
+
+
+def _data(failed: Failure) -> dict[str, Any]:
+    return {"kind": KIND, "unit": failed.unit, "alert": True}
 
 
 def _text(failed: Failure, host: str) -> str:

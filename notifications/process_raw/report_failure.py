@@ -26,4 +26,5 @@ def report_failure(payload: RawPayload, failure: Failure, *, new: bool, final: b
 def _emit_new_failure(source: str, failure: Failure) -> None:
     """Without the error's message: that may quote a body, and the journal is for operators."""
     where = f" ({failure.place})" if failure.place else ""
-    emit(conf.alert_channel, f"{source} fails in a new way: {failure.kind}{where}", kind="new failure", source=source)
+    text = f"{source} fails in a new way: {failure.kind}{where}"
+    emit(conf.alert_channel, text, kind="new failure", source=source, alert=True)

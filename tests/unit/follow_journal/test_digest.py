@@ -1,19 +1,24 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.channels.slack.text import message
 from notifications.events.event import Event
 from notifications.follow_journal.digest import CUT, FEW, LONGEST_KIND, LONGEST_LINE, MOST_KINDS, Digest
 
 START = datetime(2026, 5, 1, 14, 2, tzinfo=UTC)
 
 
-def event(text: str, kind: object = None, *, minutes: float = 0, known: bool = True, event_id: str = "") -> Event:
+def event(
+    text: str, kind: object = None, *, minutes: float = 0, known: bool = True, event_id: str = "", alert: object = None
+) -> Event:
     data = {} if kind is None else {"kind": kind}
+    data |= {} if alert is None else {"alert": alert}
     return Event("SLACK", text, START + timedelta(minutes=minutes), data, event_id, known)
 
 
@@ -103,6 +108,48 @@ def test_memory_is_bounded() -> None:
     assert max(map(len, made.data["digest"]["kinds"])) <= LONGEST_KIND
     assert made.data["digest"]["kinds"]["other"] == 10_000 - MOST_KINDS
     assert len(made.text) < 4000  # which Slack shows as one message
+
+
+def test_each_alert_is_named_before_the_rest() -> None:
+    units = [event(f"Unit {n} failed", "unit failure", minutes=n, alert=True, event_id=f"t:{n}") for n in range(6)]
+    signups = [event(f"person {n} signed up", "sign-up", minutes=n, event_id=f"p:{n}") for n in range(8)]
+    mixed = [each for pair in zip(signups, units, strict=False) for each in pair] + signups[6:]
+    made = digest_of(mixed)
+    assert made.text.split("\n") == [
+        "8 sign-ups, 6 unit failures, 14:02 to 14:09",
+        *(f"14:0{n + 2}:00 Unit {n} failed" for n in range(6)),
+        *(f"14:0{n + 2}:00 person {n} signed up" for n in range(3)),
+        "… 2 more: 2 sign-ups",
+        *(f"14:0{n + 2}:00 person {n} signed up" for n in range(5, 8)),
+    ]
+    assert made.id == "p:0..p:7"
+
+
+@pytest.mark.parametrize("mark", ["yes", 1, False])
+def test_only_true_marks_an_alert(mark: object) -> None:
+    assert lines(*(event("x", alert=mark) for _ in range(8)))[4] == "… 2 more"
+
+
+def test_alerts_are_shown_in_the_order_in_which_all_came() -> None:
+    digest = Digest()
+    came = [event("a"), event("b", alert=True), event("c"), event("d", alert=True)]
+    for each in came:
+        digest.add(each)
+    assert digest.shown == came
+
+
+@pytest.mark.parametrize("text", ["Unit x failed", "x" * 10_000, "&<>" * 500])
+def test_a_digest_takes_as_many_alerts_as_slack_shows_in_one_message(text: str) -> None:
+    digest, taken = Digest(), 0
+    for n in range(30):
+        digest.add(event("&" * 1000, f"kind {n}"))
+    while digest.has_room(event(text, alert=True)):
+        digest.add(event(text, "new failure", alert=True, minutes=60 * 24 * taken))
+        taken += 1
+    assert digest.has_room(event("any other"))
+    shown = message(digest.event("SLACK"))
+    assert taken >= 1
+    assert sum(text[:10] in unescape(line) for line in shown.split("\n")) == taken
 
 
 @given(st.lists(st.tuples(st.text(), st.none() | st.text() | st.sampled_from("abc"), st.integers(-9, 9)), min_size=1))

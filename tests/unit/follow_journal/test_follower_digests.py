@@ -1,5 +1,7 @@
 """A channel for people: each event at once while it is quiet, one digest when more than a few wait."""
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 
 from notifications.channels import Unavailable, Undeliverable
 from notifications.events.channel_entries import parser
+from notifications.events.emit import new_entry
 from notifications.events.event import Event
 from notifications.follow_journal import pending, record_undelivered
 from notifications.follow_journal.digest import FEW
 from notifications.follow_journal.pace import Pace
-from notifications.journal import FileJournal
+from notifications.journal import FileJournal, Journal
 from notifications.models import FailedDelivery, Loss, Position
 from notifications.positions import saved_position
 from notifications.utils.times import OLDEST
@@ -134,6 +137,79 @@ def test_a_digest_has_a_limit(
     channel = People()
     turn(follow(channel), clock)
     assert channel.counts == [10, 10, 5]
+
+
+# Alerts
+
+
+def tell_alerts(journal: Journal, *units: str) -> None:
+    for unit in units:
+        fields = json.dumps({"kind": "unit failure", "alert": True})
+        journal.write(journal.encode(new_entry("SLACK", f"Unit {unit} failed", fields)))
+
+
+def units_in(texts: Sequence[str]) -> list[str]:
+    return re.findall(r" Unit (\S+) failed$", "\n".join(texts), re.MULTILINE)
+
+
+def test_no_alert_is_cut_out_of_a_digest(journal: FlakyJournal, follow: Follow, clock: Clock) -> None:
+    units = [f"shop-{n}.service" for n in range(6)]
+    tell(journal, *numbers(50))
+    tell_alerts(journal, *units)
+    tell(journal, *numbers(50, 50))
+    channel = People()
+    turn(follow(channel), clock)
+    assert channel.counts == [106]
+    assert units_in(channel.delivered) == units
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_many_alerts_are_several_messages_with_each_of_them_once(
+    kind: str, journal: FlakyJournal, follow: Follow, clock: Clock, tmp_path: Any
+) -> None:
+    source = journal if kind == "memory" else FileJournal(tmp_path)
+    units = [f"shop-{n}-{'x' * 60}.service" for n in range(100)]
+    for n, unit in enumerate(units):
+        tell_alerts(source, unit)
+        tell(source, *numbers(30, 30 * n))
+    channel = People()
+    follower = follow(channel, source)
+    turn(follower, clock)
+    follower.close()
+    assert len(channel.counts) > 1
+    assert sum(channel.counts) == 3100
+    assert units_in(channel.delivered) == units
+    assert Position.objects.get().waiting == 0
+    again = People()
+    turn(follow(again, source), clock)
+    assert again.delivered == []
+
+
+def test_a_crash_between_two_of_the_messages_repeats_none(journal: FlakyJournal, follow: Follow, clock: Clock) -> None:
+    units = [f"shop-{n}-{'x' * 60}.service" for n in range(100)]
+    tell_alerts(journal, *units)
+    first, second = People(script=[None, KeyboardInterrupt()]), People()
+    crashing = follow(first)
+    with pytest.raises(KeyboardInterrupt):
+        turn(crashing, clock)
+    crashing.close()
+    turn(follow(second), clock)
+    assert units_in([*first.delivered, *second.delivered]) == units
+
+
+def test_each_event_of_a_refused_digest_of_alerts_is_on_record(
+    journal: FlakyJournal, follow: Follow, clock: Clock
+) -> None:
+    units = [f"shop-{n}-{'x' * 60}.service" for n in range(100)]
+    tell(journal, *numbers(50))
+    tell_alerts(journal, *units)
+    channel = People(script=[Undeliverable("channel_not_found"), Undeliverable("channel_not_found")])
+    turn(follow(channel), clock)
+    refused = list(FailedDelivery.objects.order_by("id").values_list("text", flat=True))
+    assert refused[:50] == numbers(50)
+    assert [*refused[50:], *(f"Unit {unit} failed" for unit in units_in(channel.delivered))] == [
+        f"Unit {unit} failed" for unit in units
+    ]
 
 
 # What is refused for good

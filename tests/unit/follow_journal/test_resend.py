@@ -196,6 +196,18 @@ def test_a_few_go_singly_and_more_become_one_digest(make: Make, wall: Wall, cloc
     assert texts() == []
 
 
+def test_alerts_that_are_sent_again_are_all_named(make: Make, wall: Wall, clock: Clock) -> None:
+    units = [f"Unit {number}-{'x' * 60}.service failed" for number in range(60)]
+    fail(wall, *(f"event {number}" for number in range(20)))
+    fail(wall, *units, data={"kind": "unit failure", "alert": True})
+    channel = Digesting()
+    drain(make(channel), clock)
+    assert len(channel.delivered) > 1
+    shown = "\n".join(channel.delivered)
+    assert [unit for unit in units if shown.count(unit) != 1] == []
+    assert texts() == []
+
+
 def test_a_digest_that_is_refused_again_is_still_all_its_rows(make: Make, wall: Wall, clock: Clock) -> None:
     fail(wall, *"abcde")
     drain(make(Digesting(script=[Undeliverable("is_archived: unarchive it")])), clock)

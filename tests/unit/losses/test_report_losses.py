@@ -47,7 +47,7 @@ def test_the_line(told: Told) -> None:
     report_new_losses("SLACK")
     (event,) = told.events()
     assert (event.name, event.text) == ("SLACK", f"14:02:10 to 14:02:40, {WEB}, 312 events lost: {LIMIT}")
-    assert event.data == {"kind": "loss"}
+    assert event.data == {"kind": "loss", "alert": True}
     assert Loss.objects.get().told_at == NOW
 
 

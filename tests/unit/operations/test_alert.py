@@ -105,7 +105,7 @@ def test_any_unit_is_an_event(told: Told, django_assert_num_queries: Any) -> Non
         call_command("proppy_alert", "--", "-.mount:timeout::")
     first, second = told.events()
     assert (first.name, first.text) == ("SLACK", f"Unit {WEB} failed on {HOST}: exit-code, status 1")
-    assert first.data == {"kind": "unit failure", "unit": WEB}
+    assert first.data == {"kind": "unit failure", "unit": WEB, "alert": True}
     assert second.text == f"Unit -.mount failed on {HOST}: timeout"
 
 
