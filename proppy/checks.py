@@ -109,8 +109,12 @@ def _slack() -> Iterator[CheckMessage]:
     if token and not token.startswith("xox"):
         hint = "Copy the Bot User OAuth Token of the Slack app: it begins with xoxb-."
         yield checks.Warning("SLACK_TOKEN is not a bot's token.", hint=hint, id="proppy.W002")
+    if settings.SLACK_ALERT_CHANNEL and _slack_options("ALERTS").get("webhook_url"):
+        hint = "Empty it, and write the address of a webhook for that channel: SLACK_ALERT_WEBHOOK_URL=https://…"
+        text = "SLACK_ALERT_CHANNEL is for a token: a webhook has its own channel."
+        yield Error(text, hint=hint, id="proppy.E005")
 
 
-def _slack_options() -> dict[str, Any]:
-    options: dict[str, Any] = settings.NOTIFICATIONS_CHANNELS.get("SLACK", {})
+def _slack_options(name: str = "SLACK") -> dict[str, Any]:
+    options: dict[str, Any] = settings.NOTIFICATIONS_CHANNELS.get(name, {})
     return options

@@ -222,6 +222,16 @@ NOTIFICATIONS_CHANNELS: dict[str, dict[str, Any]] = {
     },
     "REPORT": {"class": "notifications.channels.report.Report"},
 }
+# Alerts: to Slack like everything else, or to a Slack channel of their own.
+SLACK_ALERT_CHANNEL = env.str("SLACK_ALERT_CHANNEL", default="").strip()
+if _alert_webhook_url := env.str("SLACK_ALERT_WEBHOOK_URL", default="").strip():
+    NOTIFICATIONS_CHANNELS["ALERTS"] = NOTIFICATIONS_CHANNELS["SLACK"] | {
+        "token": "",
+        "webhook_url": _alert_webhook_url,
+    }
+elif SLACK_ALERT_CHANNEL:
+    NOTIFICATIONS_CHANNELS["ALERTS"] = NOTIFICATIONS_CHANNELS["SLACK"] | {"channel": SLACK_ALERT_CHANNEL}
+NOTIFICATIONS_ALERT_CHANNEL = "ALERTS" if "ALERTS" in NOTIFICATIONS_CHANNELS else "SLACK"
 if _webhook_url := env.str("WEBHOOK_URL", default=""):
     NOTIFICATIONS_CHANNELS["WEBHOOK"] = {
         "class": "notifications.channels.webhook.Webhook",

@@ -16,6 +16,8 @@ os.environ.update(
     METRICS_URL="",
     RATE_LIMITS="false",
     SLACK_TOKEN="",
+    SLACK_ALERT_CHANNEL="",
+    SLACK_ALERT_WEBHOOK_URL="",
     WEBHOOK_URL="",
     S3_BUCKET="",
     EMAIL_URL="memorymail://",

@@ -184,6 +184,7 @@ def test_an_error_page_outside_debug_says_nothing(site: Site) -> None:
 WRONG: Final = {
     "SLACK_TOKEN": TOKEN.removeprefix("xoxb-"),
     "SLACK_WEBHOOK_URL": f"ftp://hooks.slack.com/services/{HOOK}",
+    "SLACK_ALERT_WEBHOOK_URL": f"ftp://hooks.slack.com/services/{HOOK}",
     "WEBHOOK_URL": f"https://user:{HOOK}@example.org/",
     "WEBHOOK_SECRET": "whsec_geheim",
     "EMAIL_URL": f"smtp://user:{MAIL}@host:port",

@@ -127,6 +127,8 @@ def settings_env(folder: Path) -> dict[str, str]:
         "SLACK_USERNAME": "proppybot",
         "SLACK_ICON": ":robot_face:",
         "SLACK_API_URL": "",
+        "SLACK_ALERT_CHANNEL": "",
+        "SLACK_ALERT_WEBHOOK_URL": "",
         "ALERT_LOG_UNITS": "",
         "WEBHOOK_URL": "",
         "WEBHOOK_SECRET": "",

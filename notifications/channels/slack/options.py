@@ -18,8 +18,11 @@ LONGEST_USERNAME: Final = 80
 
 
 def setting(name: str, option: str) -> str:
-    """Names the setting of an option. Those of the channel SLACK are environment variables."""
-    return f"SLACK_{option.upper()}" if name == "SLACK" else f'"{option}" of {name} in NOTIFICATIONS_CHANNELS'
+    """Names the setting of an option. Those of the channels SLACK and ALERTS are environment variables."""
+    if name == "ALERTS" and option in {"channel", "webhook_url"}:
+        return f"SLACK_ALERT_{option.upper()}"
+    named = name in {"SLACK", "ALERTS"}
+    return f"SLACK_{option.upper()}" if named else f'"{option}" of {name} in NOTIFICATIONS_CHANNELS'
 
 
 def check_looks(name: str, *, channel: str, username: str, icon: str) -> None:
