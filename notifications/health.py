@@ -21,6 +21,7 @@ from notifications.store import disk_space
 from notifications.store.spool import spool
 from notifications.utils.addresses import is_loopback
 from notifications.utils.folder_rights import nearest
+from notifications.utils.sizes import size
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -51,17 +52,19 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """Whether this process can store a POST: in the database or the spool, on a disk with room."""
-    disks = {"database": disk_space.database_is_low(bounded_wait.connection()), "spool": disk_space.state_is_low()}
+    db = bounded_wait.connection()
+    low = {"database": disk_space.database_is_low(db), "spool": disk_space.state_is_low()}
+    free = {"database": disk_space.database_free_bytes(db), "spool": disk_space.free_bytes()}
     works = {"database": _database_works(), "spool": _spool_works()}
-    lines = "".join(f"{name} {_state_text(works[name], disks[name])}\n" for name in works)
-    stores = not disks["database"] and any(works[name] and not disks[name] for name in works)
+    lines = "".join(f"{name} {_state_text(works[name], low[name], free[name] or 0)}\n" for name in works)
+    stores = not low["database"] and any(works[name] and not low[name] for name in works)
     return HttpResponse(lines, status=200 if stores else 503, content_type="text/plain")
 
 
-def _state_text(works: bool, low: bool) -> str:
+def _state_text(works: bool, low: bool, free: int) -> str:
     if not works:
         return "away"
-    return "disk nearly full" if low else "ok"
+    return f"disk nearly full, {size(free)} free" if low else "ok"
 
 
 @never_stored

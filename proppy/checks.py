@@ -112,7 +112,7 @@ def _slack() -> Iterator[CheckMessage]:
     if settings.SLACK_ALERT_CHANNEL and _slack_options("ALERTS").get("webhook_url"):
         hint = "Empty it, and write the address of a webhook for that channel: SLACK_ALERT_WEBHOOK_URL=https://…"
         text = "SLACK_ALERT_CHANNEL is for a token: a webhook has its own channel."
-        yield Error(text, hint=hint, id="proppy.E005")
+        yield Error(text, hint=hint, id="proppy.E008")
 
 
 def _slack_options(name: str = "SLACK") -> dict[str, Any]:

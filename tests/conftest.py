@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.support.payloads",
     "tests.support.postgres",
     "tests.support.database",  # after what it imports, or pytest cannot rewrite its assertions
+    "tests.support.disks",
     "tests.support.faults",
     "tests.support.processes",
     "tests.support.machines",

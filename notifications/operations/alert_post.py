@@ -9,11 +9,11 @@ from notifications.conf import conf
 from notifications.events.event import Event
 from notifications.utils.private_folders import make_private
 from notifications.utils.retry_delay import backoff
-from notifications.workers.outage import Outage
+from notifications.workers.outage import LONGEST_BACKOFF, Outage
 
 logger = logging.getLogger(__name__)
 
-#: At most so many tries, in so many seconds.
+#: At most so many tries, in so many seconds, unless the caller says otherwise.
 TRIES: Final = 3
 SECONDS: Final = 30.0
 #: Seconds between two posts about one unit: a crash loop must not flood.
@@ -34,13 +34,16 @@ def reported_just_now(unit: str) -> bool:
 
 
 class Post:
-    """A `loop.Worker`: delivers one event without journal and database. `problem` says why that failed, or ""."""
+    """A `loop.Worker`: delivers one event without journal and database. `problem` says why that failed, or "".
 
-    def __init__(self, channel: Channel, event: Event) -> None:
+    It gives up after so many tries, or seconds.
+    """
+
+    def __init__(self, channel: Channel, event: Event, *, tries: float = TRIES, seconds: float = SECONDS) -> None:
         self.problem = "not tried yet"
         self._channel, self._event = channel, event
         self._outage = Outage(f"channel {channel.name}")
-        self._give_up_at = time.monotonic() + SECONDS
+        self._tries, self._give_up_at = tries, time.monotonic() + seconds
 
     def fileno(self) -> int | None:
         return None
@@ -69,6 +72,6 @@ class Post:
         self.problem = str(error)
         retry_after = error.retry_after
         if retry_after is None:
-            retry_after = backoff(self._outage.failures + 1, base=4.0)
+            retry_after = backoff(self._outage.failures + 1, base=4.0, cap=LONGEST_BACKOFF)
         delay = self._outage.failed(self.problem, retry_after)
-        return delay if self._outage.failures < TRIES and time.monotonic() + delay < self._give_up_at else None
+        return delay if self._outage.failures < self._tries and time.monotonic() + delay < self._give_up_at else None

@@ -15,6 +15,7 @@ from notifications.database.session_limits import limit_transactions
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
 from notifications.process_raw.correct_times import CorrectTimes
+from notifications.process_raw.database_outage import DatabaseOutage
 from notifications.process_raw.give_way import GiveWay
 from notifications.process_raw.handle_payload import confirm_commit, handle
 from notifications.process_raw.living_workers import Presence, departed, is_excused, lives_here
@@ -39,10 +40,19 @@ LOCKED_WAIT: Final = 0.05
 
 
 class ProcessRaw:
-    """A `loop.Worker`. With `drain` it ends when no payload is due."""
+    """A `loop.Worker`. With `drain` it ends when no payload is due. `outage` is told how the database fares."""
 
-    def __init__(self, stop: Stop, *, sources: Sequence[str] = (), batch: int = BATCH, drain: bool = False) -> None:
+    def __init__(
+        self,
+        stop: Stop,
+        *,
+        sources: Sequence[str] = (),
+        batch: int = BATCH,
+        drain: bool = False,
+        outage: DatabaseOutage | None = None,
+    ) -> None:
         self._stop = stop
+        self._database = outage or DatabaseOutage()
         self._sources = sources
         self._batch = batch
         self._drain = drain
@@ -80,6 +90,7 @@ class ProcessRaw:
         except Error as error:
             return self._pause(error)
         self._outage.over()
+        self._database.over()
         if delay == 0.0:  # something was written: reading alone proves nothing
             database_works()
         return None if delay is None else self._listener.bounded(delay)
@@ -88,6 +99,7 @@ class ProcessRaw:
         self._met_conflict = is_conflict(error)
         if self._met_conflict:
             return self._outage.failed(trouble(error))
+        self._database.failed(error, self._in_hand)
         connections.close_all()
         self._listener.disconnect()
         kind = type(error).__name__
@@ -165,6 +177,7 @@ class ProcessRaw:
             with self._time_limit(payload):
                 handle(payload)
             self._in_hand = None
+            self._database.over()
 
     def _import_spool(self) -> int:
         if self._spool_outage.seconds_left():

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -69,7 +70,7 @@ class SpoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class DiskStatus:
-    """The state directory's disk. `free`: bytes, None if unknown. `low`: intake stores nothing there."""
+    """`free`: bytes, None if unknown. `low`: intake stores nothing there."""
 
     free: int | None
     low: bool
@@ -77,11 +78,16 @@ class DiskStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`database` is None while it is away."""
+    """`database` is None while it is away.
+
+    `disk` has the state directory, `database_disk` SQLite's file; it is None for other databases. `one_disk`: both.
+    """
 
     database: DatabaseStatus | None
     spool: SpoolStatus
     disk: DiskStatus
+    database_disk: DiskStatus | None
+    one_disk: bool
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,7 +98,9 @@ def status(*, lag_seconds: float = 0.0) -> Status:
 
     `lag_seconds`: how long to read the journal for the channels' lag; 0 does not read it.
     """
-    return Status(_database(lag_seconds), _spool(), _disk())
+    db = bounded_wait.connection()
+    disk = DiskStatus(disk_space.free_bytes(), disk_space.state_is_low())
+    return Status(_database(lag_seconds), _spool(), disk, _database_disk(db), disk_space.is_shared(db))
 
 
 def _database(lag_seconds: float) -> DatabaseStatus | None:
@@ -135,10 +143,10 @@ def _spool() -> SpoolStatus:
     return SpoolStatus(found.files, age, found.set_aside, found.bytes, ours.max_bytes, is_open_here())
 
 
-def _disk() -> DiskStatus:
-    return DiskStatus(
-        disk_space.free_bytes(), disk_space.state_is_low() or disk_space.database_is_low(bounded_wait.connection())
-    )
+def _database_disk(db: BaseDatabaseWrapper) -> DiskStatus | None:
+    if db.vendor != "sqlite":
+        return None
+    return DiskStatus(disk_space.database_free_bytes(db), disk_space.database_is_low(db))
 
 
 def _count(rows: Any) -> int:

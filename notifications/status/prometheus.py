@@ -16,7 +16,10 @@ def exposition(now: Status) -> Iterator[str]:
     yield f"proppy_breaker_open {int(now.spool.breaker_open)}"
     if now.disk.free is not None:
         yield f"proppy_disk_free_bytes {now.disk.free}"
-    yield f"proppy_disk_low {int(now.disk.low)}"
+    database_disk = now.database_disk
+    if database_disk is not None and database_disk.free is not None:
+        yield f"proppy_database_disk_free_bytes {database_disk.free}"
+    yield f"proppy_disk_low {int(now.disk.low or (database_disk is not None and database_disk.low))}"
     yield f"proppy_database_up {int(now.database is not None)}"
     if now.database is not None:
         yield from _database_exposition(now.database)

@@ -16,6 +16,7 @@ from notifications.status.now import DatabaseStatus, SpoolStatus, Status
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
+from notifications.utils.sizes import size
 
 HEADINGS: Final = ("", "read to", "behind", "delivered", "waiting", "failed", "lost", "follower")
 LONGEST_PROBLEM: Final = 160
@@ -31,24 +32,28 @@ def lines(now: Status) -> Iterator[str]:
         yield from _channels(now.database.channels)
         yield from _records(now.database)
     yield from _spool(now.spool)
-    if now.disk.low:
-        yield f"Disk: {_size(now.disk.free or 0)} free; intake answers 503 below {_size(conf.min_free_bytes)}"
+    yield from _disks(now)
     yield from _advice(now.database) if now.database else ()
 
 
 def _spool(now: SpoolStatus) -> Iterator[str]:
     oldest = f", the oldest for {now.oldest:.0f} s" if now.oldest is not None else ""
-    yield f"Spool: {now.waiting} waiting{oldest}; {_size(now.bytes)} of {_size(now.max_bytes)}"
+    yield f"Spool: {now.waiting} waiting{oldest}; {size(now.bytes)} of {size(now.max_bytes)}"
     if now.breaker_open:
         yield "Spool: the database failed just now, so new payloads go here"
     if now.set_aside:
         yield f"Spool: {now.set_aside} cannot be imported; look at STATE_DIR/spool"
 
 
-def _size(count: int) -> str:
-    """Bytes, for people: "0 kB", "12.5 MB"."""
-    kilobytes = count / 1024
-    return f"{kilobytes:.0f} kB" if kilobytes < 1024 else f"{kilobytes / 1024:.1f} MB"
+def _disks(now: Status) -> Iterator[str]:
+    """Those that are nearly full."""
+    database, least = now.database_disk, size(conf.min_free_bytes)
+    is_low = database is not None and database.low
+    if database is not None and is_low:
+        whose = "Disk" if now.one_disk else "Disk of the database"
+        yield f"{whose}: {size(database.free or 0)} free; intake answers 503 below {least}"
+    if now.disk.low and not (is_low and now.one_disk):
+        yield f"Disk of STATE_DIR: {size(now.disk.free or 0)} free; below {least} nothing goes to the spool"
 
 
 def _payloads(now: DatabaseStatus) -> Iterator[str]:

@@ -16,7 +16,7 @@ _looked: dict[str, tuple[float, bool]] = {}
 
 def database_is_low(db: BaseDatabaseWrapper) -> bool:
     """Whether SQLite's disk has less than `conf.min_free_bytes` left. PostgreSQL watches its own."""
-    return db.vendor == "sqlite" and _is_low(str(db.settings_dict["NAME"]))
+    return db.vendor == "sqlite" and _is_low(_file_of(db))
 
 
 def state_is_low() -> bool:
@@ -27,6 +27,21 @@ def state_is_low() -> bool:
 def free_bytes() -> int | None:
     """Free bytes on the disk of the state directory; None if unknown."""
     return _free(str(conf.state_dir))
+
+
+def database_free_bytes(db: BaseDatabaseWrapper) -> int | None:
+    """Free bytes on SQLite's disk; None for other databases, or if unknown."""
+    return _free(_file_of(db)) if db.vendor == "sqlite" else None
+
+
+def is_shared(db: BaseDatabaseWrapper) -> bool:
+    """Whether SQLite's file and the state directory are on one disk."""
+    if db.vendor != "sqlite" or _is_in_memory(_file_of(db)):
+        return False
+    try:
+        return _there(_file_of(db)).stat().st_dev == _there(str(conf.state_dir)).stat().st_dev
+    except OSError:
+        return False
 
 
 def forget() -> None:
@@ -45,11 +60,24 @@ def _is_low(name: str) -> bool:
 
 
 def _free(name: str) -> int | None:
-    if name.startswith((":memory:", "file:")):
+    if _is_in_memory(name):
         return None
-    path = Path(name)
     try:
-        found = os.statvfs(next((folder for folder in (path, *path.parents) if folder.exists()), "/"))
+        found = os.statvfs(_there(name))
     except OSError:
         return None
     return found.f_bavail * found.f_frsize
+
+
+def _file_of(db: BaseDatabaseWrapper) -> str:
+    return str(db.settings_dict["NAME"])
+
+
+def _is_in_memory(name: str) -> bool:
+    return name.startswith((":memory:", "file:"))
+
+
+def _there(name: str) -> Path:
+    """The file or folder, or the nearest folder above it that exists."""
+    path = Path(name)
+    return next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))

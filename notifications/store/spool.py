@@ -108,6 +108,10 @@ class Spool:
                 set_aside += is_aside(Path(entry.name))
         return Waiting(files, None if oldest is None else oldest / 1e9, total, set_aside)
 
+    def used(self) -> int:
+        """The bytes in it, without a look at its files. Raises OSError."""
+        return self._bytes.used()
+
     def read(self, path: Path) -> Record | None:
         """The record in a file; None if it is damaged or we may not read it: then it is set aside.
 

@@ -60,6 +60,14 @@ class SpoolBytes:
         """Subtract what was not written, or was removed. Raises OSError."""
         self._add(-size, None)
 
+    def used(self) -> int:
+        """The bytes in the spool; 0 if it was never used. Raises OSError."""
+        try:
+            with _opened(self._path, os.O_RDONLY) as number:
+                return _read(number)[0] or 0
+        except FileNotFoundError:
+            return 0
+
     def count_again(self) -> None:
         """Set the number to the counted bytes, unless it changes meanwhile. Raises OSError."""
         started = time.monotonic()

@@ -68,12 +68,15 @@ class Chore:
 
 
 class Housekeeper:
-    """A `loop.Worker`. With `drain` it ends when no chore is due."""
+    """A `loop.Worker`: does the chores in the one process of this machine that holds the lock of this name.
 
-    def __init__(self, _: Stop, *, chores: Sequence[Chore], drain: bool = False) -> None:
+    With `drain` it ends when no chore is due.
+    """
+
+    def __init__(self, _: Stop, *, chores: Sequence[Chore], lock: str = "housekeeping", drain: bool = False) -> None:
         self._chores = chores
         self._drain = drain
-        #: Held by the one process of this machine that is the housekeeper.
+        self._lock_name = lock
         self._lock: int | None = None
 
     def fileno(self) -> int | None:
@@ -82,7 +85,7 @@ class Housekeeper:
     def poll(self) -> float | None:
         if self._lock is None:
             with suppress(BlockingIOError):
-                self._lock = file_locks.take_lock(conf.state_dir / "locks" / "housekeeping")
+                self._lock = file_locks.take_lock(conf.state_dir / "locks" / self._lock_name)
         if self._lock is None:
             return None if self._drain else RETRY_INTERVAL
         delay = min((chore.turn() for chore in self._chores), default=LONGEST_WAIT)

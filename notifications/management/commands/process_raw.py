@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -5,11 +6,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications import handlers
 from notifications.conf import conf
+from notifications.operations.problems import problems
+from notifications.operations.watch import Watch
 from notifications.process_raw.chores import chores
+from notifications.process_raw.database_outage import DatabaseOutage
 from notifications.process_raw.worker import BATCH, ProcessRaw
 from notifications.utils.folder_rights import explain
 from notifications.workers import loop
-from notifications.workers.housekeeping import Housekeeper
+from notifications.workers.housekeeping import Chore, Housekeeper
 
 
 class Command(BaseCommand):
@@ -28,10 +32,19 @@ class Command(BaseCommand):
         if batch < 1 or threads < 1:
             raise CommandError("--batch and --threads must be at least 1.")
         handlers.autodiscover()
-        workers = [partial(ProcessRaw, sources=source, batch=batch, drain=drain)] * threads
         try:
-            loop.run([*workers, partial(Housekeeper, chores=chores(), drain=drain)])
+            loop.run(_makers(source, batch, drain, threads))
         except OSError as error:
             if not (why := explain(error)):
                 raise
             raise CommandError(why) from error
+
+
+def _makers(sources: Sequence[str], batch: int, drain: bool, threads: int) -> list[Callable[[loop.Stop], loop.Worker]]:
+    outage = DatabaseOutage()
+    worker = partial(ProcessRaw, sources=sources, batch=batch, drain=drain, outage=outage)
+    helpers = [partial(Housekeeper, chores=chores(), drain=drain)]
+    if not drain:  # in a thread of its own: a chore can wait for the database or a storage
+        watch = Chore("watch for problems", Watch(problems(outage.problem)), longest=None)
+        helpers.append(partial(Housekeeper, chores=[watch], lock="watch"))
+    return [*[worker] * threads, *helpers]

@@ -334,6 +334,7 @@ def test_hsts_binds_this_host_alone(tmp_path: Path) -> None:
 def test_the_defaults_are_fit_for_the_outside(tmp_path: Path) -> None:
     fit = {"DEBUG": "", "ALLOWED_HOSTS": "example.org", "SECRET_KEY": "".join(map(chr, range(48, 123)))}
     told = {"EMAIL_URL": "smtp+tls://user:secret@mail.example.org:587", "SLACK_TOKEN": "xoxb-1"}
+    told["DEFAULT_FROM_EMAIL"] = "Shop <shop@example.org>"
     assert "no issues" in check(tmp_path, "--deploy", **fit, **told)
     said = check(tmp_path, "--deploy", **fit)
     assert re.findall(r"\(proppy\.(\w+)\)", said) == ["W003", "W004"]

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,30 +14,9 @@ from notifications.models import RawPayload
 from notifications.store import disk_space
 from notifications.store.database_breaker import breaker
 from notifications.store.spool import spool
+from tests.support.disks import MIB, Disks
 
 pytestmark = pytest.mark.usefixtures("sqlite_file")
-MIB = 1024 * 1024
-
-
-class Disks:
-    """What statvfs says: bytes that are free below a folder, by its beginning; else a lot."""
-
-    def __init__(self) -> None:
-        self.free: dict[Path, int] = {}
-        self.looks = 0
-
-    def statvfs(self, path: Any) -> Any:
-        self.looks += 1
-        free = next((free for start, free in self.free.items() if Path(path).is_relative_to(start)), 1 << 40)
-        return SimpleNamespace(f_bavail=free // 4096, f_frsize=4096)
-
-
-@pytest.fixture
-def disks(monkeypatch: pytest.MonkeyPatch) -> Disks:
-    disks = Disks()
-    monkeypatch.setattr(os, "statvfs", disks.statvfs)
-    disk_space.forget()
-    return disks
 
 
 def post() -> Any:
@@ -114,17 +92,24 @@ def test_a_disk_that_nobody_can_ask_is_no_full_one(monkeypatch: pytest.MonkeyPat
 def test_readyz_says_so(disks: Disks, sqlite_file: Path, state_dir: Path) -> None:
     disks.free[state_dir] = 100 * MIB
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.content) == (200, b"database ok\nspool disk nearly full\n")
+    assert (answer.status_code, answer.content) == (200, b"database ok\nspool disk nearly full, 100.0 MB free\n")
     disk_space.forget()
-    disks.free[sqlite_file] = 100 * MIB
+    disks.free[sqlite_file] = 90 * MIB
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.content) == (503, b"database disk nearly full\nspool disk nearly full\n")
+    assert answer.status_code == 503
+    assert answer.content == b"database disk nearly full, 90.0 MB free\nspool disk nearly full, 100.0 MB free\n"
 
 
-def test_metrics_say_so(disks: Disks, state_dir: Path) -> None:
+def test_metrics_say_so(disks: Disks, sqlite_file: Path, state_dir: Path) -> None:
     disks.free[state_dir] = 100 * MIB
     lines = Client().get("/metrics").text.splitlines()
     assert {"proppy_disk_low 1", f"proppy_disk_free_bytes {100 * MIB}"} <= set(lines)
+    assert f"proppy_database_disk_free_bytes {1 << 40}" in lines
+    disks.free = {sqlite_file: 90 * MIB}
+    disk_space.forget()
+    lines = Client().get("/metrics").text.splitlines()
+    assert {"proppy_disk_low 1", f"proppy_disk_free_bytes {1 << 40}"} <= set(lines)
+    assert f"proppy_database_disk_free_bytes {90 * MIB}" in lines
     disks.free.clear()
     disk_space.forget()
     assert "proppy_disk_low 0" in Client().get("/metrics").text.splitlines()
