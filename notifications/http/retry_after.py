@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_tz
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 LONGEST_DATE: Final = 64
 
 
-def asked(headers: Mapping[str, Any]) -> float | None:
+def asked(headers: Mapping[str, Any] | Message) -> float | None:
     """The seconds that an answer's Retry-After asks for: a number or a date. None if it is neither.
 
     Negative for a past date. The answer's own Date is "now" for the server, whose clock may differ from ours.

@@ -76,7 +76,7 @@ def webhook(tls: ssl.SSLContext) -> Any:
     def serving() -> Iterator[Other]:
         with Receiver(tls) as receiver:
             url = f"https://{HOST}:{receiver.port}/hook"
-            options = {"url": url, "secret": receiver.secret, "timeout": 2.0}
+            options: dict[str, Any] = {"url": url, "secret": receiver.secret, "timeout": 2.0}
             yield receiver.port, receiver.requests, lambda: Webhook("WEBHOOK", **options)
 
     return serving()
