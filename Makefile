@@ -1,6 +1,8 @@
 # A fresh machine needs Python 3.11 or newer with venv, make and git. `make run` installs everything else.
 PYTHON ?= python3
 BIN := .venv/bin
+# One more than the cores: many tests wait for a process.
+JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 
 # Compiled tests are kept: to compile them again takes each of pytest's processes ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,14 +19,14 @@ run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST an
 	@exec $(BIN)/python -m proppy.local
 
 test: lint ## Lint, and every test that needs neither root nor services
-	$(BIN)/python -m pytest -n auto -m "not services and not slow and not system"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not services and not slow and not system"
 
 test-all: test ## make test, then make test-services (about 18 minutes)
 	@$(MAKE) test-services
 
 test-services: .venv/test.installed ## Install services and run the tests that need them; a short soak; a booted Debian 13
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n 3 --dist loadscope -m "(services or slow or system) and not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak"
 	$(BIN)/python -m pytest -m soak
 
 test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore
@@ -39,7 +41,7 @@ test-release: .venv/test.installed ## Before a release (an hour): booted Debian 
 
 coverage: .venv/test.installed ## Coverage of the tests, without the short soak and the booted Debian
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n auto --dist loadscope -m "not soak and not system" --cov --cov-report term
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not soak and not system" --cov --cov-report term
 
 lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff check
