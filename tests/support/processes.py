@@ -130,6 +130,8 @@ def settings_env(folder: Path) -> dict[str, str]:
         "SLACK_ALERT_CHANNEL": "",
         "SLACK_ALERT_WEBHOOK_URL": "",
         "ALERT_LOG_UNITS": "",
+        "HTTPS_PROXY": "",
+        "NO_PROXY": "",
         "WEBHOOK_URL": "",
         "WEBHOOK_SECRET": "",
         "EMAIL_URL": "consolemail://",

@@ -169,7 +169,7 @@ def test_a_proxy_that_asks_for_a_sign_in(routed: ConnectProxy, other: Other, set
         (b"", "does not speak HTTP"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000, "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n\r\n", "EOF occurred|UNEXPECTED_EOF|reset|Broken pipe"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "EOF|reset|Broken pipe"),
     ],
     ids=["403", "502", "nothing", "ssh", "endless headers", "a tunnel to nowhere"],
 )
