@@ -27,6 +27,14 @@ def execute(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
         return Cursor(db.connection).execute(sql, values)
 
 
+def fetch_all(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> list[Any]:
+    """Execute, and return all rows. Raises Django's errors: on a full disk SQLite fails while rows are read."""
+    cursor = execute(db, sql, values)
+    with db.wrap_database_errors:
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
 def execute_last(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
     """`execute()` for the last statement of a transaction: only the commit follows.
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Concat
 
 from notifications.conf import Source
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import execute
+from notifications.database.fast_sql import fetch_all
 from notifications.errors import QuotaFull
 from notifications.store.database_breaker import breaker
 from notifications.utils.forks import renew_after_fork
@@ -104,7 +104,7 @@ class _Totals:
             self._added[name] = self.added(name) + 1
 
     def _look(self) -> None:
-        for name, counted_at, *numbers in execute(bounded_wait.connection(), LOOK, []).fetchall():
+        for name, counted_at, *numbers in fetch_all(bounded_wait.connection(), LOOK, []):
             found = _aware(counted_at), Total(*numbers)
             if found != self._read.get(name):
                 self._read[name] = found

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
-from notifications.database.fast_sql import execute, execute_last, time_value, uuid_value
+from notifications.database.fast_sql import execute, execute_last, fetch_all, time_value, uuid_value
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
 from notifications.models.row_bodies import RowBodies
@@ -92,14 +92,15 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         only = f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
         lock = "FOR UPDATE SKIP LOCKED" if self._connection.features.has_select_for_update_skip_locked else ""
         columns, same = (f"id, next_attempt_at, {until} AS until", SAME_LEASE) if others else ("id", "")
-        rows = self._execute(
+        rows = fetch_all(
+            self._connection,
             # MATERIALIZED: PostgreSQL may run a bare subquery again for each row, and lock more rows than LIMIT.
             f"WITH due AS MATERIALIZED (SELECT {columns} FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
             f" ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {TABLE}"
             f" SET state = 'processing', lease_until = {until}, next_attempt_at = {until}, lease_token = %s"
             f" WHERE id IN (SELECT id FROM due{same}) RETURNING id, size, source",
             [*(times if others else ()), state, self._time(now), *sources, limit, *times, *times, self._uuid(token)],
-        ).fetchall()
+        )
         taken = others.get(rows[0][2], lease) if rows else lease
         return Claim(token, sorted((pk, size) for pk, size, _ in rows), taken)
 

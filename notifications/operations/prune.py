@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from notifications.bodies import deletion_notes, storage
 from notifications.conf import Source, conf
-from notifications.database.fast_sql import execute, time_value
+from notifications.database.fast_sql import fetch_all, time_value
 from notifications.models import FailureGroup, RawPayload, State
 from notifications.models.claims import TABLE
 from notifications.operations.selection import Place, Selection
@@ -83,11 +83,11 @@ def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
     names = {pk: name for pk, _, name in rows if name}
     note = deletion_notes.write(list(names.values())) if names else None
     marks = ", ".join(["%s"] * len(rows))
-    gone = execute(
+    gone = fetch_all(
         connections[DEFAULT_DB_ALIAS],
         f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
         [*(pk for pk, _, _ in rows), *values],
-    ).fetchall()
+    )
     storage.delete({name for pk, stored_as in gone for name in (stored_as, names.get(pk, ""))})
     if note:
         note.unlink(missing_ok=True)

@@ -214,7 +214,9 @@ def test_what_fails_for_good_while_the_database_is_away_is_held(on_postgres: Tel
 def test_a_channel_that_hangs_holds_up_no_other(telling: Telling) -> None:
     """Five entries of NOTIFICATIONS_CHANNELS, each with a name, an icon and a position."""
     names = ["SALES", "OPS", "HR", "PRESS"]
-    looks = {name: {"username": name.lower(), "icon": f":{name.lower()}:", "channel": f"#{name}"} for name in names}
+    looks = {
+        name: {"username": name.lower(), "icon": f":{name.lower()}:", "channel": f"#{name.lower()}"} for name in names
+    }
     common = {"class": "notifications.channels.slack.Slack", "token": FakeSlack.token, "api_url": telling.slack.url}
     telling.site.env["TELL_CHANNELS"] = json.dumps({name: common | looks[name] for name in names})
     with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes connections, and never answers
