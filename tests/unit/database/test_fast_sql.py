@@ -15,5 +15,5 @@ def test_rows() -> None:
 def test_an_error_at_a_later_row() -> None:
     """As of a disk that is full while SQLite returns what an UPDATE has changed."""
     rows = "SELECT 1 AS x UNION ALL SELECT -9223372036854775808"
-    with pytest.raises(Error, match="overflow|out of range"):
+    with pytest.raises(Error, match=r"overflow|out of range"):
         fetch_all(connection, f"SELECT abs(x) FROM ({rows}) AS numbers", [])
