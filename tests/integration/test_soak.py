@@ -19,8 +19,10 @@ def test_nothing_fails_is_lost_or_done_twice_while_everything_around_breaks(tmp_
     assert result.load.errors == {}
     assert [effect for effect in result.effects if effect.missed] == []
     assert result.notes["payloads given up"] == result.notes["deliveries given up"] == 0
-    # Of a process that was killed nobody knows whether its last events came, and that is told.
-    assert [loss for loss in result.losses if "killed, or ended" not in loss] == []
+    # Of a process that was killed nobody knows whether its last events came, and that is reported. One that it was
+    # writing may be missing by number, if another thread wrote the next one.
+    killed = {_origin(loss) for loss in result.losses if "killed, or ended" in loss}
+    assert [loss for loss in result.losses if _origin(loss) not in killed] == []
     assert result.exits == {}, "a process ended by itself"
     # It was a soak at all.
     assert result.load.sent >= REQUESTS
@@ -28,3 +30,7 @@ def test_nothing_fails_is_lost_or_done_twice_while_everything_around_breaks(tmp_
     assert result.load.cut, "no web server was killed with requests in hand"
     assert all(tally.requests > tally.cut for tally in result.load.slow.tallies.values())
     assert all(effect.expected for effect in result.effects)
+
+
+def _origin(loss: str) -> str:
+    return loss.partition(" : ")[0]
