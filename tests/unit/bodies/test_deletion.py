@@ -47,7 +47,7 @@ def test_a_prune_that_failed_leaves_the_body_of_a_payload_that_got_its_keys_rece
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as patch, pytest.raises(OperationalError):
-        patch.setattr(prune, "execute", fail)
+        patch.setattr(prune, "fetch_all", fail)
         prune_all()
     assert verify_again(RawPayload.objects.get()) is Verdict.ADMITTED
     assert RawPayload.objects.get().receipt != payload.receipt
