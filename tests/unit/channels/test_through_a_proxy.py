@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +17,6 @@ from notifications.channels.webhook import Webhook
 from notifications.checks.settings import check_channels
 from notifications.events.event import Event
 from notifications.operations.alert_post import Post
-from notifications.utils.limited_sockets import limited_context
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.ports import free_port
 from tests.support.slack import FakeSlack
@@ -28,21 +26,6 @@ from tests.support.webhook import Receiver
 HOST: Final = "others.invalid"
 EVENT: Final = Event("SLACK", "Ada signed up", datetime(2026, 5, 1, tzinfo=UTC), {}, "9f86d081884c7d65:3")
 PROXIES: Final = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def _trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """OpenSSL's own way to name a further authority."""
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    limited_context.cache_clear()
-    yield
-    limited_context.cache_clear()
 
 
 #: A server of others, what counts its requests, and a channel to it.

@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -30,7 +29,6 @@ from notifications.events.event import Event
 from notifications.follow_journal.digest import Digest
 from notifications.http.retry_after import LONGEST
 from notifications.http.signatures import BadSignature, verify
-from notifications.utils.limited_sockets import limited_context
 from tests.support.child import BASE_DIR
 from tests.support.ports import free_port
 from tests.support.processes import settings_env
@@ -454,25 +452,10 @@ def test_proxies_of_the_environment_are_not_used(receiver: Receiver, monkeypatch
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 def tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return context
-
-
-@pytest.fixture
-def _trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """OpenSSL's own way to name a further authority."""
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    limited_context.cache_clear()
-    yield
-    limited_context.cache_clear()
 
 
 @pytest.mark.usefixtures("_trusted")
