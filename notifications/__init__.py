@@ -11,7 +11,8 @@ from notifications.errors import IntakeError
 from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.handlers import GiveUp, RetryAt, on_event, on_payload
-from notifications.intake.capture import capture, keep
+from notifications.intake.capture import capture
+from notifications.intake.keep import keep
 from notifications.intake.request_body import raw_body
 
 __all__ = ["Event", "GiveUp", "IntakeError", "RetryAt", "capture", "emit", "keep", "on_event", "on_payload", "raw_body"]

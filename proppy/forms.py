@@ -45,7 +45,7 @@ class SignUpForm(CardForm):
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
-        # This reveals who has an account, as people expect here; rate_limits.SIGN_UP stops mass queries.
+        # This reveals who has an account, as people expect here; login_limits.SIGN_UP stops mass queries.
         if User.objects.filter(username=email).exists():
             raise ValidationError(TAKEN)
         return email

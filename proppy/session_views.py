@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from notifications import keep
 from proppy.forms import SignInForm
+from proppy.login_limits import LINK, MAILBOX, SIGN_IN, limited, too_many_requests
 from proppy.middleware import trace_of
-from proppy.rate_limits import LINK, MAILBOX, SIGN_IN, limited, too_many_requests
 from proppy.sign_in import use, user_of
 from proppy.visits import forget
 

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from proppy import session_views, views
-from proppy.rate_limits import admin_login
+from proppy.login_limits import admin_login
 
 handler400 = "proppy.error_views.bad_request"
 handler500 = "proppy.error_views.server_error"

@@ -18,10 +18,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from notifications import emit, keep
 from proppy import mail
 from proppy.forms import TAKEN, PhotoForm, SignUpForm
+from proppy.login_limits import SIGN_UP, limited
 from proppy.middleware import trace_of
 from proppy.models import Photo
 from proppy.page import live_parts
-from proppy.rate_limits import SIGN_UP, limited
 from proppy.visits import own_visits
 
 

@@ -125,6 +125,7 @@ KEEPERS: Final = [
     "notifications/health.py",
     "notifications/channels/webhook.py",
     "notifications/intake/capture.py",
+    "notifications/intake/keep.py",
     "proppy/sign_in.py",
     "proppy/visits.py",
 ]

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from notifications.models import RawPayload
-from proppy.rate_limits import COOKIE
+from proppy.login_limits import COOKIE
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("rate_limits")]
 
