@@ -20,6 +20,7 @@ from notifications.store import disk_space
 from notifications.store.database_breaker import is_open_here
 from notifications.store.new_payload import OTHER_BYTES
 from notifications.store.spool import spool
+from notifications.utils.folder_rights import explain
 
 #: Counting stops here: a long queue must not make the status slow.
 COUNTED: Final = 100_000
@@ -80,11 +81,13 @@ class DiskStatus:
 class Status:
     """`database` is None while it is away.
 
-    `disk` has the state directory, `database_disk` SQLite's file; it is None for other databases. `one_disk`: both.
+    `spool` is None if it cannot be read; `spool_problem` says why, and what to do. `disk` has the state directory,
+    `database_disk` SQLite's file; it is None for other databases. `one_disk`: both.
     """
 
     database: DatabaseStatus | None
-    spool: SpoolStatus
+    spool: SpoolStatus | None
+    spool_problem: str
     disk: DiskStatus
     database_disk: DiskStatus | None
     one_disk: bool
@@ -94,13 +97,17 @@ class Status:
 
 
 def status(*, lag_seconds: float = 0.0) -> Status:
-    """The status of the database and of this machine's spool. Raises OSError if the spool cannot be read.
+    """The status of the database and of this machine's spool.
 
     `lag_seconds`: how long to read the journal for the channels' lag; 0 does not read it.
     """
     db = bounded_wait.connection()
     disk = DiskStatus(disk_space.free_bytes(), disk_space.state_is_low())
-    return Status(_database(lag_seconds), _spool(), disk, _database_disk(db), disk_space.is_shared(db))
+    try:
+        found, problem = _spool(), ""
+    except OSError as error:
+        found, problem = None, explain(error) or str(error)
+    return Status(_database(lag_seconds), found, problem, disk, _database_disk(db), disk_space.is_shared(db))
 
 
 def _database(lag_seconds: float) -> DatabaseStatus | None:

@@ -3,17 +3,14 @@
 import json
 from collections.abc import Iterator
 
-from notifications.status.now import DatabaseStatus, Status
+from notifications.status.now import DatabaseStatus, SpoolStatus, Status
 
 
 def exposition(now: Status) -> Iterator[str]:
     """The lines of a status. Names and labels are a contract with dashboards."""
-    yield f"proppy_spool_files {now.spool.waiting}"
-    yield f"proppy_spool_oldest_seconds {now.spool.oldest or 0:.3f}"
-    yield f"proppy_spool_set_aside_files {now.spool.set_aside}"
-    yield f"proppy_spool_bytes {now.spool.bytes}"
-    yield f"proppy_spool_max_bytes {now.spool.max_bytes}"
-    yield f"proppy_breaker_open {int(now.spool.breaker_open)}"
+    yield f"proppy_spool_up {int(now.spool is not None)}"
+    if now.spool is not None:
+        yield from _spool_exposition(now.spool)
     if now.disk.free is not None:
         yield f"proppy_disk_free_bytes {now.disk.free}"
     database_disk = now.database_disk
@@ -23,6 +20,15 @@ def exposition(now: Status) -> Iterator[str]:
     yield f"proppy_database_up {int(now.database is not None)}"
     if now.database is not None:
         yield from _database_exposition(now.database)
+
+
+def _spool_exposition(now: SpoolStatus) -> Iterator[str]:
+    yield f"proppy_spool_files {now.waiting}"
+    yield f"proppy_spool_oldest_seconds {now.oldest or 0:.3f}"
+    yield f"proppy_spool_set_aside_files {now.set_aside}"
+    yield f"proppy_spool_bytes {now.bytes}"
+    yield f"proppy_spool_max_bytes {now.max_bytes}"
+    yield f"proppy_breaker_open {int(now.breaker_open)}"
 
 
 def _database_exposition(now: DatabaseStatus) -> Iterator[str]:

@@ -31,7 +31,7 @@ def lines(now: Status) -> Iterator[str]:
         yield from _payloads(now.database)
         yield from _channels(now.database.channels)
         yield from _records(now.database)
-    yield from _spool(now.spool)
+    yield from _spool(now.spool) if now.spool else (f"Spool: cannot be read. {now.spool_problem}",)
     yield from _disks(now)
     yield from _advice(now.database) if now.database else ()
 

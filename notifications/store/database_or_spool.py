@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 from typing import Final
 
 from django.db import DataError, Error, IntegrityError
@@ -46,14 +47,9 @@ def put(record: Record, db: BaseDatabaseWrapper) -> None:
 
 def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
     """Whether the database took it."""
-
-    def insert_row() -> bool:
-        insert.insert(record, db)
-        notifier.notify(db)
-        return not in_transaction(db)
-
     started = time.monotonic()
     try:
+        insert_row = partial(_insert_row, record, db)
         committed = bounded_wait.run_bounded(db, insert_row, failed_before=breaker.is_open(), size=len(record.body))
     except KeyReused:
         breaker.close()
@@ -73,6 +69,17 @@ def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
             logger.error("%s: %s; it goes to the spool as well", record.receipt, UNKNOWN_TRANSACTION)
         return committed
     return False
+
+
+def _insert_row(record: Record, db: BaseDatabaseWrapper) -> bool:
+    """Whether no transaction is open after it: then it is committed."""
+    notifies, since = notifier.is_due(db), time.monotonic()
+    inserted = insert.insert(record, db, notifies=notifies)
+    if not notifies:
+        notifier.notify(db)
+    elif inserted:
+        notifier.sent(since)
+    return not in_transaction(db)
 
 
 def waits_in_spool(record: Record) -> bool:

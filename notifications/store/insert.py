@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from notifications.database.fast_sql import execute, time_value, uuid_value
 from notifications.errors import KeyReused
 from notifications.store.new_payload import Record
+from notifications.store.wake_workers import NOTIFY_CHANNEL
 
 #: Each column of a new row, and its value from a record. The other columns get a constant or NULL. `arrived` is
 #: received_at as the database takes it: to make it costs as much as all other values together.
@@ -34,14 +35,18 @@ INSERT: Final = (
     f"INSERT INTO notifications_rawpayload (attempts, {', '.join(VALUES)})"
     f" VALUES (0, {', '.join(['%s'] * len(VALUES))}) ON CONFLICT (receipt) DO NOTHING"
 )
+#: PostgreSQL: the same, and a NOTIFY if there was no such row, in one round trip and one commit.
+INSERT_AND_NOTIFY: Final = f"WITH new AS ({INSERT} RETURNING 1) SELECT pg_notify('{NOTIFY_CHANNEL}', '') FROM new"
 
 
-def insert(record: Record, db: BaseDatabaseWrapper) -> bool:
+def insert(record: Record, db: BaseDatabaseWrapper, *, notifies: bool = False) -> bool:
     """Insert a record. Returns False if a row with its receipt and body exists already.
 
-    Raises KeyReused if that row has another body, and database errors.
+    `notifies`: PostgreSQL sends a NOTIFY with the commit. Raises KeyReused if that row has another body, and database
+    errors.
     """
-    inserted = bool(execute(db, INSERT, values_of(record, db)).rowcount)
+    statement = INSERT_AND_NOTIFY if notifies else INSERT
+    inserted = bool(execute(db, statement, values_of(record, db)).rowcount)
     if not inserted and has_other_bytes(record, db):
         raise KeyReused(f"{record.source}: the key {record.idempotency_key!r} came before with another body")
     return inserted

@@ -1,6 +1,7 @@
 """The keep lane on a real PostgreSQL: claims of many workers at once, NOTIFY, and a server that goes away."""
 
 import json
+import math
 import select
 import threading
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, connection, connections, transaction
 from django.test import Client
 
 from notifications import keep
@@ -147,6 +148,41 @@ class TestKeep:
         with pytest.raises(DataError):
             RawPayload.objects.create(source="\0", received_at=datetime.now(UTC), size=0, inline_body=b"")
         assert spool().waiting() == []
+
+
+class TestRoundTrips:
+    """libpq's own record of what goes over the line, counted by the answer that ends each round trip."""
+
+    @staticmethod
+    def of_a_post(folder: Path, **headers: str) -> str:
+        with (folder / "trace").open("w+b") as file:
+            connection.connection.pgconn.trace(file.fileno())
+            answer = Client().post("/in/demo/", b"x", content_type="text/plain", headers=headers)
+            connection.connection.pgconn.untrace()
+            file.seek(0)
+            assert answer.status_code == 202
+            return file.read().decode()
+
+    @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["without a key", "with a key"])
+    @pytest.mark.parametrize("quiet", [0.0, math.inf], ids=["sends a NOTIFY", "sends none"])
+    def test_a_capture_is_one(
+        self, headers: dict[str, str], quiet: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection.ensure_connection()
+        db: Any = connections["default"]
+        monkeypatch.setattr(db, "health_check_enabled", True)  # as CONN_HEALTH_CHECKS does when a request starts
+        db.health_check_done = False
+        wake_workers.notifier.quiet_until = quiet
+        trace = self.of_a_post(tmp_path, **headers)
+        assert trace.count("ReadyForQuery") == 1
+        assert ("pg_notify" in trace) == (quiet == 0.0)
+        assert "BEGIN" not in trace
+
+    def test_a_repeated_key_is_two_and_wakes_nobody(self, tmp_path: Path) -> None:
+        keep("demo", b"x", key="k")
+        wake_workers.notifier.quiet_until = 0.0
+        assert self.of_a_post(tmp_path, **{"Idempotency-Key": "k"}).count("ReadyForQuery") == 2
+        assert wake_workers.notifier.quiet_until == 0.0, "the next payload must send the NOTIFY"
 
 
 class TestWakeUp:

@@ -116,6 +116,15 @@ class TestSpool:
         call_command("process_raw", drain=True)
         assert RawPayload.objects.count() == 3
 
+    def test_the_status_says_whose_it_is_and_goes_on(self, rights: Rights, capsys: pytest.CaptureFixture[str]) -> None:
+        in_spool(b"waits")
+        rights.take(spool().folder)
+        call_command("proppy_status")
+        text = capsys.readouterr().out
+        assert f"Spool: cannot be read. {spool().folder} belongs to " in text
+        assert "Payloads\n" in text
+        assert "proppy_spool_up 0\n" in Client().get("/metrics").text
+
     def test_one_that_cannot_be_written_is_503_while_the_database_is_away(self, rights: Rights) -> None:
         in_spool(b"1")
         rights.take(spool().folder, left=LOOK)

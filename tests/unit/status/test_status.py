@@ -235,10 +235,22 @@ def test_the_spool() -> None:
     breaker.open()
     now = status().spool
     breaker.close()
+    assert now is not None
     assert (now.waiting, now.set_aside, now.breaker_open) == (3, 0, True)
     assert now.oldest is not None
     assert now.oldest >= 90
     assert now.bytes == sum(path.stat().st_size for path in spool().waiting())
+
+
+def test_a_spool_that_cannot_be_read(client: Client) -> None:
+    spool().folder.parent.mkdir(parents=True, exist_ok=True)
+    spool().folder.write_text("a file, where a folder should be")
+    assert status().spool is None
+    assert f"Spool: cannot be read. [Errno 20] Not a directory: '{spool().folder}'\n" in run()
+    text = client.get("/metrics").text
+    assert "proppy_spool_up 0\n" in text
+    assert "proppy_database_up 1\n" in text
+    assert "proppy_spool_files" not in text, "0 would be a lie"
 
 
 def test_the_spool_for_people(settings: Any) -> None:
