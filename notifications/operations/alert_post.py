@@ -5,9 +5,7 @@ import time
 from typing import Final
 
 from notifications.channels import Channel, Unavailable, Undeliverable
-from notifications.conf import conf
 from notifications.events.event import Event
-from notifications.utils.private_folders import make_private
 from notifications.utils.retry_delay import backoff
 from notifications.workers.outage import LONGEST_BACKOFF, Outage
 
@@ -16,21 +14,6 @@ logger = logging.getLogger(__name__)
 #: At most so many tries, in so many seconds, unless the caller says otherwise.
 TRIES: Final = 3
 SECONDS: Final = 30.0
-#: Seconds between two posts about one unit: a crash loop must not flood.
-QUIET: Final = 60.0
-
-
-def reported_just_now(unit: str) -> bool:
-    """Whether this was called for the unit within the last minute. False if the folder cannot be written."""
-    stamp = conf.state_dir / "alerts" / unit
-    try:
-        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < QUIET:
-            return True
-        make_private(stamp.parent)
-        stamp.touch(mode=0o600)
-    except OSError as error:
-        logger.warning("STATE_DIR cannot remember alerts: %s", error)
-    return False
 
 
 class Post:

@@ -1,7 +1,8 @@
-"""The problems that `process_raw` watches for: what makes posts be refused, and a database that is away."""
+"""The problems that `process_raw` watches for: what makes posts be refused, a database or journald that is away."""
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
@@ -15,6 +16,12 @@ from notifications.utils.sizes import size
 AWAY: Final = 60.0
 #: The part of its quota at which the spool is nearly full.
 NEARLY: Final = 0.9
+#: Seconds for which journald must be away: it is started again after 0.2 s.
+DEAD: Final = 10.0
+#: Anybody can see there which processes a unit has, without D-Bus (man systemd.unit).
+UNITS: Final = Path("/sys/fs/cgroup/system.slice")
+BOOTED: Final = Path("/run/systemd/system")
+JOURNALD: Final = "journald://"
 
 
 def problems(database_problem: Callable[[], str]) -> list[Problem]:
@@ -30,7 +37,26 @@ def problems(database_problem: Callable[[], str]) -> list[Problem]:
             f"process_raw on {host} can use the database again",
             patience=AWAY,
         ),
+        *_journald(host),
     ]
+
+
+def _journald(host: str) -> list[Problem]:
+    """systemd may have reported its end already: `proppy_alert` leaves the same mark, so here comes that it is over."""
+    if not conf.journal_url.startswith(JOURNALD):
+        return []
+    namespace = conf.journal_url.removeprefix(JOURNALD)
+    unit = f"systemd-journald@{namespace}.service" if namespace else "systemd-journald.service"
+    down = f"{unit} on {host} does not run: events wait in the memory of the processes"
+    return [Problem(unit, lambda: "" if _runs(unit) else down, f"{unit} on {host} runs again", patience=DEAD)]
+
+
+def _runs(unit: str) -> bool:
+    """Whether systemd has a process for it, or is not the one to ask."""
+    if not BOOTED.is_dir() or not UNITS.is_dir():
+        return True
+    files = [UNITS / unit / "cgroup.procs", *UNITS.glob(f"*/{unit}/cgroup.procs")]
+    return any(path.exists() and path.read_bytes() for path in files)
 
 
 def _database_disk() -> str:

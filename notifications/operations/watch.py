@@ -5,7 +5,6 @@ Each is reported once, and once that it is over.
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -16,8 +15,8 @@ from notifications.conf import conf
 from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.operations.alert import alert_channel
+from notifications.operations.alert_mark import Mark
 from notifications.operations.alert_post import Post
-from notifications.utils.private_folders import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class _Reporter:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._mark = _Mark(problem.name)
+        self._mark = Mark(problem.name)
         #: Since when it is no longer as reported.
         self._changed_at: float | None = None
         self._event: Event | None = None
@@ -72,7 +71,7 @@ class _Reporter:
 
     def _text_to_report(self) -> str:
         problem = self._problem.look()
-        if bool(problem) == self._mark.is_set:
+        if bool(problem) == self._mark.is_set():
             self._changed_at = None
             return ""
         now = time.monotonic()
@@ -89,32 +88,8 @@ class _Reporter:
             emit(self._event.name, self._event.text, **self._event.data)
         post.close()
         self._post = self._changed_at = None
-        self._mark.set(not self._mark.is_set)
+        self._mark.set(not self._mark.is_set())
         return INTERVAL
 
     def _data(self) -> dict[str, Any]:
         return {"kind": "problem", "problem": self._problem.name, "alert": True}
-
-
-class _Mark:
-    """Whether a problem is reported, also by the process before this one: then its file is not empty.
-
-    The file is made in time: a full disk takes no new one, but an old one can become longer without any room.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._path = conf.state_dir / "alerts" / name
-        self.is_set = False
-        try:
-            make_private(self._path.parent)
-            self._path.touch(mode=0o600)
-            self.is_set = self._path.stat().st_size > 0
-        except OSError as error:
-            logger.warning("STATE_DIR cannot remember alerts: %s", error)
-
-    def set(self, is_set: bool) -> None:
-        self.is_set = is_set
-        try:
-            os.truncate(self._path, int(is_set))
-        except OSError as error:  # the next process reports it again
-            logger.warning("STATE_DIR cannot remember alerts: %s", error)

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from notifications.operations.watch import OVER
 from tests.support.booted import JOURNAL, SERVICES
 from tests.support.installed import Installed
 from tests.support.load import Load
@@ -60,6 +61,12 @@ def test_a_killed_service_comes_back_and_is_told_once(installed: Installed, unit
     log = installed.run("journalctl", "--no-pager", f"--since=@{since}", "--output=cat", "SYSLOG_IDENTIFIER=systemd")
     assert len(re.findall(rf"Starting proppy-alert@{re.escape(unit)}", log)) == 1, log
     assert "unset environment variable" not in log
+    if unit == JOURNAL:  # what it reports itself would be lost with it; process_raw watches it
+        wait_for(
+            lambda: [m for m in installed.slack.messages[told:] if re.search(f"{unit} on .* runs again", m["text"])],
+            timeout=OVER + 60,
+            message="that it is over",
+        )
 
 
 def test_a_service_that_cannot_start_is_tried_less_and_less_often(installed: Installed) -> None:

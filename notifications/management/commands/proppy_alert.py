@@ -4,7 +4,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications.operations import alert
-from notifications.operations.alert_post import Post, reported_just_now
+from notifications.operations.alert_mark import Mark, reported_just_now
+from notifications.operations.alert_post import Post
 from notifications.workers import loop
 
 
@@ -38,3 +39,4 @@ class Command(BaseCommand):
         if post.problem:
             alert.report(failed, host)
             raise CommandError(f"{post.problem}. The alert is in the journal, and sent once that is followed again.")
+        Mark(failed.unit).set(True)  # process_raw may watch it, and reports that it runs again

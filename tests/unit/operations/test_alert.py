@@ -17,9 +17,10 @@ from notifications.channels.slack import Slack
 from notifications.events.encoding import event_of
 from notifications.events.event import Event
 from notifications.journal import journal_from_url
-from notifications.operations import alert, alert_post
+from notifications.operations import alert, alert_mark, alert_post
 from notifications.operations.alert import Failure, failure
-from notifications.operations.alert_post import Post, reported_just_now
+from notifications.operations.alert_mark import reported_just_now
+from notifications.operations.alert_post import Post
 from tests.support.child import BASE_DIR
 from tests.support.in_process import Told
 from tests.support.journald import JournaldNamespace
@@ -225,7 +226,7 @@ def test_the_minute_passes(settings: Any) -> None:
     assert not reported_just_now(FOLLOWER)
     assert reported_just_now(FOLLOWER)
     then = stamp.stat().st_mtime
-    os.utime(stamp, (then, then - alert_post.QUIET))
+    os.utime(stamp, (then, then - alert_mark.QUIET))
     assert not reported_just_now(FOLLOWER)
     os.utime(stamp, (then, then + 3600))  # the clock was set back
     assert not reported_just_now(FOLLOWER)

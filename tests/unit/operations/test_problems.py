@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from notifications import keep
+from notifications.operations import problems as problem_list
 from notifications.operations.problems import problems
 from notifications.store import disk_space
 from notifications.store.database_breaker import breaker
@@ -68,6 +69,36 @@ def test_a_spool_that_is_nearly_full(settings: Any) -> None:
     settings.NOTIFICATIONS_SPOOL_MAX_BYTES = spool().used()
     (text,) = found().values()
     assert text.startswith(f"The spool on {HOST} is nearly full, ")
+
+
+@pytest.fixture
+def journald(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where systemd has the processes of journald's unit."""
+    settings.NOTIFICATIONS_JOURNAL_URL = "journald://proppy"
+    monkeypatch.setattr(problem_list, "BOOTED", tmp_path)
+    monkeypatch.setattr(problem_list, "UNITS", tmp_path)
+    folder = tmp_path / "system-systemd\\x2djournald.slice" / "systemd-journald@proppy.service"
+    folder.mkdir(parents=True)
+    (folder / "cgroup.procs").write_text("4711\n")
+    return folder
+
+
+def test_a_dead_journald(journald: Path, disks: Disks) -> None:
+    name = "systemd-journald@proppy.service"
+    assert found() == {}
+    (journald / "cgroup.procs").write_text("")
+    assert found() == {name: f"{name} on {HOST} does not run: events wait in the memory of the processes"}
+    (journald / "cgroup.procs").unlink()
+    journald.rmdir()
+    assert found().keys() == {name}
+
+
+def test_where_systemd_runs_nothing_it_is_not_asked(
+    journald: Path, disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problem_list, "BOOTED", journald / "absent")
+    (journald / "cgroup.procs").unlink()
+    assert found() == {}
 
 
 def test_each_has_a_file_of_its_own_and_says_when_it_is_over() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from notifications.operations import alert_post, watch
+from notifications.operations.alert_mark import Mark
 from notifications.operations.watch import INTERVAL, OVER, Problem, Watch
 from tests.support.in_process import Told
 from tests.support.slack import FakeSlack, RateLimited
@@ -70,6 +71,18 @@ def pass_time(clock: Clock, run: Watch, seconds: float) -> None:
 
 def texts(slack: FakeSlack) -> list[str]:
     return [message["text"] for message in slack.messages]
+
+
+def test_it_reports_the_end_of_what_another_process_has_reported(
+    new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack
+) -> None:
+    """proppy_alert has, when journald was killed: it runs again at once."""
+    run = new()
+    pass_time(patient, run, 60)
+    Mark("disk").set(True)
+    pass_time(patient, run, OVER + 3 * INTERVAL)
+    assert texts(to_slack) == [OVER_AGAIN]
+    assert not Mark("disk").is_set()
 
 
 def test_once_and_once_more_when_it_is_over(new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack) -> None:
