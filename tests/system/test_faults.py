@@ -66,12 +66,18 @@ def post_form(port: int) -> tuple[int, dict[str, str], bytes]:
     return post(port, "/in/contact/", f"name={uuid.uuid4().hex}&email=a%40example.org&text=hello".encode())
 
 
+def has_heard(machine: Installed, text: str) -> bool:
+    return any(text in message["text"] for message in machine.slack.messages)
+
+
 def test_a_full_disk_refuses_kindly_and_recovers(full: Installed) -> None:
     answers = [post_form(full.port) for _ in range(50)]
     assert {status for status, _, _ in answers} == {503}
     assert all("retry-after" in headers for _, headers, _ in answers)
     assert HttpsVisitor(full.port).request("GET", "/")[0] == 200
+    wait_for(lambda: has_heard(full, "left: posts are refused"), timeout=120, message="the alert")
     full.run("rm", f"{DISK}/filler")
+    wait_for(lambda: has_heard(full, "has room again"), timeout=120, message="that it is over")
     # Each of the two servers finds out for itself: several in a row, or one of them would not be asked.
     row: list[int] = []
 

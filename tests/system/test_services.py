@@ -159,11 +159,14 @@ def test_settings_that_are_refused_stop_no_service(installed: Installed) -> None
     env = (installed.root / "etc/proppy/env").read_text()
     pids = [installed.main_pid(unit) for unit in SERVICES]
     try:
-        for name in ("ALLOWED_HOSTS=", "DATABASE_URL=nonsense"):
+        nobody_there = "DATABASE_URL=postgres://proppy:x@127.0.0.1:1/proppy"
+        for name in ("ALLOWED_HOSTS=", "DATABASE_URL=nonsense", nobody_there):
             installed.write("/etc/proppy/env", f"{env}\n{name}\n")
             refused = installed.try_run("proppy-restart")
             assert refused.returncode == 1
-            assert name.partition("=")[0] in refused.stdout
+            assert ("127.0.0.1" if name == nobody_there else name.partition("=")[0]) in refused.stdout
+            assert "Nothing was stopped." in refused.stdout
+            assert "--no-check" in refused.stdout
             assert "systemd-run" not in refused.stdout
     finally:
         installed.write("/etc/proppy/env", env)
