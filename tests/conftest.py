@@ -37,6 +37,7 @@ pytest_plugins = [
     "tests.support.slack",
     "tests.support.smtp",
     "tests.support.tell",
+    "tests.support.udp",
     "tests.support.webhook",
     "tests.support.installed",  # after what it imports
 ]

@@ -1,6 +1,5 @@
 import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -9,75 +8,66 @@ from typing import Any, Final
 import pytest
 
 from notifications import metrics
-from notifications.http.request_totals import RequestTotals, RouteTotals
 from notifications.metrics import MAX_DATAGRAM, StatsD
 
 DEADLINE: Final = 20.0
 
 
 @pytest.fixture
-def server() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        server.settimeout(DEADLINE)
-        yield server
-
-
-@pytest.fixture
-def statsd(server: socket.socket) -> Iterator[StatsD]:
-    statsd = StatsD("127.0.0.1", server.getsockname()[1], prefix="shop.")
+def statsd(udp_server: socket.socket) -> Iterator[StatsD]:
+    statsd = StatsD("127.0.0.1", udp_server.getsockname()[1], prefix="shop.")
     yield statsd
     assert statsd.close(DEADLINE)
 
 
-def lines(server: socket.socket, count: int) -> list[str]:
+def lines(udp_server: socket.socket, count: int) -> list[str]:
     got: list[str] = []
     while len(got) < count:
-        datagram = server.recv(65536)
+        datagram = udp_server.recv(65536)
         assert len(datagram) <= MAX_DATAGRAM
         got += datagram.decode().split("\n")
     return got
 
 
-def test_the_three_kinds(server: socket.socket, statsd: StatsD) -> None:
+def test_the_three_kinds(udp_server: socket.socket, statsd: StatsD) -> None:
     statsd.incr("sales")
     statsd.incr("sales", 3)
     statsd.gauge("stock", 2.5)
     statsd.timing("checkout", 12)
-    assert lines(server, 4) == ["shop.sales:1|c", "shop.sales:3|c", "shop.stock:2.5|g", "shop.checkout:12|ms"]
+    assert lines(udp_server, 4) == ["shop.sales:1|c", "shop.sales:3|c", "shop.stock:2.5|g", "shop.checkout:12|ms"]
 
 
-def test_a_negative_gauge_is_no_difference(server: socket.socket, statsd: StatsD) -> None:
+def test_a_negative_gauge_is_no_difference(udp_server: socket.socket, statsd: StatsD) -> None:
     statsd.gauge("balance", -5)
-    assert lines(server, 2) == ["shop.balance:0|g", "shop.balance:-5|g"]
+    assert lines(udp_server, 2) == ["shop.balance:0|g", "shop.balance:-5|g"]
 
 
-def test_names_forge_nothing(server: socket.socket, statsd: StatsD) -> None:
+def test_names_forge_nothing(udp_server: socket.socket, statsd: StatsD) -> None:
     statsd.incr("a:1|c\nb@\r\x00\x85\ud800ü")
-    assert lines(server, 1) == ["shop.a_1_c_b____?ü:1|c"]
+    assert lines(udp_server, 1) == ["shop.a_1_c_b____?ü:1|c"]
 
 
-def test_many_share_a_datagram_and_keep_their_order(server: socket.socket, statsd: StatsD) -> None:
+def test_many_share_a_datagram_and_keep_their_order(udp_server: socket.socket, statsd: StatsD) -> None:
     for number in range(200):
         statsd.incr("hits", number)
-    assert lines(server, 200) == [f"shop.hits:{number}|c" for number in range(200)]
+    assert lines(udp_server, 200) == [f"shop.hits:{number}|c" for number in range(200)]
 
 
-def test_a_datagram_is_filled_but_not_over_full(server: socket.socket) -> None:
-    sender = metrics.Datagrams("127.0.0.1", server.getsockname()[1], "")
+def test_a_datagram_is_filled_but_not_over_full(udp_server: socket.socket) -> None:
+    sender = metrics.Datagrams("127.0.0.1", udp_server.getsockname()[1], "")
     for _ in range(300):
         sender.add(metrics.Metric("eight", 1, "c"))  # 9 bytes and a newline
-    assert len(server.recv(65536)) == 143 * 10 - 1
+    assert len(udp_server.recv(65536)) == 143 * 10 - 1
     sender.idle(True)
-    assert lines(server, 157) == ["eight:1|c"] * 157
+    assert lines(udp_server, 157) == ["eight:1|c"] * 157
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1|c\nforged:1", None])
-def test_what_is_no_number_costs_itself_only(server: socket.socket, statsd: StatsD, value: Any) -> None:
+def test_what_is_no_number_costs_itself_only(udp_server: socket.socket, statsd: StatsD, value: Any) -> None:
     statsd.gauge("bad", value)
     statsd.incr("long" * 1000)
     statsd.incr("good")
-    assert lines(server, 1) == ["shop.good:1|c"]
+    assert lines(udp_server, 1) == ["shop.good:1|c"]
     assert statsd.flush(DEADLINE)
     assert statsd.failed == 2
 
@@ -101,9 +91,11 @@ def test_a_name_that_does_not_resolve_is_looked_up_once_a_second(monkeypatch: py
         assert len(lookups) == expected
 
 
-def test_the_address_is_looked_up_again_after_a_minute(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_is_looked_up_again_after_a_minute(
+    udp_server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lookups = []
-    found = socket.getaddrinfo("127.0.0.1", server.getsockname()[1], type=socket.SOCK_DGRAM)
+    found = socket.getaddrinfo("127.0.0.1", udp_server.getsockname()[1], type=socket.SOCK_DGRAM)
     clock = [0.0]
 
     def find(*args: object, **_: object) -> list[Any]:
@@ -117,13 +109,13 @@ def test_the_address_is_looked_up_again_after_a_minute(server: socket.socket, mo
         clock[0] = now
         sender.add(metrics.Metric("a", 1, "c"))
         sender.idle(False)
-        assert lines(server, 1) == ["a:1|c"]
+        assert lines(udp_server, 1) == ["a:1|c"]
         assert len(lookups) == expected
 
 
-def test_nobody_listens_and_nothing_is_raised(server: socket.socket) -> None:
-    port = server.getsockname()[1]
-    server.close()
+def test_nobody_listens_and_nothing_is_raised(udp_server: socket.socket) -> None:
+    port = udp_server.getsockname()[1]
+    udp_server.close()
     statsd = StatsD("127.0.0.1", port)
     for _ in range(100):
         statsd.incr("hits")
@@ -151,8 +143,8 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert statsd.close(DEADLINE)
 
 
-def test_a_forked_child_sends_nothing_of_its_parent(server: socket.socket) -> None:
-    sender = metrics.Datagrams("127.0.0.1", server.getsockname()[1], "")
+def test_a_forked_child_sends_nothing_of_its_parent(udp_server: socket.socket) -> None:
+    sender = metrics.Datagrams("127.0.0.1", udp_server.getsockname()[1], "")
     sender.add(metrics.Metric("parent", 1, "c"))
     child = os.fork()
     if not child:
@@ -162,47 +154,4 @@ def test_a_forked_child_sends_nothing_of_its_parent(server: socket.socket) -> No
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     sender.idle(True)
-    assert lines(server, 2) == ["child:1|c", "parent:1|c"]
-
-
-def test_totals_of_a_route() -> None:
-    totals = RequestTotals()
-    totals.add("GET /", error=False, ms=2.0)
-    totals.add("GET /", error=True, ms=4.5)
-    totals.add("POST /", error=False, ms=1.0)
-    assert totals.take() == {"GET /": RouteTotals(2, 1, 6.5), "POST /": RouteTotals(1, 0, 1.0)}
-    assert totals.take() == {}
-
-
-def test_routes_are_bounded() -> None:
-    totals = RequestTotals(max_routes=3)
-    for number in range(10):
-        for _ in range(2):
-            totals.add(f"GET /{number}", error=False, ms=1)
-    taken = totals.take()
-    assert list(taken) == ["GET /0", "GET /1", "GET /2", "other"]
-    assert taken["other"].requests == 14
-
-
-def test_totals_lose_count_of_nothing_while_they_are_taken() -> None:
-    totals = RequestTotals()
-    switch = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-
-    def add_many() -> None:
-        for _ in range(3000):
-            totals.add("GET /", error=True, ms=1)
-
-    threads = [threading.Thread(target=add_many) for _ in range(4)]
-    taken = []
-    try:
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            taken.append(totals.take())
-    finally:
-        sys.setswitchinterval(switch)
-    taken.append(totals.take())
-    routes = [route for each in taken for route in each.values()]
-    assert sum(route.requests for route in routes) == 12_000
-    assert sum(route.errors for route in routes) == 12_000
+    assert lines(udp_server, 2) == ["child:1|c", "parent:1|c"]

@@ -30,16 +30,8 @@ RequestStats(lambda request: HttpResponse())(RequestFactory().get("/"))
 
 
 @pytest.fixture
-def server() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        server.settimeout(DEADLINE)
-        yield server
-
-
-@pytest.fixture
-def url(server: socket.socket, settings: Any) -> Iterator[str]:
-    settings.NOTIFICATIONS_METRICS_URL = f"statsd://127.0.0.1:{server.getsockname()[1]}"
+def url(udp_server: socket.socket, settings: Any) -> Iterator[str]:
+    settings.NOTIFICATIONS_METRICS_URL = f"statsd://127.0.0.1:{udp_server.getsockname()[1]}"
     yield settings.NOTIFICATIONS_METRICS_URL
     if statsd := open_server():
         assert statsd.flush(DEADLINE)  # not closed: another test may get the same port
@@ -52,19 +44,19 @@ def reporter() -> Iterator[Reporter]:
     assert reporter.close(DEADLINE)
 
 
-def counters(server: socket.socket) -> dict[str, float]:
-    lines = server.recv(65536).decode().splitlines()
+def counters(udp_server: socket.socket) -> dict[str, float]:
+    lines = udp_server.recv(65536).decode().splitlines()
     assert all(line.endswith("|c") for line in lines)
     return {name: float(count) for name, _, count in (line.removesuffix("|c").partition(":") for line in lines)}
 
 
 @pytest.mark.usefixtures("url")
-def test_the_server_gets_the_counts_of_the_report(server: socket.socket, reporter: Reporter) -> None:
+def test_the_server_gets_the_counts_of_the_report(udp_server: socket.socket, reporter: Reporter) -> None:
     for status in (200, 503):
         reporter.add("GET", "photos/<int:id>/", status=status, ms=10.0)
     reporter.add("POST", "", status=200, ms=0.0)
     assert reporter.flush(DEADLINE)
-    assert counters(server) == {
+    assert counters(udp_server) == {
         "proppy.requests.GET.photos_int_id": 2,
         "proppy.errors.GET.photos_int_id": 1,
         "proppy.ms.GET.photos_int_id": 20,
@@ -73,10 +65,10 @@ def test_the_server_gets_the_counts_of_the_report(server: socket.socket, reporte
 
 
 def test_its_name_is_looked_up_by_the_thread_of_the_queue(
-    server: socket.socket, url: str, reporter: Reporter, monkeypatch: pytest.MonkeyPatch
+    udp_server: socket.socket, url: str, reporter: Reporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = []
-    found = socket.getaddrinfo("127.0.0.1", server.getsockname()[1], type=socket.SOCK_DGRAM)
+    found = socket.getaddrinfo("127.0.0.1", udp_server.getsockname()[1], type=socket.SOCK_DGRAM)
 
     def find(*_: object, **__: object) -> list[Any]:
         threads.append(threading.get_ident())
@@ -86,33 +78,33 @@ def test_its_name_is_looked_up_by_the_thread_of_the_queue(
     RequestStats(lambda _: HttpResponse())(HttpRequest())
     reporter.add("GET", "", status=200, ms=0.0)
     assert reporter.flush(DEADLINE)
-    assert counters(server) == {"proppy.requests.GET.root": 1}
+    assert counters(udp_server) == {"proppy.requests.GET.root": 1}
     assert threads
     assert threading.get_ident() not in threads
 
 
 @pytest.mark.usefixtures("url")
-def test_a_process_that_is_forked_later_sends_its_own(server: socket.socket, reporter: Reporter) -> None:
+def test_a_process_that_is_forked_later_sends_its_own(udp_server: socket.socket, reporter: Reporter) -> None:
     reporter.add("GET", "", status=200, ms=0.0)
     assert reporter.flush(DEADLINE)
-    assert counters(server) == {"proppy.requests.GET.root": 1}
+    assert counters(udp_server) == {"proppy.requests.GET.root": 1}
     child = os.fork()
     if not child:
         reporter.add("POST", "", status=200, ms=0.0)
         statsd = reporter.flush(DEADLINE) and open_server()
         os._exit(not (statsd and statsd.flush(DEADLINE)))
-    assert counters(server) == {"proppy.requests.POST.root": 1}
+    assert counters(udp_server) == {"proppy.requests.POST.root": 1}
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_what_was_counted_is_sent_at_exit(server: socket.socket, tmp_path: Path) -> None:
+def test_what_was_counted_is_sent_at_exit(udp_server: socket.socket, tmp_path: Path) -> None:
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "proppy.settings",
-        "METRICS_URL": f"statsd://127.0.0.1:{server.getsockname()[1]}/shop.web",
+        "METRICS_URL": f"statsd://127.0.0.1:{udp_server.getsockname()[1]}/shop.web",
         "STATE_DIR": str(tmp_path),
     }
     subprocess.run([sys.executable, "-c", ONE_REQUEST], cwd=ROOT, env=environment, check=True)
-    assert counters(server)["shop.web.requests.GET.unknown"] == 1
+    assert counters(udp_server)["shop.web.requests.GET.unknown"] == 1
 
 
 def test_without_the_setting_nothing_is_opened(reporter: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
