@@ -1,13 +1,21 @@
 """The engine's settings, typed. checks/settings.py reports mistakes in them."""
 
+import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.db import DEFAULT_DB_ALIAS
+
+from notifications.utils.setting_rules import RULES
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Per client address, which many people may share.
 UNSIGNED_RATE: Final = "600/minute"
@@ -81,6 +89,21 @@ class ChannelConf:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+def _read(of: Any, name: str, default: T) -> T:
+    """A setting; the default instead of a value that cannot be meant. `manage.py check` reports it, and the log."""
+    value: T = getattr(of, name, default)
+    is_right, hint = RULES[name.removeprefix("NOTIFICATIONS_")]
+    if value is default or is_right(value):
+        return value
+    _say_wrong(name, hint)
+    return default
+
+
+@cache
+def _say_wrong(name: str, hint: str) -> None:
+    logger.error("%s is wrong, and its default is used. %s", name, hint)
+
+
 @cache
 def _path(path: str | Path) -> Path:
     return Path(path)
@@ -88,20 +111,26 @@ def _path(path: str | Path) -> Path:
 
 @cache
 def _sources() -> dict[str, Source]:
-    entries = getattr(settings, "NOTIFICATIONS_SOURCES", {})
-    return {name: Source(name=name, **_with_tuples(options)) for name, options in entries.items()}
+    entries = _read(settings, "NOTIFICATIONS_SOURCES", {})
+    return {name: _source(name, options) for name, options in entries.items()}
 
 
-def _with_tuples(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+def _source(name: str, options: Any) -> Source:
+    """Its known options. What is wrong with them http/source_rules.py knows: then nothing is stored for it."""
+    known = {each.name for each in fields(Source)} - {"name"}
+    given = options.items() if isinstance(options, dict) else ()
+    return Source(
+        name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in given if key in known}
+    )
 
 
 @cache
 def _channels() -> dict[str, ChannelConf]:
-    entries = getattr(settings, "NOTIFICATIONS_CHANNELS", {})
+    entries = _read(settings, "NOTIFICATIONS_CHANNELS", {})
     return {
         name: ChannelConf(name, options["class"], {k: v for k, v in options.items() if k != "class"})
         for name, options in entries.items()
+        if isinstance(options, dict) and "class" in options
     }
 
 
@@ -111,32 +140,37 @@ class Conf:
     @property
     def state_dir(self) -> Path:
         """Folder of spool, locks, wake-up sockets and the file journal."""
-        return _path(getattr(settings, "NOTIFICATIONS_STATE_DIR", "var"))
+        return _path(_read(settings, "NOTIFICATIONS_STATE_DIR", "var"))
+
+    @property
+    def database(self) -> str:
+        """The alias in DATABASES of the one database that the engine uses, whatever routers say."""
+        return _read(settings, "NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
 
     @property
     def journal_url(self) -> str:
         """auto, journald://, journald://NAMESPACE, file:///path or memory://"""
-        return getattr(settings, "NOTIFICATIONS_JOURNAL_URL", "auto")
+        return _read(settings, "NOTIFICATIONS_JOURNAL_URL", "auto")
 
     @property
     def text_journal_url(self) -> str:
         """Where to read plain lines "SLACK: …" of other programs; "" is the machine's journal, if journald is used."""
-        return getattr(settings, "NOTIFICATIONS_TEXT_JOURNAL_URL", "")
+        return _read(settings, "NOTIFICATIONS_TEXT_JOURNAL_URL", "")
 
     @property
     def raw_max_body_bytes(self) -> int:
         """The largest accepted body, in bytes, unless its source has a limit."""
-        return getattr(settings, "NOTIFICATIONS_RAW_MAX_BODY_BYTES", 10 * 1024 * 1024)
+        return _read(settings, "NOTIFICATIONS_RAW_MAX_BODY_BYTES", 10 * 1024 * 1024)
 
     @property
     def spool_max_bytes(self) -> int:
         """Bytes that may wait in the spool while the database is away."""
-        return getattr(settings, "NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)
+        return _read(settings, "NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)
 
     @property
     def min_free_bytes(self) -> int:
         """Free bytes on the disk of `state_dir` below which intake answers 503."""
-        return getattr(settings, "NOTIFICATIONS_MIN_FREE_BYTES", 128 * 1024 * 1024)
+        return _read(settings, "NOTIFICATIONS_MIN_FREE_BYTES", 128 * 1024 * 1024)
 
     @property
     def body_storage_alias(self) -> str:
@@ -144,67 +178,67 @@ class Conf:
 
         All machines share the storage, and only one database uses it.
         """
-        return getattr(settings, "NOTIFICATIONS_BODY_STORAGE", "")
+        return _read(settings, "NOTIFICATIONS_BODY_STORAGE", "")
 
     @property
     def trusted_uids(self) -> frozenset[int]:
         """Users whose events are trusted: that of this process, and root."""
-        return frozenset(getattr(settings, "NOTIFICATIONS_TRUSTED_UIDS", (os.getuid(), 0)))
+        return frozenset(_read(settings, "NOTIFICATIONS_TRUSTED_UIDS", (os.getuid(), 0)))
 
     @property
     def metrics_interval(self) -> float:
         """Seconds between two reports of the request statistics."""
-        return getattr(settings, "NOTIFICATIONS_METRICS_INTERVAL", 60.0)
+        return _read(settings, "NOTIFICATIONS_METRICS_INTERVAL", 60.0)
 
     @property
     def metrics_url(self) -> str:
         """statsd://host:port/prefix: a server that gets the request statistics too; "" is none."""
-        return getattr(settings, "NOTIFICATIONS_METRICS_URL", "")
+        return _read(settings, "NOTIFICATIONS_METRICS_URL", "")
 
     @property
     def status_token(self) -> str:
         """Bearer token for /readyz and /metrics from other machines; "" answers only this machine."""
-        return getattr(settings, "NOTIFICATIONS_STATUS_TOKEN", "")
+        return _read(settings, "NOTIFICATIONS_STATUS_TOKEN", "")
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
         """Addresses or networks whose X-Forwarded-For is trusted."""
-        return tuple(getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
+        return tuple(_read(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
 
     @property
     def https_proxy(self) -> str:
         """http://host:port: the proxy for the channels' HTTPS to others; "" is none. It may have a password."""
-        return getattr(settings, "NOTIFICATIONS_HTTPS_PROXY", "")
+        return _read(settings, "NOTIFICATIONS_HTTPS_PROXY", "")
 
     @property
     def no_proxy(self) -> tuple[str, ...]:
         """Hosts that are reached without it: names with all below them, addresses, networks, or *; perhaps :port."""
-        return tuple(getattr(settings, "NOTIFICATIONS_NO_PROXY", ()))
+        return tuple(_read(settings, "NOTIFICATIONS_NO_PROXY", ()))
 
     @property
     def rate_limits(self) -> bool:
         """Whether rate limits are on: those of sources and all others."""
-        return bool(getattr(settings, "NOTIFICATIONS_RATE_LIMITS", True))
+        return _read(settings, "NOTIFICATIONS_RATE_LIMITS", True)
 
     @property
     def alert_channel(self) -> str:
         """The channel that failed units are reported to."""
-        return getattr(settings, "NOTIFICATIONS_ALERT_CHANNEL", "SLACK")
+        return _read(settings, "NOTIFICATIONS_ALERT_CHANNEL", "SLACK")
 
     @property
     def alert_log_units(self) -> frozenset[str]:
         """Units whose last log lines are sent with their failure. Those of other units may have secrets."""
-        return frozenset(getattr(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
+        return frozenset(_read(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
 
     @property
     def notify_socket(self) -> str:
         """Where a worker reports to systemd that it is ready and alive; "" if systemd did not start it."""
-        return getattr(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")
+        return _read(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")
 
     @property
     def follower_unit(self) -> str:
-        """The unit that runs follow_journal: its own failure is posted directly."""
-        return getattr(settings, "NOTIFICATIONS_FOLLOWER_UNIT", "proppy-follow-journal.service")
+        """The unit that runs follow_journal: its own failure is posted directly; "" if none is known."""
+        return _read(settings, "NOTIFICATIONS_FOLLOWER_UNIT", "")
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -226,6 +260,7 @@ conf = Conf()
 
 def _clear_caches(*, setting: str, **_: Any) -> None:
     if setting.startswith("NOTIFICATIONS_"):
+        _say_wrong.cache_clear()
         _sources.cache_clear()
         _channels.cache_clear()
 

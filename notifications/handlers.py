@@ -6,15 +6,15 @@ Workers import the module `handlers` of each installed app; a process that answe
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
-from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
 from notifications.events.event import NAME, RESERVED, Event
+from notifications.utils.times import aware, utc_now
 
 if TYPE_CHECKING:
     from notifications.models import RawPayload
@@ -42,12 +42,10 @@ class RetryAt(Exception):
     def __init__(self, time: datetime | timedelta, reason: str = "The handler wants to be called later.") -> None:
         super().__init__(reason)
         if isinstance(time, timedelta):
-            time = timezone.now() + time
+            time = utc_now() + time
         elif not isinstance(time, datetime):
             raise TypeError(f"RetryAt takes an aware datetime or a timedelta, not {type(time).__name__}")
-        if timezone.is_naive(time):
-            raise ValueError(f"RetryAt({time!r}) has no time zone: use django.utils.timezone")
-        self.time = time.astimezone(UTC)
+        self.time = aware(time, "RetryAt's time")
 
 
 Exceptions = tuple[type[BaseException], ...]

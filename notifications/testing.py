@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from django.utils import timezone
 
 from notifications import handlers, keep
 from notifications.conf import conf
@@ -27,6 +26,7 @@ from notifications.middleware import reporter
 from notifications.models import RawPayload, State
 from notifications.models.states import DUE
 from notifications.process_raw.handle_payload import handle, handle_or_raise
+from notifications.utils.times import utc_now
 
 #: Seconds to wait for a busy journal.
 FLUSH_SECONDS: Final = 5.0
@@ -42,7 +42,7 @@ def handle_bytes(
     """
     handlers.autodiscover()
     receipt = keep(source, body, content_type=content_type, headers=headers)
-    ours, lease = RawPayload.objects.filter(receipt=receipt), timezone.now() + timedelta(minutes=1)
+    ours, lease = RawPayload.objects.filter(receipt=receipt), utc_now() + timedelta(minutes=1)
     ours.update(state=State.PROCESSING, lease_token=uuid.uuid4(), lease_until=lease, next_attempt_at=lease)
     payload: RawPayload = ours.get()
     handle_or_raise(payload)

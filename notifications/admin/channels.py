@@ -5,7 +5,6 @@ from typing import Any, Final
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from notifications.admin.lists.cells import block, duration, first_line, moment, since, text, unbroken
@@ -14,6 +13,7 @@ from notifications.models import Position
 from notifications.status.channels import ChannelStatus, channel_statuses
 from notifications.status.lag import lags
 from notifications.status.text import behind, follower
+from notifications.utils.times import utc_now
 
 #: Seconds for a page to count the channels' lag.
 SECONDS: Final = 1.0
@@ -21,7 +21,7 @@ SECONDS: Final = 1.0
 
 def statuses(positions: list[Position]) -> dict[int, ChannelStatus]:
     """The statuses of one page's positions, counted once."""
-    return channel_statuses(positions, timezone.now(), lags(positions, seconds=SECONDS))
+    return channel_statuses(positions, utc_now(), lags(positions, seconds=SECONDS))
 
 
 class ChannelList(LeanChangeList):
@@ -103,7 +103,7 @@ class PositionAdmin(ReadOnly):
     def _next_attempt(self, position: Position) -> str:
         if position.next_attempt_at is None:
             return ""
-        seconds = (position.next_attempt_at - timezone.now()).total_seconds()
+        seconds = (position.next_attempt_at - utc_now()).total_seconds()
         return f", next try in {duration(seconds)}" if seconds > 0 else ""
 
     @admin.display(description="failed")

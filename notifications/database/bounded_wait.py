@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from notifications.conf import conf
 from notifications.database.deadline import deadline
 from notifications.database.postgresql_restart import impatient
 
@@ -22,8 +23,8 @@ SLOWEST: Final = 4 * 1024 * 1024
 
 
 def connection() -> BaseDatabaseWrapper:
-    """This thread's connection to `default`, the one database that the engine uses."""
-    return connections[DEFAULT_DB_ALIAS]
+    """This thread's connection to the engine's database."""
+    return connections[conf.database]
 
 
 def run_bounded(db: BaseDatabaseWrapper, work: Callable[[], T], *, failed_before: bool = False, size: int = 0) -> T:

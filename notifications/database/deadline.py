@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
-from django.db import transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from notifications.conf import conf
 from notifications.utils.forks import renew_after_fork
 
 
@@ -18,11 +19,11 @@ from notifications.utils.forks import renew_after_fork
 def deadline(seconds: float, db: BaseDatabaseWrapper | None = None) -> Iterator[None]:
     """Cut the connection to PostgreSQL after `seconds`: what waits on it raises OperationalError.
 
-    `db` is a Django connection, by default this thread's. Raises Django's own OperationalError if it cannot connect.
-    `connect_timeout` in DATABASES limits connecting. proppy/environment.py sets it together with the time zone, so
-    that Django sends no query on a new connection. SQLite has its busy timeout.
+    `db` is a Django connection, by default this thread's to the engine's database. Raises Django's own
+    OperationalError if it cannot connect. `connect_timeout` in DATABASES limits connecting. proppy/environment.py sets
+    it together with the time zone, so that Django sends no query on a new connection. SQLite has its busy timeout.
     """
-    db = transaction.get_connection() if db is None else db
+    db = connections[conf.database] if db is None else db
     if db.vendor != "postgresql":
         yield
         return

@@ -5,8 +5,10 @@ gets the whole body as text, and parses and plans it each time.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -59,8 +61,24 @@ def _has_not_begun(driver: Any) -> bool:
 
 
 def time_value(db: BaseDatabaseWrapper, value: Any) -> Any:
-    """An aware datetime as the database takes it; None stays None."""
-    return None if value is None else db.ops.adapt_datetimefield_value(value)
+    """An aware datetime as the database takes it; None stays None. `aware_time` is the inverse.
+
+    Where USE_TZ is False Django has no way to store it in SQLite. We write UTC, which no end of summer time repeats.
+    """
+    if value is None:
+        return None
+    if db.vendor == "sqlite" and db.timezone is None:
+        return str(value.astimezone(UTC).replace(tzinfo=None))
+    return db.ops.adapt_datetimefield_value(value)
+
+
+def aware_time(db: BaseDatabaseWrapper, value: datetime | None) -> datetime | None:
+    """A time as the driver returns it, as an aware datetime. Drivers return naive ones where USE_TZ is False."""
+    if value is None or value.tzinfo is not None:
+        return value
+    if db.vendor == "sqlite":
+        return value.replace(tzinfo=db.timezone or UTC).astimezone(UTC)
+    return value.replace(tzinfo=ZoneInfo(db.timezone_name)).astimezone(UTC)
 
 
 def uuid_value(db: BaseDatabaseWrapper, value: Any) -> Any:

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any, Final
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
+
+from notifications.conf import conf
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +20,11 @@ OPEN_ON_POSTGRESQL: Final = frozenset({1, 2, 3})
 
 class LeftOpen(Exception):
     """Called code left a transaction open. `str()` says where, and what to write instead."""
+
+
+def atomic(*, durable: bool = False) -> AbstractContextManager[None]:
+    """`transaction.atomic()` on the engine's database."""
+    return transaction.atomic(using=conf.database, durable=durable)
 
 
 def in_transaction(db: BaseDatabaseWrapper) -> bool:
@@ -32,6 +40,11 @@ def in_transaction(db: BaseDatabaseWrapper) -> bool:
     return db.vendor == "sqlite" and bool(driver.in_transaction)
 
 
+def in_own_block(db: BaseDatabaseWrapper) -> bool:
+    """Whether a Django connection is in an `atomic()` that is not a test case's."""
+    return db.in_atomic_block and not all(getattr(block, "_from_testcase", False) for block in db.atomic_blocks)
+
+
 def is_open(db: BaseDatabaseWrapper) -> bool:
     """Whether Django or the driver has a transaction open, or autocommit is off. A test case's does not count."""
     if db.atomic_blocks and getattr(db.atomic_blocks[0], "_from_testcase", False):
@@ -45,6 +58,38 @@ def check_outside(db: BaseDatabaseWrapper) -> None:
     """Raise TransactionManagementError, a database error, if `is_open(db)`."""
     if is_open(db):
         raise TransactionManagementError(f"the connection {db.alias!r} has an open transaction, or autocommit is off")
+
+
+def connection_for_rows() -> BaseDatabaseWrapper:
+    """The connection for a row of the caller's: the engine's, or one in whose transaction the caller is.
+
+    Another alias can only take part where it is the same database. Where it is not, the log says so, once.
+    """
+    db = connections[conf.database]
+    if len(connections.settings) == 1 or db.in_atomic_block:
+        return db
+    for other in connections.all(initialized_only=True):
+        if other is not db and in_own_block(other):
+            if _address(other) == _address(db):
+                return other
+            _say_apart(other.alias, db.alias)
+    return db
+
+
+def _address(db: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    return db.vendor, *(db.settings_dict.get(name) for name in ("NAME", "HOST", "PORT"))
+
+
+@cache
+def _say_apart(theirs: str, ours: str) -> None:
+    logger.warning(
+        "keep() inside atomic(using=%r) stores in the database %r at once, whatever becomes of that transaction. Write"
+        " transaction.on_commit(lambda: keep(…), using=%r), or atomic(using=%r) around both.",
+        theirs,
+        ours,
+        theirs,
+        ours,
+    )
 
 
 def open_connections() -> list[Any]:

@@ -11,10 +11,11 @@ from operator import length_hint
 from typing import Any, Final
 
 from django.core.signals import setting_changed
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.conf import conf
+from notifications.database.transactions import in_own_block
 from notifications.events.encoding import INFO, cut, dump_data, readable
 from notifications.events.event import NAME, RESERVED
 from notifications.events.outbox import Outbox
@@ -29,16 +30,15 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
     """Write an event to the journal: `emit("SLACK", "Ada signed up", user=7)`.
 
     `name` is that of the channel ([A-Z][A-Z0-9_]{0,31}), `text` a readable line, `fields` any JSON values. Inside a
-    transaction the event is written after the commit, and dropped by a rollback, unless `on_commit=False`.
+    transaction, on any database, the event is written after its commit, and dropped by a rollback, unless
+    `on_commit=False`.
     Never waits and never raises. An event that cannot be written is queued. If the queue is full it is dropped,
     counted and reported.
     """
     try:
         parts = _checked_parts(name, text, fields)
-        connection = _thread.connection or _remember_connection()
-        if on_commit and connection.in_atomic_block:
-            # Not a partial: Django logs a failed hook by its __qualname__, which a partial lacks.
-            connection.on_commit(lambda: _send(*parts), robust=True)
+        if on_commit and (open_here := _open_transactions()):
+            _send_after(open_here, parts)
         else:
             _send(*parts)
     except Exception:  # an event must never fail the request
@@ -64,7 +64,32 @@ def _remember_connection() -> BaseDatabaseWrapper:
     return _thread.connection
 
 
+def _open_transactions() -> list[BaseDatabaseWrapper]:
+    """This thread's connections that are in a transaction. Of those of a test case, only the default one counts."""
+    default = _thread.connection or _remember_connection()
+    open_here = [default] if default.in_atomic_block else []
+    if len(connections.settings) > 1:
+        open_here += [db for db in connections.all(initialized_only=True) if db is not default and in_own_block(db)]
+    return open_here
+
+
+def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str]) -> None:
+    """Send once all of these transactions are committed: a rollback of any one drops its hook."""
+    left = {db.alias for db in open_here}
+
+    def committed(alias: str) -> None:
+        left.discard(alias)
+        if not left:
+            _send(*parts)
+
+    for db in open_here:
+        # Not a partial: Django logs a failed hook by its __qualname__, which a partial lacks.
+        db.on_commit(lambda alias=db.alias: committed(alias), robust=True)  # type: ignore[misc]  # mypy infers no default
+
+
 def _checked_parts(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:
+    if not isinstance(name, str):
+        raise TypeError(f'emit() takes the event\'s name first, emit("SLACK", "…"), not {type(name).__name__}')
     if not NAME.fullmatch(name) or name in RESERVED:
         raise ValueError(
             f"{name!r} is not a valid event name: write up to 32 capital letters, digits and _;"

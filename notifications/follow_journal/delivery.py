@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Final, Generic, Protocol, TypeVar
 
-from django.db import Error, InterfaceError, OperationalError, connections, transaction
+from django.db import Error, InterfaceError, OperationalError, connections
 
 from notifications.channels import Unavailable, Undeliverable
+from notifications.database import bounded_wait
 from notifications.database.conflicts import trouble
 from notifications.database.deadline import deadline
 from notifications.database.transactions import close_open, nothing_left_open
@@ -109,7 +110,7 @@ class Delivery(Generic[T]):
             connections.close_all()
         if problem := close_open("A receiver of event_delivered"):
             logger.error("%s", problem)
-        transaction.get_connection().close_if_unusable_or_obsolete()  # a receiver may have hidden a database error
+        bounded_wait.connection().close_if_unusable_or_obsolete()  # a receiver may have hidden a database error
 
     def _send_signal(self, event: T) -> None:
         with parent_only("A receiver of event_delivered"):

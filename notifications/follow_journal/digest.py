@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from notifications.events.event import Event
 from notifications.utils import graphemes
+from notifications.utils.times import utc_now
 
 #: So many events need no digest. A digest shows so many in full at either end.
 FEW: Final = 3
@@ -41,7 +42,7 @@ class Digest:
         self._first: list[tuple[int, Event]] = []
         self._last: deque[tuple[int, Event]] = deque(maxlen=FEW)
         self._left_for_alerts = MOST_OF_ALERTS
-        self._since = self._until = timezone.now()
+        self._since = self._until = utc_now()
 
     def has_room(self, event: Event) -> bool:
         """Whether the event can be added: always, unless it is an alert too many."""

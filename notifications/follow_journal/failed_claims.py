@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from notifications.events.event import Event
 from notifications.follow_journal.digest import FEW, Digest
 from notifications.models import FailedDelivery
+from notifications.utils.times import utc_now
 
 LEASE: Final = timedelta(seconds=60)
 #: The most rows of one digest: to claim them must not lock SQLite for long.
@@ -33,12 +33,12 @@ class Claim(NamedTuple):
 
 def any_due(names: Sequence[str]) -> bool:
     """Whether a failed delivery of these channels is due."""
-    return FailedDelivery.objects.filter(again_at__lte=timezone.now(), channel__in=names).exists()
+    return FailedDelivery.objects.filter(again_at__lte=utc_now(), channel__in=names).exists()
 
 
 def claim(name: str, *, digests: bool) -> Claim | None:
     """Claim the next message of a channel, the oldest first. None if none is due, or another process was faster."""
-    now = timezone.now()
+    now = utc_now()
     due = FailedDelivery.objects.filter(channel=name, again_at__lte=now).order_by("pk")
     rows = list(due[: FEW + 1 if digests else 1])
     if len(rows) > FEW:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Generic, Protocol, cast
 
-from django.db import Error, connections, transaction
+from django.db import Error, connections
 
 from notifications.channels import Unavailable, Undeliverable
 from notifications.database.deadline import deadline
-from notifications.database.transactions import nothing_left_open
+from notifications.database.transactions import atomic, nothing_left_open
 from notifications.follow_journal import record_undelivered
 from notifications.follow_journal.consumer import Consumer, T
 from notifications.follow_journal.delivery import AWAY, Delivery
@@ -243,7 +243,7 @@ class Follower(Generic[T]):
     def _deliver(self, message: Message[T]) -> None:
         if self._consumer.transactional:
             self._position.forget()
-            with self._delivery.attempt(message), deadline(LONGEST_WORK), transaction.atomic():
+            with self._delivery.attempt(message), deadline(LONGEST_WORK), atomic():
                 if not (self._in_doubt and self._position.is_saved(message.last)):
                     self._delivery.deliver(message.items)
                 self._position.save(message.last, delivered=True)
@@ -271,7 +271,7 @@ class Follower(Generic[T]):
         if self._detached:  # the channel's own follower delivers or records them
             return
         try:
-            with deadline(LONGEST_IDLE), transaction.atomic():
+            with deadline(LONGEST_IDLE), atomic():
                 record_undelivered.record_failed(self._consumer.name, message.known, reason)
                 self._position.save(message.last, delivered=False)
         except Error as error:  # never skip an event that was not recorded

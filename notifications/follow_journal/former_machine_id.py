@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from django.db import transaction
-from django.utils import timezone
-
 from notifications.conf import conf
 from notifications.database import bounded_wait
+from notifications.database.transactions import atomic
 from notifications.journal import JournaldJournal, parse_url
 from notifications.journal.journald.stored_entries import journal_paths
 from notifications.models import Account, Loss, Position, Refusal, Writer
 from notifications.positions.key import TEXT, machine_id
 from notifications.status.lag_counting import Budget, Piece
 from notifications.utils.private_folders import make_private
+from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def _record_unread(position: Position) -> None:
             "reason": f"the machine id was {position.machine}: events unread then are not delivered; {where}",
             "count": unread,
             "since": position.entry_time,
-            "until": timezone.now(),
+            "until": utc_now(),
         },
     )
 
@@ -119,7 +118,7 @@ def _count_unread(position: Position) -> tuple[int | None, str]:
 def _move_position(position: Position, ours: str) -> None:
     """Moves a position to the new id. Settings name the folder of a file journal, so the position is still valid."""
     key = {"machine": ours, "journal": position.journal}
-    with transaction.atomic():
+    with atomic():
         if not Position.objects.filter(**key, channel=position.channel).exists():
             Position.objects.filter(pk=position.pk).update(machine=ours)
         for model in (Account, Writer, Refusal):

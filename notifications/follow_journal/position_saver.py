@@ -5,16 +5,17 @@ import time
 from datetime import timedelta
 from typing import Final
 
-from django.db import Error, connections, transaction
-from django.utils import timezone
+from django.db import Error, connections
 
 from notifications.conf import conf
 from notifications.database.deadline import deadline
+from notifications.database.transactions import atomic
 from notifications.follow_journal import record_undelivered
 from notifications.follow_journal.lost_in_gap import CountedGap, Tally
 from notifications.journal import Entry, Gap
 from notifications.positions import saved_position
 from notifications.positions.key import Key
+from notifications.utils.times import utc_now
 from notifications.workers.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class PositionSaver:
 
         `held`: the destination named the time, so the next process must keep it too.
         """
-        until = timezone.now() + timedelta(seconds=seconds)
+        until = utc_now() + timedelta(seconds=seconds)
         self._stuck = saved_position.Stuck(waiting, until, problem, until if held else None)
 
     def note_gap(self, gap: Gap) -> None:
@@ -130,7 +131,7 @@ class PositionSaver:
             return self.saved()
         self._tried_at = time.monotonic()
         try:
-            with deadline(LONGEST), transaction.atomic():
+            with deadline(LONGEST), atomic():
                 self.save(self._last, delivered=self._delivered)
         except Error as error:
             connections.close_all()

@@ -3,14 +3,12 @@
 import socket
 from collections.abc import Sequence
 
-from django.utils import timezone
-
 from notifications.follow_journal.consumer import Item
 from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
 from notifications.positions.key import Key
 from notifications.utils.clean_text import clean, clean_values
-from notifications.utils.times import moment_of
+from notifications.utils.times import moment_of, utc_now
 
 
 def record_failed(channel: str, items: Sequence[Item], reason: str) -> None:
@@ -39,7 +37,7 @@ def record_gap(key: Key, gap: Gap) -> None:
             "reason": clean(gap.reason),
             "count": gap.count,
             "since": None if gap.since_us is None else moment_of(gap.since_us),
-            "until": timezone.now() if gap.until_us is None else moment_of(gap.until_us),
+            "until": utc_now() if gap.until_us is None else moment_of(gap.until_us),
         },
     )
 

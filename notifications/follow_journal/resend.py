@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from django.db import Error, connections, transaction
-from django.utils import timezone
+from django.db import Error, connections
 
 from notifications.channels import Channel, Unavailable, Undeliverable, make_channel
 from notifications.database.conflicts import trouble
 from notifications.database.deadline import deadline
+from notifications.database.transactions import atomic
 from notifications.events.event import Event
 from notifications.follow_journal import failed_claims
 from notifications.follow_journal.delivery import Delivery
@@ -23,6 +23,7 @@ from notifications.follow_journal.pace import Pace
 from notifications.models import FailedDelivery
 from notifications.positions import saved_position
 from notifications.utils.clean_text import clean
+from notifications.utils.times import utc_now
 from notifications.workers.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -95,11 +96,11 @@ class Resender:
             self._deliver(channel, delivery, claim)
         except Undeliverable as error:
             reason = clean(str(error))
-            claim.rows.update(reason=reason, again_at=None, created_at=timezone.now())
+            claim.rows.update(reason=reason, again_at=None, created_at=utc_now())
             last_line = reason.strip().rpartition("\n")[2]
             logger.error("channel %s gave up %d events again: %s", channel.name, len(claim.pks), last_line)
         except Unavailable as error:
-            again_at = timezone.now() + timedelta(seconds=delivery.failed(error))
+            again_at = utc_now() + timedelta(seconds=delivery.failed(error))
             # Rounded down: due when the pause ends, or newer rows would overtake these.
             claim.rows.update(again_at=again_at.replace(microsecond=0))
             return
@@ -109,7 +110,7 @@ class Resender:
 
     def _deliver(self, channel: Channel, delivery: Delivery[Event], claim: Claim) -> None:
         if channel.transactional:
-            with delivery.attempt(claim), transaction.atomic():
+            with delivery.attempt(claim), atomic():
                 if claim.rows.delete()[0]:  # else another process delivered it after the claim had ended
                     delivery.deliver(claim.items)
             return

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from django.db import Error
 from django.db.models import Sum, TextField, Value
@@ -16,7 +16,7 @@ from django.db.models.functions import Concat
 
 from notifications.conf import Source
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import fetch_all
+from notifications.database.fast_sql import aware_time, fetch_all
 from notifications.errors import QuotaFull
 from notifications.store.database_breaker import breaker
 from notifications.utils.forks import renew_after_fork
@@ -79,7 +79,7 @@ class _Totals:
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._look_at = 0.0
-        self._read: dict[str, tuple[datetime, Total]] = {}
+        self._read: dict[str, tuple[datetime | None, Total]] = {}
         self._own: dict[str, tuple[float, Total]] = {}
         self._added: dict[str, int] = {}
 
@@ -104,8 +104,9 @@ class _Totals:
             self._added[name] = self.added(name) + 1
 
     def _look(self) -> None:
-        for name, counted_at, *numbers in fetch_all(bounded_wait.connection(), LOOK, []):
-            found = _aware(counted_at), Total(*numbers)
+        db = bounded_wait.connection()
+        for name, counted_at, *numbers in fetch_all(db, LOOK, []):
+            found = aware_time(db, counted_at), Total(*numbers)
             if found != self._read.get(name):
                 self._read[name] = found
                 self._added.pop(name, None)
@@ -126,12 +127,6 @@ class _Totals:
 
 
 _totals = _Totals()
-
-
-def _aware(value: Any) -> datetime:
-    """An aware datetime: SQLite returns a naive one, in UTC."""
-    moment: datetime = value
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _ask(work: Callable[[], T]) -> T | None:

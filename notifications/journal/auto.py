@@ -39,10 +39,16 @@ def chooses_journald(state_dir: Path, probe: Callable[[], bool]) -> bool:
             answer = "journald" if probe() else "file"
             answer = _keep_first(path, answer)
     except OSError as error:
-        logger.warning("JOURNAL_URL=auto: the choice cannot be kept in %s, so processes may differ: %s", path, error)
+        logger.warning(
+            "NOTIFICATIONS_JOURNAL_URL = auto: the choice cannot be kept in %s, so processes may differ: %s",
+            path,
+            error,
+        )
     if answer is None:
         return probe()
-    logger.info("JOURNAL_URL=auto is %s. To decide again, remove %s and restart all processes.", answer, path)
+    logger.info(
+        "NOTIFICATIONS_JOURNAL_URL = auto is %s. To decide again, remove %s and restart all processes.", answer, path
+    )
     if answer == "journald":
         _warn_if_gone(path)
     return answer == "journald"
@@ -77,7 +83,7 @@ def _warn_if_gone(path: Path) -> None:
             sock.connect(JournaldJournal().socket_path)
     except OSError as error:
         advice = "events wait until it is back. If it will not come back, remove %s and restart all processes."
-        logger.warning("JOURNAL_URL=auto is journald, which is gone (%s): " + advice, error, path)
+        logger.warning("NOTIFICATIONS_JOURNAL_URL = auto is journald, which is gone (%s): " + advice, error, path)
 
 
 def journald_works(namespace: str = "", *, timeout: float = _SECONDS) -> bool:

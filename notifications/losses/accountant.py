@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from django.db import transaction
-
 from notifications.conf import conf
+from notifications.database import bounded_wait
+from notifications.database.transactions import atomic
 from notifications.events import process_token
 from notifications.events.event import RESERVED
 from notifications.journal import Entry, Gap, as_text
@@ -99,7 +99,7 @@ class Accountant(Observer):
             audit.check(observed)
         self._warn(audit.unknown)
         self._save(writers, refusals, audit.losses, now, at_end=self._time.has_passed(_microseconds(now) - RECENT))
-        transaction.on_commit(lambda: self._report_if_due(now), robust=True)
+        bounded_wait.connection().on_commit(lambda: self._report_if_due(now), robust=True)
 
     def _warn(self, names: Collection[str]) -> None:
         """Warns once about each name: it may be misspelt."""
@@ -111,7 +111,7 @@ class Accountant(Observer):
         now = self._clock()
         self._time.end_reached(_microseconds(now))
         if now >= self._next_search or self._undated_gap:
-            with transaction.atomic():
+            with atomic():
                 self._save(self._take_writers(), Refusals(self._machine, self._journal), [], now, at_end=True)
         self._report_if_due(now)
 
@@ -140,7 +140,7 @@ class Accountant(Observer):
             self._oversized -= oversized
             self._next_report = 0.0 if losses else self._next_report
 
-        transaction.on_commit(committed)
+        bounded_wait.connection().on_commit(committed)
 
     def _find_missing(self, writers: Writers) -> list[Loss]:
         is_final, losses = self._time.is_final, list[Loss]()

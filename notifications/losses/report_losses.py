@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from django.db import transaction
 from django.utils import timezone
 
+from notifications.database.transactions import atomic
 from notifications.events.emit import emit
 from notifications.models import Loss
 from notifications.utils.clean_text import one_line
+from notifications.utils.times import utc_now
 
 #: Rows at a time.
 MOST: Final = 100
@@ -20,13 +21,13 @@ def report_new_losses(alert: str) -> None:
     unreported = Loss.objects.filter(told_at=None).order_by("pk")
     if not unreported.exists():
         return
-    with transaction.atomic():
+    with atomic():
         for group in _groups([loss for loss in unreported[:MOST] if _claim(loss)]):
             emit(alert, _text(group), kind="loss", alert=True, on_commit=False)
 
 
 def _claim(loss: Loss) -> bool:
-    return Loss.objects.filter(pk=loss.pk, told_at=None).update(told_at=timezone.now()) == 1
+    return Loss.objects.filter(pk=loss.pk, told_at=None).update(told_at=utc_now()) == 1
 
 
 def _groups(losses: Iterable[Loss]) -> list[list[Loss]]:
@@ -57,7 +58,7 @@ def _count_text(losses: Sequence[Loss]) -> str:
 def _period(losses: Sequence[Loss]) -> str:
     since = min((loss.since for loss in losses if loss.since), default=None)
     until = max(loss.until for loss in losses)
-    today = timezone.localdate()
+    today = timezone.localdate(utc_now())
     same_day = all(timezone.localdate(moment) == today for moment in (since or until, until))
     shown = [_local_time(moment, with_date=not same_day) for moment in (since, until) if moment]
     return " to ".join(dict.fromkeys(shown))

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils import timezone
 
 from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
@@ -30,6 +29,7 @@ from notifications.models.wrong_clock import ClockCorrections
 from notifications.utils.clean_text import clean
 from notifications.utils.failure_fingerprint import Failure
 from notifications.utils.retry_delay import backoff
+from notifications.utils.times import utc_now
 
 if TYPE_CHECKING:
     from notifications.models.payload import RawPayload
@@ -86,7 +86,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         out behind a slower source's. On PostgreSQL, rows that another worker is claiming are skipped (SKIP LOCKED);
         SQLite has one writer.
         """
-        now = timezone.now()
+        now = utc_now()
         others = {source: each for source, each in (leases or {}).items() if each != lease}
         until, times = self._until(now, lease, others)
         only = f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
@@ -145,7 +145,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def renew(self, token: uuid.UUID, lease: float) -> bool:
         """Prolong what is left of a claim. Returns False when nothing of it is left."""
-        until = self._time(timezone.now() + timedelta(seconds=lease))
+        until = self._time(utc_now() + timedelta(seconds=lease))
         return bool(
             self._execute(
                 f"UPDATE {TABLE} SET lease_until = %s, next_attempt_at = %s"
@@ -156,7 +156,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def finish(self, payload: "RawPayload") -> None:
         """Mark it done, as the last statement of the caller's transaction. Raises LeaseLost."""
-        payload.done_at = timezone.now()
+        payload.done_at = utc_now()
         self._change(
             payload,
             {"state": State.DONE, "done_at": self._time(payload.done_at), "error": "", "failure_id": None},
@@ -185,7 +185,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         """
         with transaction.atomic(using=self.db):
             failure = failure.cleaned()
-            group = FailureGroup.objects.using(self.db).note(payload.source, failure, timezone.now())
+            group = FailureGroup.objects.using(self.db).note(payload.source, failure, utc_now())
             payload.state = State.RETRYING if retry_at else State.DEAD
             payload.next_attempt_at = retry_at
             columns = {"state": payload.state, "error": failure.text, "failure_id": group.pk}
@@ -200,7 +200,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def give_back(self, token: uuid.UUID) -> None:
         """Return the payloads of a claim that were not started: the worker stops."""
-        now = self._time(timezone.now())
+        now = self._time(utc_now())
         self._execute(
             f"UPDATE {TABLE} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
             " next_attempt_at = %s, lease_until = NULL, lease_token = NULL"
@@ -210,7 +210,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def expired_tokens(self) -> list[uuid.UUID | None]:
         """Tokens of claims whose lease has run out: their workers hang, or died on another machine."""
-        expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=timezone.now())
+        expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=utc_now())
         return list(expired.order_by().values_list("lease_token", flat=True).distinct())
 
     def release(self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int], failure: Failure) -> Released:
@@ -220,7 +220,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         is left: that attempt counts towards `max_attempts(source)`. All become `retrying`, which are claimed singly.
         """
         with transaction.atomic(using=self.db):
-            now = timezone.now()
+            now = utc_now()
             ours = self.filter(state=State.PROCESSING, next_attempt_at__isnull=False, lease_token=token)
             if self._connection.features.has_select_for_update_skip_locked:
                 ours = ours.select_for_update(skip_locked=True)

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from notifications.models.aware_times import AwareDateTimeField
 from notifications.utils import graphemes
 
 
@@ -12,14 +13,14 @@ class Position(models.Model):
     journal = models.TextField(help_text="Address of the journal")
     channel = models.TextField()
     cursor = models.TextField(blank=True)
-    entry_time = models.DateTimeField(null=True, help_text="When the last entry read was written")
-    delivered_at = models.DateTimeField(null=True)
+    entry_time = AwareDateTimeField(null=True, help_text="When the last entry read was written")
+    delivered_at = AwareDateTimeField(null=True)
     waiting = models.PositiveIntegerField(default=0, help_text="Events in hand that could not be delivered yet")
-    next_attempt_at = models.DateTimeField(null=True, help_text="Empty where nothing waits")
+    next_attempt_at = AwareDateTimeField(null=True, help_text="Empty where nothing waits")
     problem = models.TextField(blank=True, help_text="Why events wait")
     tally = models.JSONField(null=True, help_text="Which numbers of which processes were read, to count what is lost")
-    held_until = models.DateTimeField(null=True, help_text="Until when the destination asked to be left alone")
-    updated_at = models.DateTimeField(auto_now=True)
+    held_until = AwareDateTimeField(null=True, help_text="Until when the destination asked to be left alone")
+    updated_at = AwareDateTimeField(auto_now=True)
 
     class Meta:
         verbose_name = "channel"
@@ -36,13 +37,13 @@ class FailedDelivery(models.Model):
 
     channel = models.TextField()
     event_id = models.TextField(blank=True)
-    event_time = models.DateTimeField()
+    event_time = AwareDateTimeField()
     text = models.TextField()
     data = models.JSONField(default=dict)
     author_known = models.BooleanField(default=True, help_text="No: a plain text line, from any user of the machine")
     reason = models.TextField()
-    created_at = models.DateTimeField(auto_now_add=True)
-    again_at = models.DateTimeField(null=True, help_text="When it is sent again; empty until somebody asks for it")
+    created_at = AwareDateTimeField(auto_now_add=True)
+    again_at = AwareDateTimeField(null=True, help_text="When it is sent again; empty until somebody asks for it")
 
     class Meta:
         verbose_name_plural = "failed deliveries"
@@ -63,10 +64,10 @@ class Loss(models.Model):
     channel = models.TextField(blank=True, help_text="Empty where it concerns all of them")
     reason = models.TextField()
     count = models.PositiveBigIntegerField(null=True, help_text="Empty where nobody can know")
-    since = models.DateTimeField(null=True)
-    until = models.DateTimeField()
+    since = AwareDateTimeField(null=True)
+    until = AwareDateTimeField()
     key = models.TextField(unique=True, help_text="Makes a report that arrives twice count once")
-    told_at = models.DateTimeField(null=True, help_text="When it was told to the alert channel")
+    told_at = AwareDateTimeField(null=True, help_text="When it was told to the alert channel")
 
     class Meta:
         verbose_name_plural = "losses"
@@ -88,7 +89,7 @@ class Writer(models.Model):
     missing = models.JSONField(default=list, help_text="Runs of numbers below it that have not come")
     explained = models.BigIntegerField(default=0, help_text="Missing numbers that the process itself has told as lost")
     ended = models.BooleanField(default=False, help_text="Its last event said that it was the last")
-    seen_at = models.DateTimeField(help_text="When its last event was written")
+    seen_at = AwareDateTimeField(help_text="When its last event was written")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["machine", "journal", "token"], name="writer_key")]
@@ -124,8 +125,8 @@ class Refusal(models.Model):
     name = models.TextField(blank=True, help_text="The event's name")
     author = models.TextField(help_text="Who wrote it, as the journal vouches for it: user id, unit")
     count = models.BigIntegerField(default=0)
-    since = models.DateTimeField()
-    until = models.DateTimeField()
+    since = AwareDateTimeField()
+    until = AwareDateTimeField()
     example = models.TextField(blank=True)
 
     class Meta:

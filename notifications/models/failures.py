@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from django.db import models
 from django.db.models import F, Q
 
+from notifications.models.aware_times import AwareDateTimeField
+
 if TYPE_CHECKING:
     from notifications.utils.failure_fingerprint import Failure
 
@@ -45,8 +47,8 @@ class FailureGroup(models.Model):
     fingerprint = models.TextField()
     title = models.TextField(help_text="Type and message of the exception")
     place = models.TextField(blank=True, help_text="File, line and function")
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField(db_index=True)
+    first_at = AwareDateTimeField()
+    last_at = AwareDateTimeField(db_index=True)
     attempts = models.PositiveBigIntegerField(default=0, help_text="Attempts that failed so, ever")
 
     objects: ClassVar[FailureGroupQuerySet] = FailureGroupQuerySet.as_manager()  # type: ignore[assignment]  # as in payload.py

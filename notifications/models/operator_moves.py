@@ -15,10 +15,11 @@ from typing import Any, Final
 from django.db import models
 from django.db.models import Case, Value, When
 from django.db.models.functions import Concat
-from django.utils import timezone
 
+from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.states import DUE, REPLAYABLE, State
 from notifications.utils.clean_text import clean
+from notifications.utils.times import utc_now
 
 #: Rows that one statement moves: SQLite has one writer, and old versions take 999 parameters.
 BATCH: Final = 250
@@ -35,13 +36,14 @@ class PayloadMoves(models.QuerySet[Any]):
         last error and its group stay until an attempt succeeds.
         """
         rows = self._not_claimed(REPLAYABLE)
-        due = at or timezone.now()
+        due, field = at or utc_now(), AwareDateTimeField()
         if not apart:
-            return rows._make_due(Value(due, models.DateTimeField()))
+            return rows._make_due(Value(due, field))
         moved, last = 0, 0
         while pks := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
-            times = [When(pk=pk, then=Value(due + (moved + n) * apart)) for n, pk in enumerate(pks)]
-            moved += rows.filter(pk__in=pks)._make_due(Case(*times, output_field=models.DateTimeField()))
+            due_at = [Value(due + (moved + n) * apart, field) for n in range(len(pks))]
+            times = [When(pk=pk, then=each) for pk, each in zip(pks, due_at, strict=True)]
+            moved += rows.filter(pk__in=pks)._make_due(Case(*times, output_field=field))
             last = pks[-1]
         return moved
 
@@ -52,7 +54,7 @@ class PayloadMoves(models.QuerySet[Any]):
         IntegrityError if another payload has that receipt.
         """
         return self._not_claimed([State.QUARANTINED]).update(
-            **receipt, state=State.RECEIVED, next_attempt_at=timezone.now(), error=""
+            **receipt, state=State.RECEIVED, next_attempt_at=utc_now(), error=""
         )
 
     def give_up(self, by: str) -> int:

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from django.db import models, transaction
+from django.db import connections, models
 from django.utils.functional import cached_property
 
 from notifications.bodies import storage
 from notifications.bodies.storage import LARGE
-from notifications.database.transactions import LeftOpen, close_open, is_open, open_connections
+from notifications.conf import conf
+from notifications.database.transactions import LeftOpen, atomic, close_open, is_open, open_connections
 from notifications.http.idempotency import receipt_beside, receipt_for
+from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.claims import RawPayloadQuerySet
 from notifications.models.failures import FailureGroup
 from notifications.models.row_bodies import Moved
@@ -46,11 +48,11 @@ class RawPayload(models.Model):
     source = models.TextField()
     state = models.TextField(choices=State.choices, default=State.RECEIVED)
     attempts = models.PositiveIntegerField(default=0)
-    received_at = models.DateTimeField()
-    next_attempt_at = models.DateTimeField(null=True)
-    lease_until = models.DateTimeField(null=True)
+    received_at = AwareDateTimeField()
+    next_attempt_at = AwareDateTimeField(null=True)
+    lease_until = AwareDateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
-    done_at = models.DateTimeField(null=True)
+    done_at = AwareDateTimeField(null=True)
     size = models.PositiveBigIntegerField()
     digest = models.TextField(help_text="sha256 of the body, in hex")
     content_type = models.TextField(blank=True)
@@ -141,12 +143,12 @@ class RawPayload(models.Model):
         Raises LeaseLost, with the effects rolled back, if another worker has taken the payload over; and RuntimeError
         inside a transaction, which could roll the effects back.
         """
-        db = transaction.get_connection()
+        db = connections[conf.database]
         if is_open(db):
             raise RuntimeError(INSIDE)
         open_before = open_connections()  # of other databases, in blocks around this one
         alone = partial(parent_only, handler_of(self), self.process)
-        with alone(), transaction.atomic(durable=True):
+        with alone(), atomic(durable=True):
             with alone():
                 yield
                 if problem := close_open(handler_of(self), besides=[db, *open_before]):

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from notifications.models.aware_times import AwareDateTimeField
+
 
 class SourceTotal(models.Model):
     """Unfinished payloads of a source. `waiting`: received, processing, retrying."""
@@ -10,7 +12,7 @@ class SourceTotal(models.Model):
     waiting = models.PositiveBigIntegerField(default=0)
     waiting_bytes = models.PositiveBigIntegerField(default=0)
     quarantined = models.PositiveBigIntegerField(default=0)
-    counted_at = models.DateTimeField()
+    counted_at = AwareDateTimeField()
 
     def __str__(self) -> str:
         return self.source

@@ -6,10 +6,11 @@ from typing import Any, Final
 from django.db import models
 from django.db.models import Case, ExpressionWrapper, F, Q, Value, When
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
+from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.states import State
 from notifications.utils.retry_delay import LONGEST
+from notifications.utils.times import utc_now
 
 #: A payload that was received so much later than now came while a clock was ahead. Those of other machines may differ.
 AHEAD: Final = timedelta(seconds=1)
@@ -29,7 +30,7 @@ class ClockCorrections(models.QuerySet[Any]):
 
     def from_future(self) -> "ClockCorrections":
         """Payloads received while a clock was ahead."""
-        return self.filter(received_at__gt=timezone.now() + AHEAD)
+        return self.filter(received_at__gt=utc_now() + AHEAD)
 
     def correct_received(self) -> int:
         """Make new payloads from the future due: now, or after the wait that their sender asked for. Returns how many.
@@ -41,11 +42,11 @@ class ClockCorrections(models.QuerySet[Any]):
         if not pks:
             return 0
         wait = F("next_attempt_at") - F("received_at")
-        now = Value(timezone.now(), models.DateTimeField())
+        now = Value(utc_now(), AwareDateTimeField())
         waits = When(next_attempt_at__gt=F("received_at"), then=Value(State.RETRYING))
         return self.filter(AS_RECEIVED, pk__in=pks).update(
             state=Case(waits, default=Value(State.RECEIVED)),
-            next_attempt_at=ExpressionWrapper(now + wait, output_field=models.DateTimeField()),
+            next_attempt_at=ExpressionWrapper(now + wait, output_field=AwareDateTimeField()),
         )
 
     def correct_retries(self) -> int:
@@ -53,13 +54,13 @@ class ClockCorrections(models.QuerySet[Any]):
 
         Others may wait as long as somebody wants: for a RetryAt, or their turn in a replay.
         """
-        now = timezone.now()
+        now = utc_now()
         failed = Q(state=State.RETRYING, attempts__gt=0, failure__isnull=False)
         pks = list(self.filter(failed, next_attempt_at__gt=now + TOO_FAR).values_list("pk", flat=True)[:BATCH])
         return self.filter(failed, pk__in=pks).update(next_attempt_at=now) if pks else 0
 
     def leased_too_far(self, longest_lease: float) -> list[Any]:
         """Tokens of claims that end later than any can: a clock was ahead when they were made."""
-        latest: datetime = timezone.now() + timedelta(seconds=longest_lease) + TOO_FAR
+        latest: datetime = utc_now() + timedelta(seconds=longest_lease) + TOO_FAR
         claims = self.filter(state=State.PROCESSING, next_attempt_at__gt=latest)
         return list(claims.order_by().values_list("lease_token", flat=True).distinct())

@@ -5,8 +5,6 @@ import re
 import subprocess
 from typing import Any, Final, NamedTuple
 
-from django.utils import timezone
-
 from notifications import handlers
 from notifications.channels import Channel, make_channel
 from notifications.conf import conf
@@ -14,6 +12,7 @@ from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
+from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ def report(failed: Failure, host: str) -> None:
 
 def event_of(failed: Failure, host: str) -> Event:
     """The event to post without the journal."""
-    return Event(conf.alert_channel, _text(failed, host), timezone.now(), _data(failed))
+    return Event(conf.alert_channel, _text(failed, host), utc_now(), _data(failed))
 
 
 def _data(failed: Failure) -> dict[str, Any]:

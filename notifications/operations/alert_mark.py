@@ -27,7 +27,7 @@ class Mark:
             make_private(self._path.parent)
             self._path.touch(mode=0o600)
         except OSError as error:
-            logger.warning("STATE_DIR cannot remember alerts: %s", error)
+            logger.warning("NOTIFICATIONS_STATE_DIR cannot remember alerts: %s", error)
 
     def is_set(self) -> bool:
         """As the last process left it; as this one did if the file cannot be used."""
@@ -42,7 +42,7 @@ class Mark:
         try:
             os.truncate(self._path, int(is_set))
         except OSError as error:  # the next process reports it again
-            logger.warning("STATE_DIR cannot remember alerts: %s", error)
+            logger.warning("NOTIFICATIONS_STATE_DIR cannot remember alerts: %s", error)
 
 
 def reported_just_now(unit: str) -> bool:
@@ -54,5 +54,5 @@ def reported_just_now(unit: str) -> bool:
         make_private(stamp.parent)
         stamp.touch(mode=0o600)
     except OSError as error:
-        logger.warning("STATE_DIR cannot remember alerts: %s", error)
+        logger.warning("NOTIFICATIONS_STATE_DIR cannot remember alerts: %s", error)
     return False

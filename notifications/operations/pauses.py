@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from notifications.database import bounded_wait
 
 T = TypeVar("T")
 
@@ -26,5 +26,5 @@ def unhurried(work: Iterator[T], wait: Callable[[float], object], *, period: flo
 
 def breathe(seconds: float) -> None:
     """Wait, unless in a transaction, which would only stay open for longer."""
-    if not connections[DEFAULT_DB_ALIAS].in_atomic_block:
+    if not bounded_wait.connection().in_atomic_block:
         threading.Event().wait(seconds)

@@ -29,7 +29,7 @@ def problems(database_problem: Callable[[], str]) -> list[Problem]:
     host = os.uname().nodename
     return [
         Problem("database-disk", _database_disk, f"The database's disk on {host} has room again: posts are taken"),
-        Problem("state-disk", _state_disk, f"The disk of STATE_DIR on {host} has room again"),
+        Problem("state-disk", _state_disk, f"The disk of NOTIFICATIONS_STATE_DIR on {host} has room again"),
         Problem("spool-full", _spool, f"The spool on {host} has room again"),
         Problem(
             "database-away",
@@ -73,8 +73,8 @@ def _state_disk() -> str:
     left, least = size(disk_space.free_bytes() or 0), size(conf.min_free_bytes)
     host, folder = os.uname().nodename, conf.state_dir
     return (
-        f"The disk of STATE_DIR ({folder}) on {host} has {left} left: below {least} posts are refused (503) while the"
-        " database is away"
+        f"The disk of NOTIFICATIONS_STATE_DIR ({folder}) on {host} has {left} left: below {least} posts are"
+        " refused (503) while the database is away"
     )
 
 

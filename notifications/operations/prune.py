@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from notifications.bodies import deletion_notes, storage
 from notifications.conf import Source, conf
+from notifications.database import bounded_wait
 from notifications.database.fast_sql import fetch_all, time_value
 from notifications.models import FailureGroup, RawPayload, State
 from notifications.models.claims import TABLE
 from notifications.operations.selection import Place, Selection
+from notifications.utils.times import utc_now
 
 #: Rows that one transaction deletes, and bytes of their bodies: on SQLite others wait for it.
 BATCH: Final = 500
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 
 def rules(*, source: str = "", done_days: float | None = None) -> list[Rule]:
     """The rules for each source that is configured or has payloads; `done_days` replaces `keep_done_days`."""
-    now = timezone.now()
+    now = utc_now()
     found = []
     for name in [source] if source else sorted({*conf.sources, *_sources()}):
         for state, days in _days(conf.source(name), done_days):
@@ -66,7 +66,7 @@ def rules(*, source: str = "", done_days: float | None = None) -> list[Rule]:
 def prune(rule: Rule, *, batch: int = BATCH) -> Iterator[int]:
     """Delete a rule's payloads; yields how many with each transaction. Raises database errors, and OSError."""
     column = "done_at" if rule.state == State.DONE else "received_at"
-    before = time_value(connections[DEFAULT_DB_ALIAS], rule.before)
+    before = time_value(bounded_wait.connection(), rule.before)
     still = (f"source = %s AND state = %s AND {column} < %s", [rule.source, rule.state, before])
     after: Place | None = None
     while found := list(rule.rows(after).values_list(column, *COLUMNS)[:batch]):
@@ -84,7 +84,7 @@ def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
     note = deletion_notes.write(list(names.values())) if names else None
     marks = ", ".join(["%s"] * len(rows))
     gone = fetch_all(
-        connections[DEFAULT_DB_ALIAS],
+        bounded_wait.connection(),
         f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
         [*(pk for pk, _, _ in rows), *values],
     )
@@ -102,8 +102,8 @@ def row_of(pk: int, receipt: uuid.UUID, size: int, stored_as: str) -> Row:
 def prune_groups() -> int:
     """Delete failure groups without payloads; returns how many."""
     theirs = RawPayload.objects.filter(failure_id=OuterRef("pk"))
-    old = FailureGroup.objects.filter(~Exists(theirs), last_at__lt=timezone.now() - KEEP_GROUPS)
-    return old._raw_delete(DEFAULT_DB_ALIAS)
+    old = FailureGroup.objects.filter(~Exists(theirs), last_at__lt=utc_now() - KEEP_GROUPS)
+    return old._raw_delete(conf.database)
 
 
 def in_batches(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from notifications.bodies.storage import BodyDamaged
 from notifications.conf import conf
+from notifications.database import bounded_wait
+from notifications.database.transactions import atomic
 from notifications.http.idempotency import receipt_for
 from notifications.http.signatures import BadSignature, verify
 from notifications.models import RawPayload, State
@@ -59,7 +61,7 @@ def verify_again(payload: RawPayload) -> Verdict:
 
 def _decide(payload: RawPayload) -> Verdict:
     key = payload.idempotency_key
-    with transaction.atomic():
+    with atomic():
         twin = _twin(payload)
         if twin:
             return Verdict.DUPLICATE if _note(payload, _same_key(payload, twin)) else Verdict.GONE
@@ -69,7 +71,7 @@ def _decide(payload: RawPayload) -> Verdict:
             return Verdict.GONE
     if receipt:
         logger.info("%s is %s from now on, by its key", payload.receipt, receipt["receipt"])
-    transaction.on_commit(wake)
+    bounded_wait.connection().on_commit(wake)
     return Verdict.ADMITTED
 
 
@@ -79,7 +81,7 @@ def handle_too(payload: RawPayload) -> Verdict:
         return Verdict.GONE
     if not RawPayload.objects.filter(pk=payload.pk).admit():
         return Verdict.GONE
-    transaction.on_commit(wake)
+    bounded_wait.connection().on_commit(wake)
     return Verdict.ADMITTED
 
 
@@ -143,7 +145,7 @@ def _twin(payload: RawPayload) -> RawPayload | None:
     # Literally the condition of the index raw_key, for SQLite, and no other index to choose.
     has_key = RawPayload.objects.exclude(idempotency_key="").annotate(its_source=Coalesce("source", "source"))
     same = has_key.filter(idempotency_key=key, its_source=payload.source).defer("inline_body").order_by("pk")
-    if connections[DEFAULT_DB_ALIAS].features.has_select_for_update:  # on SQLite the transaction itself is exclusive
+    if bounded_wait.connection().features.has_select_for_update:  # on SQLite the transaction itself is exclusive
         _lock(payload)
     owner = Q(receipt=receipt_for(payload.source, key))
     twin: RawPayload | None = same.exclude(pk=payload.pk).filter(owner | LET_IN).first()
@@ -152,7 +154,7 @@ def _twin(payload: RawPayload) -> RawPayload | None:
 
 def _lock(payload: RawPayload) -> None:
     """Until the transaction's end, no other process admits a payload with this key."""
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+    with bounded_wait.connection().cursor() as cursor:
         number = receipt_for(payload.source, payload.idempotency_key).int >> 65  # a positive bigint
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
 

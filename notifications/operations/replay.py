@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
+from notifications.database import bounded_wait
 from notifications.models import RawPayload, State
 from notifications.operations.pauses import breathe, unhurried
 from notifications.operations.selection import BATCH, Place, Selection, youngest
 from notifications.store.wake_workers import wake
+from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Progress:
 
 def begin(selection: Selection) -> Progress:
     """A replay of the payloads that exist now."""
-    upper, now = youngest(), timezone.now()
+    upper, now = youngest(), utc_now()
     return Progress(started_at=now, upper=upper, total=selection.count(upper=upper), due=now)
 
 
@@ -71,10 +71,10 @@ def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None =
     """
     apart = timedelta(seconds=1 / rate)
     while places := chosen.places(after=progress.place, upper=progress.upper, limit=step or BATCH):
-        due = max(progress.due, timezone.now())
+        due = max(progress.due, utc_now())
         # Done after the start: already replayed, by a run that was killed before it saved its progress.
         # Not by a clock that is ahead now or was then.
-        since = {"done_at__gt": progress.started_at, "done_at__lte": timezone.now()}
+        since = {"done_at__gt": progress.started_at, "done_at__lte": utc_now()}
         fixed = RawPayload.objects.exclude(Q(state=State.DONE, **since))
         moved = fixed.filter(pk__in=[place.pk for place in places]).process_again(at=due, apart=apart)
         progress.moved += moved
@@ -93,10 +93,10 @@ def start(selection: "QuerySet[RawPayload]", *, by: str) -> Moved:
 
     `by` is the operator's name. Quarantined, claimed and new payloads are left.
     """
-    now = timezone.now()
+    now = utc_now()
     progress = Progress(started_at=now, upper=youngest(), total=0, due=now)
     for _ in unhurried(steps(_Chosen(selection), progress, rate=RATE), breathe):
-        transaction.on_commit(wake)
+        bounded_wait.connection().on_commit(wake)
     logger.info("%s had %d payloads processed again", by, progress.moved)
     return Moved(progress.moved, progress.left)
 
@@ -112,4 +112,4 @@ class _Chosen:
         start = bisect_right(self._ids, after.pk) if after else 0
         ids = [pk for pk in self._ids[start : start + limit] if upper is None or pk <= upper]
         times = dict(RawPayload.objects.filter(pk__in=ids).values_list("pk", "received_at"))
-        return [Place(times.get(pk, timezone.now()), pk) for pk in ids]
+        return [Place(times.get(pk, utc_now()), pk) for pk in ids]

@@ -18,6 +18,7 @@ from notifications.operations.selection import Selection, youngest
 from notifications.operations.send_copy import Target, send
 from notifications.store.wake_workers import wake
 from notifications.utils.clean_text import one_line
+from notifications.utils.times import utc_now
 from notifications.workers.loop import Stop, stop_on_signals
 
 COLUMNS: Final = ("pk", "receipt", "received_at", "state", "source", "failure_id", "failure__title")
@@ -89,7 +90,7 @@ class Replay:
 
     def _report(self, progress: Progress, *, resumed: bool) -> None:
         self._out.write(f"{progress.moved} payloads will be processed again.")
-        if progress.moved and (seconds := (progress.due - timezone.now()).total_seconds()) > 1:
+        if progress.moved and (seconds := (progress.due - utc_now()).total_seconds()) > 1:
             self._out.write(f"They become due within {seconds:.0f} s; --rate sets how many a second.")
         if progress.left:
             self._out.write(

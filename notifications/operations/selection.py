@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from notifications.database import bounded_wait
 from notifications.models import RawPayload, State
 from notifications.models.states import IS_STUCK, STUCK
 
@@ -109,4 +109,4 @@ def youngest() -> int:
 
 def _knows_its_rows() -> bool:
     """PostgreSQL chooses indexes well by its statistics; SQLite has none unless somebody runs ANALYZE."""
-    return connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
+    return bounded_wait.connection().vendor == "postgresql"

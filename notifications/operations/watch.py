@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from django.utils import timezone
-
 from notifications.conf import conf
 from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.operations.alert import alert_channel
 from notifications.operations.alert_mark import Mark
 from notifications.operations.alert_post import Post
+from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class _Reporter:
     def turn(self) -> float:
         """Returns the seconds until the next call."""
         if self._post is None and (text := self._text_to_report()):
-            self._event = Event(conf.alert_channel, text, timezone.now(), self._data())
+            self._event = Event(conf.alert_channel, text, utc_now(), self._data())
             self._post = Post(alert_channel(), self._event, tries=math.inf, seconds=math.inf)
         return INTERVAL if self._post is None else self._deliver(self._post)
 

@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import F
-from django.utils import timezone
 
 from notifications.models import Position
 from notifications.positions.key import TEXT, Key, machine_id
 from notifications.utils.clean_text import clean
-from notifications.utils.times import moment_of
+from notifications.utils.times import moment_of, utc_now
 
 
 class Stuck(NamedTuple):
@@ -62,13 +61,13 @@ def find(key: Key, *, locked: bool = False) -> str | None:
 def held_for(key: Key) -> float:
     """Seconds until the destination accepts requests again."""
     until = Position.objects.filter(**key._asdict()).values_list("held_until", flat=True).first()
-    return max((until - timezone.now()).total_seconds(), 0.0) if until else 0.0
+    return max((until - utc_now()).total_seconds(), 0.0) if until else 0.0
 
 
 def mark_delivered(channel: str) -> None:
     """Save that a channel of this machine delivered just now."""
     ours = Position.objects.filter(machine=machine_id(), channel=channel).exclude(journal__endswith=TEXT)
-    ours.update(delivered_at=timezone.now())
+    ours.update(delivered_at=utc_now())
 
 
 def save(key: Key, cursor: str, time_us: int, *, delivered: bool, tally: dict[str, Any] | None = None) -> None:
@@ -76,13 +75,13 @@ def save(key: Key, cursor: str, time_us: int, *, delivered: bool, tally: dict[st
     values: dict[str, Any] = {"cursor": cursor, "entry_time": moment_of(time_us), "tally": tally}
     values |= {"waiting": 0, "next_attempt_at": None, "problem": ""}
     if delivered:
-        values["delivered_at"] = timezone.now()
+        values["delivered_at"] = utc_now()
     ours = Position.objects.filter(**key._asdict())
-    if not ours.update(**values, updated_at=timezone.now()):  # update_or_create() alone would SELECT first
+    if not ours.update(**values, updated_at=utc_now()):  # update_or_create() alone would SELECT first
         Position.objects.update_or_create(**key._asdict(), defaults=values)
 
 
 def save_stuck(key: Key, stuck: Stuck) -> None:
     """Save how many events wait, and for what; the position stays."""
     ours = Position.objects.filter(**key._asdict())
-    ours.update(**stuck._asdict() | {"problem": clean(stuck.problem)}, updated_at=timezone.now())
+    ours.update(**stuck._asdict() | {"problem": clean(stuck.problem)}, updated_at=utc_now())

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from notifications.log import attempt_of
 from notifications.models import RawPayload
+from notifications.utils.times import utc_now
 
 
 class Failing(NamedTuple):
@@ -27,7 +28,7 @@ class DatabaseOutage:
 
     def failed(self, error: Exception, payload: RawPayload | None) -> None:
         """This thread could not use the database. `payload` is in hand: the result of its attempt is not recorded."""
-        before = self._failing.get(threading.get_ident(), Failing(timezone.now(), "", ""))
+        before = self._failing.get(threading.get_ident(), Failing(utc_now(), "", ""))
         in_hand = attempt_of(payload) if payload else ""
         self._failing[threading.get_ident()] = Failing(before.since, type(error).__name__, before.payload or in_hand)
 

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from django.utils import timezone
-
 from notifications.conf import conf
 from notifications.database.conflicts import is_conflict
 from notifications.database.transactions import LeftOpen, nothing_left_open
@@ -24,6 +22,7 @@ from notifications.utils.clean_text import one_line, quoted_lines
 from notifications.utils.failure_fingerprint import Failure, message_of
 from notifications.utils.forks import parent_only
 from notifications.utils.retry_delay import backoff
+from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +142,7 @@ def _postpone(payload: RawPayload, later: RetryAt) -> None:
     if payload.state == State.DONE:
         logger.error("%s is done, but its handler asked to be called again: %s", attempt_of(payload), one_line(reason))
         return
-    until = max(later.time, timezone.now() + SHORTEST_PAUSE)
+    until = max(later.time, utc_now() + SHORTEST_PAUSE)
     when = until.isoformat(timespec="seconds")
     logger.info("%s is postponed until %s: %s", attempt_of(payload), when, one_line(reason))
     payload.attempts -= 1
@@ -158,7 +157,7 @@ def _record_error(payload: RawPayload, error: BaseException, *, final: bool) -> 
         return
     delay, reason = backoff(payload.attempts), f"A conflict with another transaction: {message_of(error)}"
     logger.info("%s: next try in %.1f s. %s", attempt_of(payload), delay, one_line(reason))
-    _put_off(payload, timezone.now() + timedelta(seconds=delay), reason)
+    _put_off(payload, utc_now() + timedelta(seconds=delay), reason)
 
 
 def _put_off(payload: RawPayload, until: datetime, reason: str) -> None:
@@ -194,7 +193,7 @@ def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False
         return
     final = final or payload.attempts >= conf.source(payload.source).max_attempts
     delay = None if final else backoff(payload.attempts)
-    retry_at = None if delay is None else timezone.now() + timedelta(seconds=delay)
+    retry_at = None if delay is None else utc_now() + timedelta(seconds=delay)
     if delay is None:
         logger.error("%s failed and is dead: %s", attempt_of(payload), failure)
     else:

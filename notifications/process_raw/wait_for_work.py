@@ -7,8 +7,9 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import Error, connections
 
+from notifications.conf import conf
 from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
 from notifications.store import wake_workers
@@ -84,7 +85,7 @@ class Listener:
         if bounded_wait.connection().vendor != "postgresql" or time.monotonic() < self._retry_at:
             return
         self._retry_at = time.monotonic() + RETRY_INTERVAL
-        database = connections.create_connection(DEFAULT_DB_ALIAS)
+        database = connections.create_connection(conf.database)
         try:
             with deadline(LONGEST_ANSWER, database), database.cursor() as cursor:
                 cursor.execute(f"LISTEN {NOTIFY_CHANNEL}")

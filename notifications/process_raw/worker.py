@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from django.db import Error, connections
-from django.utils import timezone
 
 from notifications.conf import conf
 from notifications.database import bounded_wait
@@ -25,6 +24,7 @@ from notifications.process_raw.wait_for_work import Listener
 from notifications.store.database_breaker import database_works
 from notifications.store.spool_import import import_spool
 from notifications.utils.failure_fingerprint import CONFLICT, DATABASE_LEFT
+from notifications.utils.times import utc_now
 from notifications.workers.loop import LONGEST_WAIT, Stop
 from notifications.workers.outage import Outage
 
@@ -195,5 +195,5 @@ class ProcessRaw:
             due = RawPayload.objects.next_due(self._sources)
         if due is None:
             return LONGEST_WAIT
-        delay = (due - timezone.now()).total_seconds()
+        delay = (due - utc_now()).total_seconds()
         return min(delay, LONGEST_WAIT) if delay > 0 else LOCKED_WAIT

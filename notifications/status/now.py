@@ -8,7 +8,6 @@ from typing import Any, Final
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Sum
-from django.utils import timezone
 
 from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
@@ -21,6 +20,7 @@ from notifications.store.database_breaker import is_open_here
 from notifications.store.new_payload import OTHER_BYTES
 from notifications.store.spool import spool
 from notifications.utils.folder_rights import explain
+from notifications.utils.times import utc_now
 
 #: Counting stops here: a long queue must not make the status slow.
 COUNTED: Final = 100_000
@@ -113,7 +113,7 @@ def status(*, lag_seconds: float = 0.0) -> Status:
 def _database(lag_seconds: float) -> DatabaseStatus | None:
     try:
         with deadline(LONGEST + lag_seconds):
-            return _database_now(timezone.now(), lag_seconds)
+            return _database_now(utc_now(), lag_seconds)
     except Error:
         return None
 

@@ -17,6 +17,7 @@ from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
 from notifications.utils.sizes import size
+from notifications.utils.times import utc_now
 
 HEADINGS: Final = ("", "read to", "behind", "delivered", "waiting", "failed", "lost", "follower")
 LONGEST_PROBLEM: Final = 160
@@ -42,7 +43,7 @@ def _spool(now: SpoolStatus) -> Iterator[str]:
     if now.breaker_open:
         yield "Spool: the database failed just now, so new payloads go here"
     if now.set_aside:
-        yield f"Spool: {now.set_aside} cannot be imported; look at STATE_DIR/spool"
+        yield f"Spool: {now.set_aside} cannot be imported; look at spool/ in NOTIFICATIONS_STATE_DIR"
 
 
 def _disks(now: Status) -> Iterator[str]:
@@ -53,7 +54,8 @@ def _disks(now: Status) -> Iterator[str]:
         whose = "Disk" if now.one_disk else "Disk of the database"
         yield f"{whose}: {size(database.free or 0)} free; intake answers 503 below {least}"
     if now.disk.low and not (is_low and now.one_disk):
-        yield f"Disk of STATE_DIR: {size(now.disk.free or 0)} free; below {least} nothing goes to the spool"
+        free = size(now.disk.free or 0)
+        yield f"Disk of NOTIFICATIONS_STATE_DIR: {free} free; below {least} nothing goes to the spool"
 
 
 def _payloads(now: DatabaseStatus) -> Iterator[str]:
@@ -105,7 +107,7 @@ def behind(lag: Lag | None) -> str:
     """ "0", "214, 12 min", "at least 100000, 2 d", "?"."""
     if lag is None or (lag.at_least and not lag.events):
         return "?"
-    since = f", {duration((timezone.now() - lag.oldest).total_seconds())}" if lag.oldest else ""
+    since = f", {duration((utc_now() - lag.oldest).total_seconds())}" if lag.oldest else ""
     return f"{'at least ' * lag.at_least}{lag.events}{since}"
 
 
@@ -119,7 +121,7 @@ def _clock(moment: datetime | None) -> str:
     if moment is None:
         return NONE
     local = timezone.localtime(moment)
-    return f"{local:%H:%M:%S}" if local.date() == timezone.localdate() else f"{local:%Y-%m-%d %H:%M}"
+    return f"{local:%H:%M:%S}" if local.date() == timezone.localdate(utc_now()) else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _records(now: DatabaseStatus) -> Iterator[str]:
@@ -154,7 +156,8 @@ def _advice(now: DatabaseStatus) -> Iterator[str]:
 def _followers_advice(ours: Sequence[ChannelStatus]) -> Iterator[str]:
     if ours and all(channel.followed is False for channel in ours):
         unit = conf.follower_unit.removesuffix(".service")
-        yield f"! follow_journal is not running: systemctl start {unit} (or manage.py follow_journal)"
+        start = f"systemctl start {unit} (or manage.py follow_journal)" if unit else "start manage.py follow_journal"
+        yield f"! follow_journal is not running: {start}"
         return
     accountants = {(channel.machine, channel.journal, "LOST") for channel in ours if channel.followed}
     if accountants and not any(holder(key).held for key in accountants):
@@ -167,5 +170,5 @@ def _followers_advice(ours: Sequence[ChannelStatus]) -> Iterator[str]:
 def _next_attempt(channel: ChannelStatus) -> str:
     if channel.next_attempt_at is None or channel.followed is False:
         return " waits"
-    seconds = (channel.next_attempt_at - timezone.now()).total_seconds()
+    seconds = (channel.next_attempt_at - utc_now()).total_seconds()
     return f", next try in {duration(seconds)}" if seconds > 0 else " is tried again"

@@ -12,7 +12,7 @@ from django.db import DataError, Error, IntegrityError, transaction
 
 from notifications.conf import conf
 from notifications.database import bounded_wait
-from notifications.database.transactions import check_outside
+from notifications.database.transactions import atomic, check_outside
 from notifications.errors import KeyReused
 from notifications.http.idempotency import receipt_for
 from notifications.store import insert
@@ -119,7 +119,7 @@ class Importer:
         """In one transaction; one by one if that fails."""
         check_outside(bounded_wait.connection())
         try:
-            with transaction.atomic():
+            with atomic():
                 for _, record in batch:
                     _insert(record)
         except (Error, OverflowError):
@@ -131,7 +131,7 @@ class Importer:
         """Whether the file left the spool. Raises database errors if it takes no other record either."""
         check_outside(bounded_wait.connection())
         try:
-            with transaction.atomic():
+            with atomic():
                 _insert(record)
         except REFUSED as error:
             logger.error("%s: %s", path.name, error)
@@ -175,9 +175,9 @@ def _try_another() -> None:
     """Raise database errors for a small record, which is rolled back."""
     now = datetime.now(UTC)
     small = Record(receipt_for("", None), "", b"", digest_of(b""), now, now)
-    with transaction.atomic():
+    with atomic():
         insert.insert(small, bounded_wait.connection())
-        transaction.set_rollback(True)
+        transaction.set_rollback(True, using=conf.database)
 
 
 _importers: dict[Spool, Importer] = {}

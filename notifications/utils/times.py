@@ -1,9 +1,10 @@
-"""Parses times of command lines and journal entries."""
+"""Now, and times of command lines and journal entries: all are aware, also where USE_TZ is False."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -11,6 +12,23 @@ AGO: Final = re.compile(r"(\d+)\s*(second|minute|hour|day|week)s?\s+ago")
 OLDEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Microseconds: in any time zone this is still a valid date.
 _YOUNGEST_US: Final = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def utc_now() -> datetime:
+    """The time, aware. Django's own is naive where USE_TZ is False."""
+    return timezone.now().astimezone(UTC)
+
+
+def aware(moment: datetime, what: str) -> datetime:
+    """A datetime in UTC. A naive one is in the project's time zone where USE_TZ is False.
+
+    Raises ValueError where it is True: then nobody knows in which zone a naive one is.
+    """
+    if timezone.is_naive(moment):
+        if settings.USE_TZ:
+            raise ValueError(f"{what} {moment!r} has no time zone: use django.utils.timezone")
+        moment = timezone.make_aware(moment)
+    return moment.astimezone(UTC)
 
 
 def moment_of(time_us: int) -> datetime:
@@ -24,7 +42,7 @@ def parse_time(text: str, *, now: datetime | None = None) -> datetime:
     Never before OLDEST. Raises ValueError with what can be written.
     """
     try:
-        moment = _parse(text.strip(), now or timezone.now())
+        moment = _parse(text.strip(), now or utc_now())
         if moment is not None:
             aware = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
             return max(aware.astimezone(UTC), OLDEST)

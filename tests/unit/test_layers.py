@@ -26,7 +26,8 @@ FLOORS: Final = (
     "http workers backends patience wsgi",
     "events bodies",
     "journal database metrics proxies",
-    "conf errors signals sqlite utils",
+    "conf errors signals sqlite",
+    "utils",
 )
 FLOOR_OF: Final = {room: floor for floor, rooms in enumerate(reversed(FLOORS)) for room in rooms.split()}
 #: What answers requests, and what must not run there.

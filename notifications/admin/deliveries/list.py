@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Left, Right
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from notifications.admin.deliveries.send_again import send_again, send_same_again
@@ -30,6 +29,7 @@ from notifications.admin.lists.order import NEWEST, Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads.moves import Moved
 from notifications.models import FailedDelivery, Position
+from notifications.utils.times import utc_now
 
 ASKED: Final = Order("again_at")
 
@@ -147,5 +147,5 @@ class FailedDeliveryAdmin(ReadOnly):
     def sent_again(self, failed: FailedDelivery) -> str:
         if failed.again_at is None:
             return EMPTY
-        seconds = (timezone.now() - failed.again_at).total_seconds()
+        seconds = (utc_now() - failed.again_at).total_seconds()
         return f"waiting for {duration(seconds)}" if seconds > 0 else when(failed.again_at)

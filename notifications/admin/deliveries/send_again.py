@@ -3,10 +3,10 @@
 import logging
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from notifications.admin.payloads.moves import Moved
 from notifications.models import FailedDelivery
+from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def send_same_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
 def _send(which: Q) -> Moved:
     rows = FailedDelivery.objects.filter(which)
     left = rows.filter(again_at__isnull=False).count()
-    return Moved(rows.filter(again_at__isnull=True).update(again_at=timezone.now()), left)
+    return Moved(rows.filter(again_at__isnull=True).update(again_at=utc_now()), left)
 
 
 def _logged(sent: Moved, by: str) -> Moved:

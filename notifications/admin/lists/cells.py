@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from notifications.admin.lists.body_view import visible
 from notifications.utils import durations, graphemes
+from notifications.utils.times import utc_now
 
 EMPTY: Final = "–"
 #: Characters of a text that a list loads from the database, and that it shows.
@@ -97,13 +98,13 @@ def since(then: datetime | None) -> SafeString | str:
     """How long ago, with the exact time as a tooltip."""
     if then is None:
         return EMPTY
-    ago = duration((timezone.now() - then).total_seconds())
+    ago = duration((utc_now() - then).total_seconds())
     return format_html('<time datetime="{}" title="{}">{}</time>', then.isoformat(), _exact(then), ago)
 
 
 def when(then: datetime) -> str:
     """A time to the second, and how far it is from now."""
-    distance = (timezone.now() - then).total_seconds()
+    distance = (utc_now() - then).total_seconds()
     ago = f"{duration(distance)} ago" if distance >= 0 else f"in {duration(-distance)}"
     return f"{_exact(then)} ({ago})"
 

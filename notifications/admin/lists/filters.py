@@ -18,7 +18,7 @@ from notifications.admin.lists.order import LARGEST_ID
 from notifications.conf import conf
 from notifications.models import FailureGroup, State
 from notifications.utils import graphemes
-from notifications.utils.times import parse_time
+from notifications.utils.times import parse_time, utc_now
 
 PERIODS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 #: Failure groups that can be chosen from the list; their own list has all.
@@ -104,7 +104,7 @@ class ReceivedFilter(ChoiceFilter):
         return [(name, f"Last {name}") for name in PERIODS]
 
     def parse(self, value: str) -> dict[str, Any]:
-        return {"since": timezone.now() - PERIODS[value]} if value in PERIODS else {}
+        return {"since": utc_now() - PERIODS[value]} if value in PERIODS else {}
 
 
 class UntilFilter(ChoiceFilter):

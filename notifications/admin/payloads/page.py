@@ -5,7 +5,6 @@ from typing import Any, Final
 from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -17,6 +16,7 @@ from notifications.conf import Source, conf
 from notifications.models import RawPayload
 from notifications.models.states import DUE
 from notifications.utils import graphemes
+from notifications.utils.times import utc_now
 
 #: Characters of an error to show: its end, which says the most.
 LONGEST_ERROR: Final = 64 * 1024
@@ -53,7 +53,7 @@ def tried(payload: RawPayload) -> str:
     """The attempts so far, and when the next is."""
     if payload.next_attempt_at is None or payload.state not in DUE:
         return str(payload.attempts)
-    seconds = (payload.next_attempt_at - timezone.now()).total_seconds()
+    seconds = (payload.next_attempt_at - utc_now()).total_seconds()
     return unbroken(f"{payload.attempts}, next in {duration(seconds)}" if seconds > 0 else f"{payload.attempts}, due")
 
 

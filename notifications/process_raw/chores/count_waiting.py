@@ -4,12 +4,11 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.utils import timezone
-
 from notifications.conf import Source, conf
 from notifications.database import bounded_wait
 from notifications.database.fast_sql import execute
 from notifications.models import SourceTotal
+from notifications.utils.times import utc_now
 
 #: The least seconds between two counts.
 INTERVAL: Final = 1.0
@@ -37,7 +36,7 @@ def count_totals() -> float:
     if not limited:
         return NOTHING_TO_DO
     started = time.monotonic()
-    now, db = timezone.now(), bounded_wait.connection()
+    now, db = utc_now(), bounded_wait.connection()
     waiting = _by_name(execute(db, WAITING, []))
     quarantined = _by_name(execute(db, QUARANTINED, [])) if any(map(_quarantines, limited)) else {}
     totals = [
