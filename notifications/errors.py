@@ -64,6 +64,13 @@ class RateLimited(IntakeError):
         self.retry_after = retry_after
 
 
+class Misconfigured(IntakeError):
+    """The source's entry in NOTIFICATIONS_SOURCES is wrong: nothing is stored by rules that nobody meant."""
+
+    status = 503
+    retry_after = 60
+
+
 class NowhereToStore(IntakeError):
     """Neither the database nor the spool took the body."""
 

@@ -46,5 +46,5 @@ def get_wsgi_application() -> Handler:
     """Replaces the function of this name in django.core.wsgi. Logs what this user may not use of the state folder."""
     django.setup(set_prefix=False)
     for refused in refused_in(conf.state_dir, STATE_NAMES):
-        logger.error("STATE_DIR: %s", refused)
+        logger.error("NOTIFICATIONS_STATE_DIR: %s", refused)
     return Handler()

@@ -202,6 +202,7 @@ NOTIFICATIONS_NO_PROXY = (env.str("NO_PROXY", default="") or env.str("no_proxy",
 NOTIFICATIONS_RATE_LIMITS = env.boolean("RATE_LIMITS", default=True)
 NOTIFICATIONS_STATUS_TOKEN = env.str("STATUS_TOKEN", default="")
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd
+NOTIFICATIONS_FOLLOWER_UNIT = "proppy-follow-journal.service"
 NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])
 NOTIFICATIONS_SOURCES: dict[str, dict[str, Any]] = {
     "contact": {"http": True, "redirect": "/#contact"},

@@ -6,17 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 
+from notifications.checks.databases import engine_options, vendor
 from notifications.conf import STATE_NAMES, conf
 from notifications.journal import parse_url
 from notifications.utils.folder_rights import owner_of, refused_in
 
 #: Seen at once; one command often mends all.
 MOST: Final = 5
-STATE: Final = "STATE_DIR"
+STATE: Final = "NOTIFICATIONS_STATE_DIR"
 
 
 def check_rights(**_: Any) -> list[CheckMessage]:
@@ -36,17 +36,16 @@ def _paths() -> dict[str, Path]:
     paths = {STATE: Path(conf.state_dir)}
     with suppress(ValueError, AttributeError):
         kind, place = parse_url(conf.journal_url)
-        paths |= {"JOURNAL_URL": Path(place)} if kind == "file" else {}
-    database = settings.DATABASES.get("default", {})
-    if database.get("ENGINE", "").endswith("sqlite3"):
-        paths["The database"] = Path(database["NAME"])
+        paths |= {"NOTIFICATIONS_JOURNAL_URL": Path(place)} if kind == "file" else {}
+    if vendor() == "sqlite":
+        paths["The database"] = Path(engine_options()["NAME"])
     return {name: path for name, path in paths.items() if path.is_absolute()}
 
 
 def _root(folder: Path) -> Iterator[CheckMessage]:
     if os.geteuid() == 0 and folder.exists() and folder.stat().st_uid != 0:
         owner = owner_of(folder)
-        hint = f"Run commands as {owner}: sudo -u {owner} … (proppy-manage does it)."
+        hint = f"Run commands as {owner}: sudo -u {owner} …."
         text = f"{STATE}: {folder} belongs to {owner}, who may not use what root makes there."
         yield checks.Warning(text, hint=hint, id="notifications.W012")
 

@@ -3,9 +3,7 @@
 They read the raw settings and open nothing, so that `manage.py check` works before there is a database.
 """
 
-import ipaddress
 import os
-from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
@@ -15,13 +13,15 @@ from django.utils.module_loading import import_string
 
 from notifications import sqlite
 from notifications.channels.base import Channel
+from notifications.checks.databases import engine_options, vendor
 from notifications.checks.handlers import load_handlers
-from notifications.checks.sources import check_source
 from notifications.conf import conf
 from notifications.events.event import NAME, RESERVED
 from notifications.handlers import event_handlers
+from notifications.http.source_rules import problems_of
 from notifications.http.statsd_server import parse_url as parse_metrics_url
 from notifications.journal import parse_url
+from notifications.utils.setting_rules import RULES, is_network
 
 
 def check_journal(**_: Any) -> list[CheckMessage]:
@@ -31,7 +31,7 @@ def check_journal(**_: Any) -> list[CheckMessage]:
         url = getattr(settings, f"NOTIFICATIONS_{setting}", instead)
         if url != instead and (problem := _journal_problem(url)):
             hint = f"Write journald://, journald://NAMESPACE, file:///path, memory:// or {instead or 'nothing'}."
-            messages.append(Error(f"{setting}: {problem}.", hint=hint, id="notifications.E001"))
+            messages.append(Error(f"NOTIFICATIONS_{setting}: {problem}.", hint=hint, id="notifications.E001"))
     return messages
 
 
@@ -47,16 +47,20 @@ def _journal_problem(url: Any) -> str:
 
 def check_state_dir(**_: Any) -> list[CheckMessage]:
     """The folder of spool, locks and the file journal."""
-    folder = Path(getattr(settings, "NOTIFICATIONS_STATE_DIR", "var"))
+    folder = conf.state_dir
     if not folder.is_absolute():
         hint = "Write an absolute path: site and workers must find the same folder."
         return [Error(f"NOTIFICATIONS_STATE_DIR is {str(folder)!r}.", hint=hint, id="notifications.E002")]
     if os.path.exists(folder) and not folder.is_dir():  # Path's own raises, if a folder above it is not ours to see
         hint = "Name a folder that the service's user owns."
-        return [Error(f"STATE_DIR {str(folder)!r} is not a folder.", hint=hint, id="notifications.E002")]
+        return [Error(f"NOTIFICATIONS_STATE_DIR {str(folder)!r} is not a folder.", hint=hint, id="notifications.E002")]
     if os.path.isdir(folder) and folder.stat().st_mode & 0o077:
         hint = f"Other users can look into it: chmod 700 {folder}"
-        return [checks.Warning(f"STATE_DIR {str(folder)!r} is open to others.", hint=hint, id="notifications.W001")]
+        return [
+            checks.Warning(
+                f"NOTIFICATIONS_STATE_DIR {str(folder)!r} is open to others.", hint=hint, id="notifications.W001"
+            )
+        ]
     return []
 
 
@@ -68,20 +72,24 @@ def check_sources(**_: Any) -> list[CheckMessage]:
         hint = 'Write {"name": {…its options}, …}.'
         return [Error("NOTIFICATIONS_SOURCES is not a dictionary.", hint=hint, id="notifications.E003")]
     for name, options in sources.items():
-        messages.extend(check_source(name, options))
+        messages.extend(Error(text, hint=hint, id=id_) for id_, text, hint in problems_of(name, options))
     return messages
 
 
 def check_channels(**_: Any) -> list[CheckMessage]:
     """NOTIFICATIONS_CHANNELS."""
     messages: list[CheckMessage] = []
-    for name, options in getattr(settings, "NOTIFICATIONS_CHANNELS", {}).items():
-        if not NAME.fullmatch(name) or name in RESERVED:
+    channels = getattr(settings, "NOTIFICATIONS_CHANNELS", {})
+    if not isinstance(channels, dict):
+        hint = 'Write {"NAME": {"class": "path.to.Channel", …its options}, …}.'
+        return [Error("NOTIFICATIONS_CHANNELS is not a dictionary.", hint=hint, id="notifications.E007")]
+    for name, options in channels.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
             ours = ", ".join(sorted(RESERVED))
             hint = f"It is the event's name: at most 32 capital letters, digits and _; {ours} are reserved."
             messages.append(Error(f"Channel {name!r} is not a valid name.", hint=hint, id="notifications.E007"))
         elif problem := _channel_problem(name, options):
-            hint = "Fix its entry in NOTIFICATIONS_CHANNELS, or its environment variables; see CONTRIBUTING.md."
+            hint = "Fix its entry in NOTIFICATIONS_CHANNELS, or what your settings make it of."
             messages.append(Error(f"Channel {name!r}: {problem}", hint=hint, id="notifications.E008"))
     return messages
 
@@ -89,12 +97,12 @@ def check_channels(**_: Any) -> list[CheckMessage]:
 def check_alert_channel(**_: Any) -> list[CheckMessage]:
     """NOTIFICATIONS_ALERT_CHANNEL."""
     name, channels = conf.alert_channel, getattr(settings, "NOTIFICATIONS_CHANNELS", {})
-    if not channels or name in channels:
+    if not isinstance(channels, dict) or not channels or name in channels:
         return []
     load_handlers()
     if name in event_handlers:
         return []
-    hint = "Name one that people read, or nobody learns of losses and failed units: " + ", ".join(channels)
+    hint = "Name one that people read, or nobody learns of losses and failed units: " + ", ".join(map(str, channels))
     text = f"NOTIFICATIONS_ALERT_CHANNEL is {name!r}, not a channel."
     return [checks.Warning(text, hint=hint, id="notifications.W004")]
 
@@ -113,18 +121,17 @@ def _channel_problem(name: str, options: Any) -> str:
 
 
 def check_proxies(**_: Any) -> list[CheckMessage]:
-    """TRUSTED_PROXIES."""
-    for proxy in getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()):
-        try:
-            ipaddress.ip_network(proxy, strict=False)
-        except ValueError:
-            hint = "Write addresses or networks, such as 127.0.0.1,10.0.0.0/8."
-            return [Error(f"TRUSTED_PROXIES has {proxy!r}.", hint=hint, id="notifications.E009")]
-    return []
+    """NOTIFICATIONS_TRUSTED_PROXIES."""
+    proxies = getattr(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ())
+    is_right, hint = RULES["TRUSTED_PROXIES"]
+    if is_right(proxies):
+        return []
+    wrong = [each for each in proxies if not is_network(each)] if isinstance(proxies, list | tuple) else proxies
+    return [Error(f"NOTIFICATIONS_TRUSTED_PROXIES has {wrong!r}.", hint=hint, id="notifications.E009")]
 
 
 def check_metrics_url(**_: Any) -> list[CheckMessage]:
-    """METRICS_URL."""
+    """NOTIFICATIONS_METRICS_URL."""
     url = getattr(settings, "NOTIFICATIONS_METRICS_URL", "")
     try:
         if url != "":
@@ -133,29 +140,28 @@ def check_metrics_url(**_: Any) -> list[CheckMessage]:
         hint = (
             "Write statsd://host:port, such as statsd://127.0.0.1:8125 or statsd://127.0.0.1:8125/prefix, or nothing."
         )
-        return [Error(f"METRICS_URL: {error}.", hint=hint, id="notifications.E016")]
+        return [Error(f"NOTIFICATIONS_METRICS_URL: {error}.", hint=hint, id="notifications.E016")]
     return []
 
 
 def check_connections(**_: Any) -> list[CheckMessage]:
     """Connections to the database: one for each request costs more than the request, and opening may take long."""
-    default = settings.DATABASES.get("default", {})
+    default, found_vendor = engine_options(), vendor()
     options = default.get("OPTIONS", {})
     found: list[CheckMessage] = []
     if default.get("CONN_MAX_AGE") == 0 and not options.get("pool"):
-        hint = 'Set DATABASES["default"]["CONN_MAX_AGE"] = None.'
+        hint = f'Set DATABASES["{conf.database}"]["CONN_MAX_AGE"] = None.'
         found.append(checks.Warning("A connection is opened for each request.", hint=hint, id="notifications.W002"))
     # libpq has no limit of its own, psycopg's is 130 s.
-    if default.get("ENGINE", "").endswith(".postgresql") and "connect_timeout" not in options:
-        hint = 'Set DATABASES["default"]["OPTIONS"]["connect_timeout"] = 2: a request may wait for it.'
+    if found_vendor == "postgresql" and "connect_timeout" not in options:
+        hint = f'Set DATABASES["{conf.database}"]["OPTIONS"]["connect_timeout"] = 2: a request may wait for it.'
         text = "A PostgreSQL that does not answer would hang requests for two minutes."
         found.append(checks.Warning(text, hint=hint, id="notifications.W011"))
     return found
 
 
 def _wal_reset(message: type[Error] | type[checks.Warning]) -> list[CheckMessage]:
-    uses_sqlite = settings.DATABASES.get("default", {}).get("ENGINE", "").endswith("sqlite3")
-    if not uses_sqlite or not sqlite.has_wal_reset_race():
+    if vendor() != "sqlite" or not sqlite.has_wal_reset_race():
         return []
     hint = (
         "Install the package pysqlite3 and call notifications.sqlite.use_fixed_sqlite() in your project's __init__.py, "

@@ -20,14 +20,14 @@ from notifications.utils.limited_sockets import LimitedSocket, limited, limited_
 
 URL: Final = re.compile(r"[!-~]+")
 WRITE_URL: Final = (
-    "HTTPS_PROXY: write http://host:port or http://user:password@host:port, with %40 for @ and so on in a password; "
-    "other schemes are not supported"
+    "NOTIFICATIONS_HTTPS_PROXY: write http://host:port or http://user:password@host:port, with %40 for @ and so on in"
+    " a password; other schemes are not supported"
 )
-SIGN_IN: Final = "write user and password into HTTPS_PROXY: http://user:password@host:port"
-WRONG_SIGN_IN: Final = "it refuses the user and password of HTTPS_PROXY"
+SIGN_IN: Final = "write user and password into NOTIFICATIONS_HTTPS_PROXY: http://user:password@host:port"
+WRONG_SIGN_IN: Final = "it refuses the user and password of NOTIFICATIONS_HTTPS_PROXY"
 #: For a 407 from behind the tunnel, or where we know of no proxy.
-PROXY_IN_BETWEEN: Final = "a proxy in between asks for a sign-in: set HTTPS_PROXY, or ask who runs it"
-ASK: Final = "ask who runs it, or list the host in NO_PROXY if it is reached without it"
+PROXY_IN_BETWEEN: Final = "a proxy in between asks for a sign-in: set NOTIFICATIONS_HTTPS_PROXY, or ask who runs it"
+ASK: Final = "ask who runs it, or list the host in NOTIFICATIONS_NO_PROXY if it is reached without it"
 
 
 class ProxyError(OSError):

@@ -52,7 +52,7 @@ def _open(url: str) -> StatsD | None:
     try:
         host, port, prefix = parse_url(url)
     except ValueError as error:
-        logger.error("METRICS_URL: %s; nothing is sent", error)
+        logger.error("NOTIFICATIONS_METRICS_URL: %s; nothing is sent", error)
         return None
     return StatsD(host, port, prefix=prefix)
 

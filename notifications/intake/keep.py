@@ -3,21 +3,17 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
 
-from notifications.conf import Source, conf
-from notifications.database import bounded_wait
-from notifications.errors import UnknownSource
+from notifications.database.transactions import connection_for_rows
 from notifications.http.idempotency import receipt_for
 from notifications.intake import quota
+from notifications.intake.arguments import check_arguments, configured, due_time
 from notifications.intake.request_body import without_credentials
 from notifications.store import insert
 from notifications.store.database_or_spool import check_disk, put, waits_in_spool
 from notifications.store.new_payload import Record, digest_of, dump_headers
 from notifications.store.wake_workers import notifier, wake
 from notifications.utils.clean_text import clean
-
-LONGEST_KEY: Final = 255
 
 
 def keep(
@@ -34,31 +30,13 @@ def keep(
     The same source and `key` return the same receipt, so a repetition is harmless. `not_before` is an aware datetime:
     no attempt starts earlier. Inside a transaction the bytes are committed or rolled back with it. Outside, they wait
     in the spool while the database is away. Bytes that the database refuses for good go there too; the import sets
-    them aside. Raises UnknownSource, KeyReused, NowhereToStore, TypeError or ValueError for invalid arguments, and
-    inside a transaction the database's errors.
+    them aside. Raises UnknownSource, Misconfigured, KeyReused, NowhereToStore, TypeError or ValueError for invalid
+    arguments, and inside a transaction the database's errors.
     """
+    check_arguments(source, body, content_type, headers, key)
+    due_at = due_time(not_before)
     configured(source)
-    if not isinstance(body, bytes):
-        raise TypeError(f"keep() takes bytes, not {type(body).__name__}: encode them first")
-    if not_before is not None:
-        if not_before.tzinfo is None:
-            raise ValueError("not_before has no time zone: use django.utils.timezone")
-        not_before = not_before.astimezone(UTC)
-    if key is not None and not is_key(key):
-        raise ValueError(f"key must be printable and 1 to {LONGEST_KEY} characters long, or None")
-    return store(source, body, key, not_before, content_type=content_type, headers=without_credentials(headers or {}))
-
-
-def is_key(key: str) -> bool:
-    return 0 < len(key) <= LONGEST_KEY and key.isprintable()
-
-
-def configured(name: str) -> Source:
-    """The rules of a source. Raises UnknownSource."""
-    source = conf.sources.get(name)
-    if source is None:
-        raise UnknownSource(f"no source {name!r}: add it to NOTIFICATIONS_SOURCES")
-    return source
+    return store(source, body, key, due_at, content_type=content_type, headers=without_credentials(headers or {}))
 
 
 def store(
@@ -86,7 +64,7 @@ def store(
         quarantined_for=clean(quarantined_for),
         **{name: clean(value) for name, value in columns.items()},
     )
-    db = bounded_wait.connection()
+    db = connection_for_rows()
     if db.in_atomic_block:
         check_disk(db)
         waits_in_spool(record)  # raises KeyReused

@@ -153,7 +153,7 @@ class TestStateDir:
         (state_dir / name).mkdir(exist_ok=True)
         rights.take(state_dir / name, left=left)
         (error,) = [message for message in run_checks() if message.id == "notifications.E018"]
-        assert error.msg.startswith(f"STATE_DIR: {state_dir / name}".rstrip("/") + " belongs to ")
+        assert error.msg.startswith(f"NOTIFICATIONS_STATE_DIR: {state_dir / name}".rstrip("/") + " belongs to ")
         assert error.msg.endswith(f": chmod -R u+rwX {state_dir / name}".rstrip("/"))
 
     @pytest.mark.parametrize("left", [NONE, LOOK])
@@ -197,7 +197,7 @@ class TestStateDir:
         rights.take(state_dir / "wake")
         get_wsgi_application()
         (line,) = [record.getMessage() for record in caplog.records if record.name == "notifications.wsgi"]
-        assert line.startswith(f"STATE_DIR: {state_dir}/wake belongs to ")
+        assert line.startswith(f"NOTIFICATIONS_STATE_DIR: {state_dir}/wake belongs to ")
 
     def test_what_a_worker_of_another_user_left_is_not_ours_to_judge(self, state_dir: Path, rights: Rights) -> None:
         foreign = state_dir / "workers" / uuid.uuid4().hex

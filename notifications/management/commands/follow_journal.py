@@ -7,6 +7,7 @@ from notifications import handlers
 from notifications.channels import channel_names
 from notifications.follow_journal.build_workers import worker_makers
 from notifications.follow_journal.former_machine_id import settle_former_ids
+from notifications.management.tables import require_tables
 from notifications.positions.lock import AlreadyFollowed
 from notifications.utils.folder_rights import explain
 from notifications.utils.times import parse_time
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--drain", action="store_true", help="exit at the journal's end")
 
     def handle(self, *_: Any, channel: list[str], since: str | None, dry_run: bool, drain: bool, **__: Any) -> None:
+        require_tables()
         handlers.autodiscover()
         unknown = set(channel) - set(channel_names())
         if unknown:

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications import handlers
 from notifications.conf import conf
+from notifications.management.tables import require_tables
 from notifications.operations.problems import problems
 from notifications.operations.watch import Watch
 from notifications.process_raw.chores import chores
@@ -31,6 +32,7 @@ class Command(BaseCommand):
                 raise CommandError(f"No source {name!r}. There are: {', '.join(sorted(conf.sources))}.")
         if batch < 1 or threads < 1:
             raise CommandError("--batch and --threads must be at least 1.")
+        require_tables()
         handlers.autodiscover()
         try:
             loop.run(_makers(source, batch, drain, threads))

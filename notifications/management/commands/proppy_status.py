@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from notifications.management.tables import require_tables
 from notifications.status.lag import SECONDS
 from notifications.status.now import status
 from notifications.status.text import lines
@@ -15,5 +16,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="for programs")
 
     def handle(self, *_: Any, **options: Any) -> None:
+        require_tables()
         now = status(lag_seconds=SECONDS)
         self.stdout.write(json.dumps(now.as_dict(), default=str) if options["json"] else "\n".join(lines(now)))

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
+from notifications.management.tables import require_tables
 from notifications.operations import prune
 from notifications.operations.erase import Search
 from notifications.operations.erase_dialogue import Dialogue
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="delete those without asking")
 
     def handle(self, *_: Any, containing: str | None, **options: Any) -> None:
+        require_tables()
         try:
             if containing is None:
                 self._prune(**options)

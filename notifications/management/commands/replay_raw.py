@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from notifications.conf import conf
+from notifications.management.tables import require_tables
 from notifications.models import FailureGroup, State
 from notifications.operations.replay import RATE
 from notifications.operations.replay_modes import Replay
@@ -41,6 +42,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, dry_run: bool, to: str | None, rate: float, restart: bool, **options: Any) -> None:
         if not 0.001 <= rate <= 1_000_000:
             raise CommandError("--rate must be a number of payloads a second, such as 100.")
+        require_tables()
         selection = _selection(options)
         replay = Replay(selection, self.stdout)
         try:

@@ -134,10 +134,10 @@ def test_a_proxy_that_asks_for_a_sign_in(routed: ConnectProxy, other: Other, set
     routed.sign_in = f"Basic {base64.b64encode('ada:p@ss é'.encode()).decode()}"
     said = refusal(other)
     assert f"the proxy {routed.address} answered 407" in said
-    assert "write user and password into HTTPS_PROXY" in said
+    assert "write user and password into NOTIFICATIONS_HTTPS_PROXY" in said
     settings.NOTIFICATIONS_HTTPS_PROXY = f"http://ada:hidden@{routed.address}"
     said = refusal(other)
-    assert "it refuses the user and password of HTTPS_PROXY" in said
+    assert "it refuses the user and password of NOTIFICATIONS_HTTPS_PROXY" in said
     assert "hidden" not in said
     settings.NOTIFICATIONS_HTTPS_PROXY = f"http://ada:p%40ss%20%C3%A9@{routed.address}/"
     other[2]().deliver([EVENT])
@@ -225,5 +225,5 @@ def test_the_check_names_an_address_that_is_none(settings: Any, url: str) -> Non
     assert [message.msg.partition(":")[0] for message in problems] == [
         f"Channel {n!r}" for n in ("SLACK", "OPS", "WEBHOOK")
     ]
-    assert all("HTTPS_PROXY: write http://host:port" in message.msg for message in problems)
+    assert all("NOTIFICATIONS_HTTPS_PROXY: write http://host:port" in message.msg for message in problems)
     assert "hidden" not in "".join(message.msg for message in problems)

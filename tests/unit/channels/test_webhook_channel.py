@@ -233,7 +233,7 @@ def test_what_passes(receiver: Receiver, status: int) -> None:
 
 def test_what_a_proxy_answers_passes(receiver: Receiver) -> None:
     error = passing(receiver, response(407, "sign in first", Retry_After="5"))
-    assert "answered 407: a proxy in between asks for a sign-in: set HTTPS_PROXY" in str(error)
+    assert "answered 407: a proxy in between asks for a sign-in: set NOTIFICATIONS_HTTPS_PROXY" in str(error)
     assert error.retry_after == 5
 
 

@@ -1,5 +1,6 @@
 """Each misconfiguration that users will make is named, with what to write instead."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
 from django.test import override_settings
+
+from notifications.checks.settings import check_alert_channel, check_channels
 
 #: Sources without handlers, and the other way round: most of these tests have other sources than the site.
 MISFITS = {"notifications.W006", "notifications.W009"}
@@ -101,10 +104,86 @@ def test_the_sites_own_settings_are_right() -> None:
         ),
         ({"NOTIFICATIONS_ALERT_LOG_UNITS": ["proppy-web@1.service", "nginx"]}, "notifications.E017"),
         ({"NOTIFICATIONS_ALERT_LOG_UNITS": "nginx.service"}, "notifications.E017"),
+        ({"NOTIFICATIONS_ALERT_LOG_UNITS": None}, "notifications.E017"),
+        ({"NOTIFICATIONS_TRUSTED_PROXIES": "127.0.0.1"}, "notifications.E009"),
+        ({"NOTIFICATIONS_TRUSTED_PROXIES": None}, "notifications.E009"),
+        ({"NOTIFICATIONS_DATABASE": "events"}, "notifications.E030"),
+        *(
+            ({f"NOTIFICATIONS_{name}": value}, "notifications.E011")
+            for name, value in {
+                "STATUS_TOKEN": 7,
+                "HTTPS_PROXY": None,
+                "NO_PROXY": "intranet",
+                "TRUSTED_UIDS": ["0"],
+                "FOLLOWER_UNIT": None,
+                "NOTIFY_SOCKET": 3,
+            }.items()
+        ),
+        ({"NOTIFICATIONS_SOURCE": {}}, "notifications.W035"),
+        ({"NOTIFICATION_CHANNELS": {}}, "notifications.W035"),
+        ({"NOTIFICATIONS_RAW_MAX_BODY_BYTE": 5}, "notifications.W035"),
     ],
 )
 def test_says_what_is_wrong(wrong: dict[str, Any], id_: str) -> None:
     assert ids(**wrong) == [id_]
+
+
+@pytest.mark.parametrize("channels", [["SLACK"], None, {7: {}}])
+def test_channels_that_are_none(channels: Any) -> None:
+    with override_settings(NOTIFICATIONS_CHANNELS=channels):
+        assert [message.id for message in check_channels()] == ["notifications.E007"]
+        assert len(check_alert_channel()) <= 1
+
+
+def test_an_unknown_name_near_one_of_ours_names_it() -> None:
+    (message,) = found(NOTIFICATIONS_TRUSTED_PROXYS=["10.0.0.1"])
+    assert "NOTIFICATIONS_TRUSTED_PROXYS" in message.msg
+    assert "NOTIFICATIONS_TRUSTED_PROXIES" in str(message.hint)
+    assert found(NOTIFICATIONS_OF_OTHERS=1, NOTIFIER="x") == []
+
+
+def test_each_message_names_the_setting_as_it_is_written() -> None:
+    (message,) = found(NOTIFICATIONS_RAW_MAX_BODY_BYTES="10M")
+    assert message.msg == "NOTIFICATIONS_RAW_MAX_BODY_BYTES is '10M'."
+    (message,) = found(NOTIFICATIONS_STATUS_TOKEN=b"s3cret")
+    assert "s3cret" not in message.msg
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [
+        ("django.db.backends.mysql", "MySQL or MariaDB"),
+        ("django.db.backends.oracle", "Oracle"),
+        ("mssql", "SQL Server"),
+    ],
+)
+def test_a_database_that_is_not_supported_is_refused_by_name(
+    engine: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
+    (message,) = found()
+    assert message.id == "notifications.E031"
+    assert f"'default' is {name}" in message.msg
+    assert "NOTIFICATIONS_DATABASE" in str(message.hint)
+
+
+def test_psycopg2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_module("django.db.backends.postgresql.base")  # as it would be there, by psycopg2
+    monkeypatch.setattr("django.db.backends.postgresql.psycopg_any.is_psycopg3", False)
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2})
+    (message,) = found()
+    assert message.id == "notifications.E032"
+    assert "psycopg[binary]" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("pool", "id_"), [(True, ["notifications.W034"]), ({"max_size": 4}, ["notifications.W034"]), ({"timeout": 2}, [])]
+)
+def test_a_pool_that_a_request_may_wait_for(pool: Any, id_: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2, "pool": pool})
+    assert ids() == id_
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_another_connection_sees_it_at_once(sqlite_file: Path) -> None:
 
 @pytest.mark.parametrize("body", ["text", None, bytearray(b"x"), memoryview(b"x"), 7])
 def test_takes_bytes_only(body: Any) -> None:
-    with pytest.raises(TypeError, match="encode"):
+    with pytest.raises(TypeError, match="write keep"):
         keep("photo", body)
 
 

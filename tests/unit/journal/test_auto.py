@@ -80,7 +80,7 @@ def test_the_log_says_what_was_chosen_and_how_to_choose_again(tmp_path: Path, ca
     with caplog.at_level(logging.INFO):
         chooses_journald(tmp_path, Probe(works=False))
     (record,) = caplog.records
-    assert record.getMessage().startswith("JOURNAL_URL=auto is file.")
+    assert record.getMessage().startswith("NOTIFICATIONS_JOURNAL_URL = auto is file.")
     assert str(tmp_path / "journal-auto") in record.getMessage()
 
 

@@ -49,7 +49,7 @@ def test_the_databases_own_disk(disks: Disks, sqlite_file: Path, apart: None) ->
 def test_the_other_disk(disks: Disks, state_dir: Path, apart: None) -> None:
     disks.free = {state_dir: 3 * MIB}
     (text,) = found().values()
-    assert f"The disk of STATE_DIR ({state_dir}) on {HOST} has 3.0 MB left" in text
+    assert f"The disk of NOTIFICATIONS_STATE_DIR ({state_dir}) on {HOST} has 3.0 MB left" in text
 
 
 def test_a_database_that_is_away(disks: Disks) -> None:
