@@ -8,11 +8,13 @@ from typing import ClassVar
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.urls import Resolver404, resolve
 from django.views.decorators.http import require_safe
 
 from notifications.conf import conf
 from notifications.database import bounded_wait
 from notifications.database.fast_sql import execute
+from notifications.http.independent_view import independent
 from notifications.http.no_store import never_stored
 from notifications.proxies import client_address
 from notifications.status.now import status
@@ -40,6 +42,7 @@ def private(view: View) -> View:
     return wrapped
 
 
+@independent
 @never_stored
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -47,6 +50,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"ok\n", content_type="text/plain")
 
 
+@independent
 @never_stored
 @private
 @require_safe
@@ -67,6 +71,7 @@ def _state_text(works: bool, low: bool, free: int) -> str:
     return f"disk nearly full, {size(free)} free" if low else "ok"
 
 
+@independent
 @never_stored
 @private
 @require_safe
@@ -102,14 +107,21 @@ def _spool_works() -> bool:
 
 
 class StatusPages:
-    """Middleware that answers /healthz, /readyz and /metrics before the host is checked: balancers ask by address,
-    which ALLOWED_HOSTS does not list.
+    """Middleware that answers the status pages before the host is checked: balancers ask by address, which
+    ALLOWED_HOSTS does not list. They are where the project's URLs have them: /healthz, or below a prefix.
     """
 
-    pages: ClassVar[dict[str, View]] = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+    pages: ClassVar[dict[str, View]] = {"healthz": healthz, "readyz": readyz, "metrics": metrics}
 
     def __init__(self, get_response: View) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.pages.get(request.path_info, self._get_response)(request)
+        return (self._page_at(request.path_info) or self._get_response)(request)
+
+    def _page_at(self, path: str) -> View | None:
+        page = self.pages.get(path.rpartition("/")[2])
+        try:
+            return page if page and resolve(path).func is page else None
+        except Resolver404:
+            return None

@@ -1,17 +1,22 @@
 """Reads a request's raw body to its end, and selects the headers to store. Parses nothing."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
+from io import BytesIO
 from typing import Any, Final, ParamSpec, Protocol
 
-from django.db import transaction
-from django.http import HttpResponseBase, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
 from notifications.http.headers import is_credential
+from notifications.http.independent_view import independent
 from notifications.http.no_store import forbid_storing
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
@@ -29,7 +34,7 @@ def raw_body(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBas
     """Decorates a view that calls `capture()`. Nothing reads the body before the view; IntakeError becomes an answer.
 
     The view is exempt from CSRF, whose middleware would read the body, so it must not rely on cookies. It is exempt
-    from ATOMIC_REQUESTS too: inside a transaction `capture()` cannot use the spool.
+    from LoginRequiredMiddleware and ATOMIC_REQUESTS too: inside a transaction `capture()` cannot use the spool.
     """
 
     @wraps(view)
@@ -42,7 +47,37 @@ def raw_body(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBas
                 response["Retry-After"] = str(error.retry_after)
             return forbid_storing(response)
 
-    return csrf_exempt(transaction.non_atomic_requests(wrapped))
+    return csrf_exempt(independent(wrapped))
+
+
+def body_of(request: HttpRequest, limit: int) -> bytes:
+    """The whole body of a Django request, also where a middleware has read it before. Raises as `read_body` does."""
+    meta, kept = request.META, vars(request).get("_body")
+    length = meta.get("CONTENT_LENGTH", "")
+    if kept is None or not length:  # without a length Django has read nothing of it
+        return _read_first(request, limit)
+    if length.isdigit() and len(kept) > int(length):
+        logger.error("POST %s: a middleware has altered the body. %s", request.path, _look_at())
+        raise BadRequest("the body is not as it was sent")
+    return read_body({**meta, "wsgi.input": BytesIO(kept)}, limit)
+
+
+def _read_first(request: HttpRequest, limit: int) -> bytes:
+    try:
+        return read_body(request.META, limit)
+    except BodyTooShort:
+        if getattr(request, "_read_started", False):
+            logger.error("POST %s: the body was read before the view, and is gone. %s", request.path, _look_at())
+        raise
+
+
+def _look_at() -> str:
+    """Which middlewares may have read a body."""
+    own = [path for path in settings.MIDDLEWARE if not path.startswith(("django.", "notifications."))]
+    return (
+        "Nothing was stored. A middleware that uses request.POST, request.FILES or request.read() must leave this path"
+        f" alone, or read request.body first, which Django keeps. Look at: {', '.join(own) or 'decorators of the view'}"
+    )
 
 
 def read_body(meta: Mapping[str, Any], limit: int) -> bytes:
