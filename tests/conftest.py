@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.support.database",  # after what it imports, or pytest cannot rewrite its assertions
     "tests.support.disks",
     "tests.support.faults",
+    "tests.support.host_project",
     "tests.support.processes",
     "tests.support.machines",
     "tests.support.s3",
