@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from notifications import keep
-from notifications.intake import capture
+from notifications.intake import keep as keeping
 from notifications.models import RawPayload
 from notifications.models.wrong_clock import TOO_FAR
 from notifications.operations.replay import begin, steps
@@ -39,7 +39,7 @@ def ahead() -> Callable[..., Any]:
     def set_clock() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(timezone, "now", lambda: right() + 24 * HOUR)
-            patch.setattr(capture, "datetime", SimpleNamespace(now=lambda _: timezone.now()))
+            patch.setattr(keeping, "datetime", SimpleNamespace(now=lambda _: timezone.now()))
             yield
 
     return set_clock
