@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from notifications.bodies.storage import LARGE
@@ -199,13 +201,16 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         self._change(payload, columns, due_at=until)
 
     def give_back(self, token: uuid.UUID) -> None:
-        """Return the payloads of a claim that were not started: the worker stops."""
-        now = self._time(timezone.now())
+        """Return the payloads of a claim that were not started: the worker stops.
+
+        They are due since their receipt: now, also by a clock that is set back later.
+        """
+        least = "min" if self._connection.vendor == "sqlite" else "least"
         self._execute(
             f"UPDATE {TABLE} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
-            " next_attempt_at = %s, lease_until = NULL, lease_token = NULL"
+            f" next_attempt_at = {least}(received_at, %s), lease_until = NULL, lease_token = NULL"
             " WHERE state = 'processing' AND next_attempt_at IS NOT NULL AND lease_token = %s",
-            [now, self._uuid(token)],
+            [self._time(timezone.now()), self._uuid(token)],
         )
 
     def expired_tokens(self) -> list[uuid.UUID | None]:
@@ -240,7 +245,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
                 **free,
             )
             others = [pk for pk, _, _ in rows[1:]]
-            self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=now, **free)
+            due_at = Least("received_at", Value(now, DateTimeField()))
+            self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=due_at, **free)
         payload = self.defer("inline_body").filter(pk=first).first()
         return Released(len(rows), payload, dead, group.new)
 
