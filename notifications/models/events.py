@@ -1,8 +1,13 @@
 """What the tell lane remembers: how far each channel got, what failed, what was lost, what was counted."""
 
+from typing import Final
+
 from django.db import models
 
 from notifications.utils import graphemes
+
+#: For each model with a JSONField. Without it `check` of Django 6.1 opens the database, to ask it.
+JSON: Final = ("supports_json_field",)
 
 
 class Position(models.Model):
@@ -22,6 +27,7 @@ class Position(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        required_db_features = JSON
         verbose_name = "channel"
         constraints = [
             models.UniqueConstraint(fields=["machine", "journal", "channel"], name="position_key"),
@@ -45,6 +51,7 @@ class FailedDelivery(models.Model):
     again_at = models.DateTimeField(null=True, help_text="When it is sent again; empty until somebody asks for it")
 
     class Meta:
+        required_db_features = JSON
         verbose_name_plural = "failed deliveries"
         indexes = [
             models.Index(fields=["channel", "-id"], name="failed_channel"),
@@ -91,6 +98,7 @@ class Writer(models.Model):
     seen_at = models.DateTimeField(help_text="When its last event was written")
 
     class Meta:
+        required_db_features = JSON
         constraints = [models.UniqueConstraint(fields=["machine", "journal", "token"], name="writer_key")]
 
     def __str__(self) -> str:
@@ -109,6 +117,7 @@ class Account(models.Model):
     units = models.JSONField(default=list, help_text="Units that write plain lines with our identifier")
 
     class Meta:
+        required_db_features = JSON
         constraints = [models.UniqueConstraint(fields=["machine", "journal"], name="account_key")]
 
     def __str__(self) -> str:
