@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
+from django.db import connections
 from django.test import override_settings
 
 #: Sources without handlers, and the other way round: most of these tests have other sources than the site.
@@ -157,10 +158,14 @@ def test_warns_of_a_state_dir_that_others_can_look_into(tmp_path: Path) -> None:
 
 
 def test_a_sqlite_that_loses_commits_is_a_warning_and_when_deployed_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.sqlite.has_wal_reset_race", lambda: True)
-    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
+    monkeypatch.setattr("notifications.sqlite.has_wal_reset_race", lambda driver: True)
     assert ids() == ["notifications.W003"]
     assert "notifications.E010" in {message.id for message in run_checks(include_deployment_checks=True)}
+    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    assert ids() == []
+
+
+def test_warns_of_a_postgresql_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
     assert ids() == ["notifications.W011"]
     monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2})
