@@ -1,10 +1,11 @@
-"""Replaces Python's SQLite by one without the WAL-reset race.
+"""A SQLite for requests and workers: its entry of DATABASES, and a library without the WAL-reset race.
 
 SQLite 3.7.0 to 3.51.2 can lose committed rows if several processes write and checkpoint one WAL database
 (sqlite.org/wal.html#walresetbug), as web servers and workers do. The package `pysqlite3` is the same module with a
 current library. No Django is imported here.
 """
 
+import os
 import sqlite3
 import sys
 from types import ModuleType
@@ -17,6 +18,33 @@ BACKPORTS: Final = ((3, 44, 6), (3, 50, 7))
 LIMITS: Final = (("VARIABLE_NUMBER", 9, 32766), ("COLUMN", 2, 2000))
 #: The position of `factory` among the arguments of connect().
 FACTORY: Final = 5
+
+
+def database(
+    name: str | os.PathLike[str], *, synchronous: str = "FULL", timeout: float = 5, **others: Any
+) -> dict[str, Any]:
+    """An entry of DATABASES for a SQLite file that requests and workers write at the same time.
+
+    `synchronous`: FULL survives a power cut, NORMAL only the end of a process. `timeout`: seconds to wait for another
+    writer. `others` are further keys of the entry; its OPTIONS are added to ours, its `init_command` comes after ours.
+    """
+    more = dict(others.pop("OPTIONS", {}))
+    options = {
+        # A transaction that reads first, then writes, fails at once if another process wrote in between. No timeout
+        # helps. With IMMEDIATE it takes the one write lock as it begins, and waits for that.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": timeout,
+        # process_raw makes checkpoints. A commit does, at this size, only if process_raw does not run.
+        "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA wal_autocheckpoint=10000;"
+        + more.pop("init_command", ""),
+    }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": name,
+        "CONN_MAX_AGE": None,  # to open a connection takes longer than a request
+        **others,
+        "OPTIONS": options | more,
+    }
 
 
 def use_fixed_sqlite() -> None:

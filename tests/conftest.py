@@ -36,6 +36,7 @@ pytest_plugins = [
     "tests.support.site",
     "tests.support.slack",
     "tests.support.smtp",
+    "tests.support.stock_project",
     "tests.support.tell",
     "tests.support.udp",
     "tests.support.webhook",

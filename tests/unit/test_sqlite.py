@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from notifications.sqlite import has_wal_reset_race
-from tests.support.stock_project import StockProject
+from tests.support.small_project import SmallProject
 
 CALL: Final = "\nfrom notifications.sqlite import use_fixed_sqlite\nuse_fixed_sqlite()\n"
 #: Python's own library, as if it were of this version.
@@ -49,7 +49,7 @@ def wheel() -> None:
 @pytest.mark.parametrize("place", ["settings.py", "package"])
 def test_django_works_with_it(tmp_path: Path, place: str) -> None:
     old = PRETEND.format(version=(3, 40, 1))
-    project = StockProject(tmp_path, old + CALL if place == "settings.py" else "")
+    project = SmallProject(tmp_path, old + CALL if place == "settings.py" else "")
     if place == "package":
         project.write("shop/__init__.py", old + CALL)
         project.write("settings.py", "import shop\n" + (tmp_path / "settings.py").read_text())
@@ -60,14 +60,14 @@ def test_django_works_with_it(tmp_path: Path, place: str) -> None:
 
 @pytest.mark.usefixtures("wheel")
 def test_nothing_is_replaced_where_pythons_own_is_repaired(tmp_path: Path) -> None:
-    project = StockProject(tmp_path, PRETEND.format(version=(3, 51, 3)) + CALL)
+    project = SmallProject(tmp_path, PRETEND.format(version=(3, 51, 3)) + CALL)
     code = "from django.conf import settings; settings.DEBUG; import sqlite3; print(sqlite3.__name__)"
     assert project.python("-c", code) == "sqlite3\n"
 
 
 def test_without_the_wheel_it_is_pythons_own_and_a_warning(tmp_path: Path) -> None:
     hidden = PRETEND.format(version=(3, 40, 1)) + "import sys\nsys.modules['pysqlite3'] = None\n"
-    said = StockProject(tmp_path, hidden + CALL).manage("check")
+    said = SmallProject(tmp_path, hidden + CALL).manage("check")
     assert "notifications.W003" in said
     assert "extra `sqlite`" in said
 
@@ -75,12 +75,12 @@ def test_without_the_wheel_it_is_pythons_own_and_a_warning(tmp_path: Path) -> No
 def test_called_too_late_is_a_warning(tmp_path: Path) -> None:
     """The driver that Django has loaded is looked at, not the name in sys.modules."""
     late = PRETEND.format(version=(3, 40, 1)) + "import django.db.backends.sqlite3.base\n"
-    assert "notifications.W003" in StockProject(tmp_path, late + CALL).manage("check")
+    assert "notifications.W003" in SmallProject(tmp_path, late + CALL).manage("check")
 
 
 @pytest.mark.usefixtures("wheel")
 def test_what_else_uses_sqlite_goes_on(tmp_path: Path) -> None:
     """From Python 3.13 on shelve does, with an argument that pysqlite3 does not have."""
-    project = StockProject(tmp_path, PRETEND.format(version=(3, 40, 1)) + CALL)
+    project = SmallProject(tmp_path, PRETEND.format(version=(3, 40, 1)) + CALL)
     code = "from django.conf import settings; settings.DEBUG; import shelve\nwith shelve.open('x') as f: f['a'] = 1"
     assert project.python("-c", code) == ""

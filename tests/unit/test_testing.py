@@ -15,7 +15,7 @@ from notifications.middleware import reporter
 from notifications.models import RawPayload, ReportRow
 from notifications.process_raw.handle_payload import NoHandler
 from notifications.testing import Told, handle_bytes, work_off
-from tests.support.stock_project import StockProject
+from tests.support.small_project import SmallProject
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 Register = Callable[..., None]
@@ -102,14 +102,14 @@ def test_the_report_of_earlier_requests_is_no_event_of_a_test(client: Client) ->
 @pytest.mark.parametrize("line", ["", "NOTIFICATIONS_JOURNAL_URL = 'auto'\n"])
 def test_a_project_without_pytest_has_its_events_in_memory(tmp_path: Path, line: str) -> None:
     """Not even END, which a process writes when it ends, reaches the journal that a follower reads."""
-    project = StockProject(tmp_path, line)
+    project = SmallProject(tmp_path, line)
     project.write("shop/tests.py", TEST_CASE)
     assert "Ran 2 tests" in project.python("-c", WITHOUT_PYTEST)
     assert not [path.name for path in project.state_dir.iterdir() if path.name.startswith("journal")]
 
 
 def test_a_journal_that_the_project_names_is_used_by_its_tests(tmp_path: Path) -> None:
-    project = StockProject(tmp_path, f"NOTIFICATIONS_JOURNAL_URL = '{(tmp_path / 'var' / 'named').as_uri()}'\n")
+    project = SmallProject(tmp_path, f"NOTIFICATIONS_JOURNAL_URL = '{(tmp_path / 'var' / 'named').as_uri()}'\n")
     project.write("shop/tests.py", TEST_CASE)
     project.python("-c", WITHOUT_PYTEST)
     assert list((project.state_dir / "named").iterdir())
