@@ -86,12 +86,14 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
         `leases`: by source, if it has another one. All payloads of a claim have the lease of its first, so none runs
         out behind a slower source's. On PostgreSQL, rows that another worker is claiming are skipped (SKIP LOCKED);
-        SQLite has one writer.
+        SQLite has one writer, and is only read where nothing is due: an UPDATE of no row takes its lock too.
         """
         now = timezone.now()
+        if self._connection.vendor == "sqlite" and not self._any_due(state, now, sources):
+            return Claim(token, [], lease)
         others = {source: each for source, each in (leases or {}).items() if each != lease}
         until, times = self._until(now, lease, others)
-        only = f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
+        only = _only(sources)
         lock = "FOR UPDATE SKIP LOCKED" if self._connection.features.has_select_for_update_skip_locked else ""
         columns, same = (f"id, next_attempt_at, {until} AS until", SAME_LEASE) if others else ("id", "")
         rows = fetch_all(
@@ -105,6 +107,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         )
         taken = others.get(rows[0][2], lease) if rows else lease
         return Claim(token, sorted((pk, size) for pk, size, _ in rows), taken)
+
+    def _any_due(self, state: State, now: datetime, sources: Sequence[str]) -> bool:
+        sql = f"SELECT 1 FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {_only(sources)} LIMIT 1"
+        return bool(fetch_all(self._connection, sql, [state, self._time(now), *sources]))
 
     def _until(self, now: datetime, lease: float, others: Mapping[str, float]) -> tuple[str, list[Any]]:
         """When a claim ends, by source: an SQL expression, and its values."""
@@ -288,3 +294,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def _uuid(self, value: uuid.UUID | None) -> Any:
         return uuid_value(self._connection, value)
+
+
+def _only(sources: Sequence[str]) -> str:
+    """A condition for these sources; "" for all."""
+    return f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
