@@ -55,6 +55,10 @@ class Refusals:
         before, first, last, _ = self._counts.get(kind, (0, since, until, ""))
         self._counts[kind] = before + count, min(first, since), max(last, until), example
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._counts)
+
     def save(self) -> None:
         """Raises database errors."""
         if not self._counts:
