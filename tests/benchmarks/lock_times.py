@@ -29,7 +29,7 @@ HEADER: Final = "| process | function | times a second | median, µs | p99, µs 
 
 
 def main(seconds: float = 60.0, synchronous: str = "FULL") -> None:
-    database = DATABASE.replace("sqlite3\")", f'sqlite3", synchronous="{synchronous}")')
+    database = DATABASE.replace('sqlite3")', f'sqlite3", synchronous="{synchronous}")')
     with tempfile.TemporaryDirectory() as folder:
         stock = StockProject(Path(folder) / "stock", database + SETTINGS)
         trace = stock.folder / "trace"

@@ -30,7 +30,7 @@ PUBLIC: Final = {
     "notifications.patience": ("PatientRequests",),
     "notifications.proxies": ("TrustedProxies", "client_address"),
     "notifications.signals": ("event_delivered", "payload_failed", "payload_handled"),
-    "notifications.sqlite": ("use_fixed_sqlite",),
+    "notifications.sqlite": ("database", "use_fixed_sqlite"),
     "notifications.testing": ("Told", "handle_bytes", "told", "work_off"),
     "notifications.urls": ("urlpatterns",),
     "notifications.views": ("intake",),

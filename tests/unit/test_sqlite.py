@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from notifications.sqlite import has_wal_reset_race
+from notifications.sqlite import database, has_wal_reset_race
 from tests.support.small_project import SmallProject
 
 CALL: Final = "\nfrom notifications.sqlite import use_fixed_sqlite\nuse_fixed_sqlite()\n"
@@ -84,3 +84,30 @@ def test_what_else_uses_sqlite_goes_on(tmp_path: Path) -> None:
     project = SmallProject(tmp_path, PRETEND.format(version=(3, 40, 1)) + CALL)
     code = "from django.conf import settings; settings.DEBUG; import shelve\nwith shelve.open('x') as f: f['a'] = 1"
     assert project.python("-c", code) == ""
+
+
+# The entry of DATABASES
+
+
+def test_what_it_sets() -> None:
+    assert database("db.sqlite3", synchronous="NORMAL", timeout=3) == {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": "db.sqlite3",
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 3,
+            "init_command": ("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=10000;"),
+        },
+    }
+
+
+def test_what_a_project_adds_stays_and_wins() -> None:
+    more = {"timeout": 20, "uri": True, "init_command": "PRAGMA cache_size=1;"}
+    entry = database("db.sqlite3", ATOMIC_REQUESTS=True, OPTIONS=more)
+    assert entry["ATOMIC_REQUESTS"] is True
+    options = entry["OPTIONS"]
+    assert (options["timeout"], options["uri"], options["transaction_mode"]) == (20, True, "IMMEDIATE")
+    assert options["init_command"].startswith("PRAGMA journal_mode=WAL;")
+    assert options["init_command"].endswith("PRAGMA cache_size=1;")
+    assert more["init_command"] == "PRAGMA cache_size=1;"

@@ -9,6 +9,8 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connections
 from django.test import override_settings
 
+from notifications import sqlite
+
 #: Sources without handlers, and the other way round: most of these tests have other sources than the site.
 MISFITS = {"notifications.W006", "notifications.W009"}
 
@@ -175,5 +177,21 @@ def test_warns_of_a_postgresql_that_does_not_answer(monkeypatch: pytest.MonkeyPa
 def test_warns_of_a_connection_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "CONN_MAX_AGE", 0)
     assert ids() == ["notifications.W002"]
-    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"pool": True})
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "pool", True)
     assert ids() == []
+
+
+def test_warns_of_a_sqlite_whose_visitors_would_find_it_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES, "default", sqlite.database("/tmp/db.sqlite3"))
+    assert ids() == []
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "transaction_mode", "DEFERRED")
+    (message,) = found()
+    assert message.id == "notifications.W030"
+    assert message.msg == (
+        'SQLite without transaction_mode "IMMEDIATE": requests fail with "database is locked" beside the workers.'
+    )
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {})
+    assert "transaction_mode" in found()[0].msg
+    assert "journal_mode=WAL" in found()[0].msg
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    assert "notifications.W030" not in ids()
