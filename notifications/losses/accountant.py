@@ -90,7 +90,7 @@ class Accountant(Observer):
         """This many entries were larger than any event."""
         self._oversized += count
 
-    def deliver(self, items: Sequence[Observed], /) -> None:
+    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
         now = self._clock()
         writers, refusals = self._take_writers(), Refusals(self._machine, self._journal)
         names = {*self._channels(), *RESERVED}
@@ -99,8 +99,13 @@ class Accountant(Observer):
             audit.check(observed)
         self._warn(audit.unknown)
         at_end = self._time.has_passed(_microseconds(now) - RECENT)
-        self._save(writers, refusals, audit.losses + self._find(writers, refusals, now, at_end=at_end))
-        transaction.on_commit(lambda: self._report_if_due(now), robust=True)
+        losses = audit.losses + self._find(writers, refusals, now, at_end=at_end)
+
+        def write() -> None:
+            self._save(writers, refusals, losses)
+            transaction.on_commit(lambda: self._report_if_due(now), robust=True)
+
+        return write
 
     def _warn(self, names: Collection[str]) -> None:
         """Warns once about each name: it may be misspelt."""

@@ -98,8 +98,8 @@ class TextRefusals(Observer):
             return None
         return Observed(event.name, event.text, event.time, entry, author_known=False)
 
-    def deliver(self, items: Sequence[Observed], /) -> None:
+    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
         refusals = Refusals(self._machine, self._journal)
         for observed in items:
             refusals.add(PLAIN, observed.entry, name=observed.name)
-        refusals.save()
+        return refusals.save

@@ -5,12 +5,14 @@
 A stock project with both workers; visitors come 20 times a second from two processes.
 """
 
+import io
 import statistics
 import sys
 import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +47,8 @@ def main(seconds: float = 60.0, synchronous: str = "FULL") -> None:
             visits = [stock.start("-m", "tests.support.visits", str(int(seconds / PAUSE)), str(PAUSE)) for _ in "ab"]
             _measure("beside 20 visits a second", trace, seconds)
         finally:
-            stock.stop()
+            with redirect_stdout(io.StringIO()):  # it prints logs, for pytest to show
+                stock.stop()
 
 
 def _measure(name: str, trace: Path, seconds: float) -> None:
@@ -63,8 +66,8 @@ def _pause(seconds: float) -> None:
 def _rows(lines: Iterable[str], seconds: float) -> Iterable[str]:
     times = defaultdict[tuple[str, str], list[float]](list)
     for line in lines:
-        program, caller, held, *_ = line.split("\t")
-        times[program, caller].append(float(held))
+        program, caller, microseconds, *_ = line.split("\t")
+        times[program, caller].append(float(microseconds))
     for (program, caller), held in sorted(times.items(), key=lambda item: -sum(item[1])):
         p99 = sorted(held)[int(len(held) * 0.99)]
         yield (
@@ -74,4 +77,4 @@ def _rows(lines: Iterable[str], seconds: float) -> Iterable[str]:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:2]), *sys.argv[2:3])
+    main(float(sys.argv[1]) if sys.argv[1:] else 60.0, *sys.argv[2:3])
