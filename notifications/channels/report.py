@@ -10,15 +10,18 @@ from django.utils import timezone
 
 from notifications.channels.base import Channel
 from notifications.database import bounded_wait
+from notifications.database.fast_sql import table_of
 from notifications.events.event import Event
+from notifications.models import ReportRow
 from notifications.utils import graphemes
 from notifications.utils.clean_text import clean
 
 LONGEST_NAME: Final = 200
 LARGEST: Final = 2**53
+TABLE: Final = table_of(ReportRow)
 ADD: Final = (
-    "INSERT INTO notifications_reportrow (name, day, count) VALUES (%s, %s, %s)"
-    " ON CONFLICT (day, name) DO UPDATE SET count = notifications_reportrow.count + excluded.count"
+    f"INSERT INTO {TABLE} (name, day, count) VALUES (%s, %s, %s)"
+    f" ON CONFLICT (day, name) DO UPDATE SET count = {TABLE}.count + excluded.count"
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import time_value
+from notifications.database.fast_sql import table_of, time_value
 from notifications.events.encoding import text_event_of
 from notifications.journal import Entry, as_text
 from notifications.losses.base_consumer import Observer
@@ -23,11 +23,12 @@ PLAIN: Final = "plain text does not reach this channel"
 REST: Final = ("more kinds than are kept apart", "…", "…")
 MOST_ROWS: Final = 1000
 LONGEST: Final = 500
+TABLE: Final = table_of(Refusal)
 ADD: Final = (
-    "INSERT INTO notifications_refusal (machine, journal, reason, name, author, count, since, until, example)"
+    f"INSERT INTO {TABLE} (machine, journal, reason, name, author, count, since, until, example)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
     " ON CONFLICT (machine, journal, reason, name, author) DO UPDATE SET"
-    " count = notifications_refusal.count + excluded.count, until = excluded.until, example = excluded.example"
+    f" count = {TABLE}.count + excluded.count, until = excluded.until, example = excluded.example"
 )
 
 #: Reason, name, author.

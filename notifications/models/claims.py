@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
-from notifications.database.fast_sql import execute, execute_last, fetch_all, time_value, uuid_value
+from notifications.database.fast_sql import execute, execute_last, fetch_all, table_of, time_value, uuid_value
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
 from notifications.models.row_bodies import RowBodies
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 Execute = Callable[[BaseDatabaseWrapper, str, list[Any]], Any]
 
-TABLE: Final = "notifications_rawpayload"
 #: Of what is due, what has the lease of the first.
 SAME_LEASE: Final = " WHERE until = (SELECT until FROM due ORDER BY next_attempt_at, id LIMIT 1)"
 #: Seconds for PostgreSQL to return what was claimed.
@@ -99,8 +98,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         rows = fetch_all(
             self._connection,
             # MATERIALIZED: PostgreSQL may run a bare subquery again for each row, and lock more rows than LIMIT.
-            f"WITH due AS MATERIALIZED (SELECT {columns} FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
-            f" ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {TABLE}"
+            f"WITH due AS MATERIALIZED (SELECT {columns} FROM {self._table} WHERE state = %s AND next_attempt_at <= %s"
+            f" {only} ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {self._table}"
             f" SET state = 'processing', lease_until = {until}, next_attempt_at = {until}, lease_token = %s"
             f" WHERE id IN (SELECT id FROM due{same}) RETURNING id, size, source",
             [*(times if others else ()), state, self._time(now), *sources, limit, *times, *times, self._uuid(token)],
@@ -109,7 +108,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         return Claim(token, sorted((pk, size) for pk, size, _ in rows), taken)
 
     def _any_due(self, state: State, now: datetime, sources: Sequence[str]) -> bool:
-        sql = f"SELECT 1 FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {_only(sources)} LIMIT 1"
+        sql = f"SELECT 1 FROM {self._table} WHERE state = %s AND next_attempt_at <= %s {_only(sources)} LIMIT 1"
         return bool(fetch_all(self._connection, sql, [state, self._time(now), *sources]))
 
     def _until(self, now: datetime, lease: float, others: Mapping[str, float]) -> tuple[str, list[Any]]:
@@ -156,7 +155,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         until = self._time(timezone.now() + timedelta(seconds=lease))
         return bool(
             self._execute(
-                f"UPDATE {TABLE} SET lease_until = %s, next_attempt_at = %s"
+                f"UPDATE {self._table} SET lease_until = %s, next_attempt_at = %s"
                 " WHERE state = 'processing' AND next_attempt_at IS NOT NULL AND lease_token = %s",
                 [until, until, self._uuid(token)],
             ).rowcount
@@ -213,7 +212,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         """
         least = "min" if self._connection.vendor == "sqlite" else "least"
         self._execute(
-            f"UPDATE {TABLE} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
+            f"UPDATE {self._table} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
             f" next_attempt_at = {least}(received_at, %s), lease_until = NULL, lease_token = NULL"
             " WHERE state = 'processing' AND next_attempt_at IS NOT NULL AND lease_token = %s",
             [self._time(timezone.now()), self._uuid(token)],
@@ -269,8 +268,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         values = {**columns, "next_attempt_at": self._time(due_at), "attempts": payload.attempts}
         changed = execute(
             self._connection,
-            f"UPDATE {TABLE} SET {', '.join(f'{name} = %s' for name in values)}, lease_until = NULL, lease_token = NULL"
-            " WHERE id = %s AND lease_token = %s",
+            f"UPDATE {self._table} SET {', '.join(f'{name} = %s' for name in values)},"
+            " lease_until = NULL, lease_token = NULL WHERE id = %s AND lease_token = %s",
             [*values.values(), payload.pk, self._uuid(payload.lease_token)],
         ).rowcount
         if not changed:
@@ -281,6 +280,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         ours = self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
         with deadline(LONGEST_LOAD, self._connection):
             return list(ours.defer(without) if without else ours)
+
+    @property
+    def _table(self) -> str:
+        return table_of(self.model)
 
     @property
     def _connection(self) -> BaseDatabaseWrapper:

@@ -13,7 +13,7 @@ from tests.support.child import BASE_DIR, Process, bare_env
 
 #: What our page has a project add, in a project of one folder.
 SETTINGS = """
-INSTALLED_APPS += ["notifications", "shop"]
+INSTALLED_APPS += [ENGINE, "shop"]
 NOTIFICATIONS_STATE_DIR = BASE_DIR / "var"
 NOTIFICATIONS_JOURNAL_URL = f"file://{BASE_DIR}/var/journal"
 NOTIFICATIONS_CHANNELS = {
@@ -49,9 +49,12 @@ DATABASES = {"default": sqlite.database(BASE_DIR / "db.sqlite3")}
 
 
 class StockProject:
-    """`folder` has manage.py, and the project's package `shop`, which is an app too. `settings` end its settings.py."""
+    """`folder` has manage.py, and the project's package `shop`, which is an app too. `settings` end its settings.py.
 
-    def __init__(self, folder: Path, settings: str = DATABASE) -> None:
+    `engine`: how INSTALLED_APPS names ours.
+    """
+
+    def __init__(self, folder: Path, settings: str = DATABASE, *, engine: str = "notifications") -> None:
         self.folder = folder
         self.env = bare_env(folder) | {"PYTHONPATH": str(BASE_DIR), "DJANGO_SETTINGS_MODULE": "shop.settings"}
         folder.mkdir()
@@ -60,7 +63,7 @@ class StockProject:
         self.add("shop/__init__.py", PACKAGE)
         self.add("shop/handlers.py", HANDLERS)
         self.add("shop/urls.py", URLS)
-        self.add("shop/settings.py", SETTINGS + settings)
+        self.add("shop/settings.py", SETTINGS.replace("ENGINE", repr(engine)) + settings)
         self._processes: list[Process] = []
 
     def add(self, name: str, text: str) -> None:

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from notifications.conf import Source, conf
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import execute
-from notifications.models import SourceTotal
+from notifications.database.fast_sql import execute, table_of
+from notifications.models import RawPayload, SourceTotal
 
 #: The least seconds between two counts.
 INTERVAL: Final = 1.0
@@ -25,12 +25,12 @@ NOTHING_TO_DO: Final = 60.0
 NUMBERS: Final = ("waiting", "waiting_bytes", "quarantined")
 # The source as an expression: else SQLite uses the index on sources and reads all done payloads. The states as in the
 # condition of the partial index.
-WAITING: Final = """
-    SELECT source || '' AS name, count(*), sum(size) FROM notifications_rawpayload
+WAITING: Final = f"""
+    SELECT source || '' AS name, count(*), sum(size) FROM {table_of(RawPayload)}
     WHERE state IN ('received', 'retrying', 'processing') AND next_attempt_at IS NOT NULL GROUP BY name
 """
-QUARANTINED: Final = """
-    SELECT source || '' AS name, count(*) FROM notifications_rawpayload
+QUARANTINED: Final = f"""
+    SELECT source || '' AS name, count(*) FROM {table_of(RawPayload)}
     WHERE state IN ('dead', 'quarantined') AND state = 'quarantined' GROUP BY name
 """
 
