@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, register
 
 #: Each has CHECKS, and perhaps DEPLOY_CHECKS for `check --deploy`.
-SUBJECTS: Final = ("bodies", "handlers", "rights", "settings", "sqlite_options", "values")
+SUBJECTS: Final = ("bodies", "handlers", "import_name", "rights", "settings", "sqlite_options", "values")
 
 
 @register()
