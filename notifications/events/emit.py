@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+from asyncio import _get_running_loop
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
@@ -15,6 +16,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.conf import conf
+from notifications.database.loop_connections import thread_connection
 from notifications.events.encoding import INFO, cut, dump_data, readable
 from notifications.events.event import NAME, RESERVED
 from notifications.events.outbox import Outbox
@@ -36,6 +38,8 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
     try:
         parts = _checked_parts(name, text, fields)
         connection = _thread.connection or _remember_connection()
+        if _get_running_loop() is not None:
+            connection = _connection_on_loop(connection)
         if on_commit and connection.in_atomic_block:
             # Not a partial: Django logs a failed hook by its __qualname__, which a partial lacks.
             connection.on_commit(lambda: _send(*parts), robust=True)
@@ -60,8 +64,13 @@ def forget_connection() -> None:
 
 
 def _remember_connection() -> BaseDatabaseWrapper:
-    _thread.connection = transaction.get_connection()
+    _thread.connection = thread_connection()
     return _thread.connection
+
+
+def _connection_on_loop(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
+    """On an event loop Django has another connection for each task. A transaction may be open on either."""
+    return connection if connection.in_atomic_block else transaction.get_connection()
 
 
 def _checked_parts(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:
