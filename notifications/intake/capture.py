@@ -30,7 +30,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     check_source_rate(rules, address)
     check_disk(bounded_wait.connection())
     quota.check_quota(rules)
-    body = read_body(meta, rules.body_limit)
+    body = read_body(request, rules.body_limit)
     problem = _signature_problem(rules, meta, body) if rules.signature else ""
     if problem and not _may_be_quarantined(rules, body):
         raise SignatureRefused(problem)

@@ -1,19 +1,16 @@
 """Reads a request's raw body to its end, and selects the headers to store. Parses nothing."""
 
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache, wraps
-from typing import Any, Final, ParamSpec, Protocol
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, Protocol
 
-from django.db import transaction
-from django.http import HttpResponseBase, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
+from django.http import HttpRequest
 
-from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
+from notifications.errors import BadRequest, BodyTooShort
 from notifications.http.headers import is_credential
-from notifications.http.no_store import forbid_storing
-
-P = ParamSpec("P")
+from notifications.intake.body_length import announced_length, check_size
+from notifications.intake.received_body import ReceivedBody
 
 CHUNK: Final = 64 * 1024
 #: SERVER_SOFTWARE of web servers that report cut chunks, as `make web-servers` shows (docs/web-servers.md).
@@ -25,43 +22,31 @@ class Readable(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
-def raw_body(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """Decorates a view that calls `capture()`. Nothing reads the body before the view; IntakeError becomes an answer.
+def read_body(request: HttpRequest, limit: int) -> bytes:
+    """Returns the whole body. Raises BodyTooShort, BodyTooLarge, LengthRequired, BadRequest, BodyTooSlow.
 
-    The view is exempt from CSRF, whose middleware would read the body, so it must not rely on cookies. It is exempt
-    from ATOMIC_REQUESTS too: inside a transaction `capture()` cannot use the spool.
+    Under WSGI it is read from the web server: `request.body` is b"" for a chunked body, and accepts one that ends
+    before its Content-Length. Under ASGI it has been received before, by `notifications.asgi` or by Django.
     """
-
-    @wraps(view)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        try:
-            return view(*args, **kwargs)
-        except IntakeError as error:
-            response = JsonResponse({"error": str(error)}, status=error.status)
-            if error.retry_after is not None:
-                response["Retry-After"] = str(error.retry_after)
-            return forbid_storing(response)
-
-    return csrf_exempt(transaction.non_atomic_requests(wrapped))
-
-
-def read_body(meta: Mapping[str, Any], limit: int) -> bytes:
-    """Returns the whole body of a WSGI request. Raises BodyTooShort, BodyTooLarge, LengthRequired, BadRequest.
-
-    `request.body` is b"" for a chunked body, and accepts one that ends before its Content-Length.
-    """
-    stream, length = meta["wsgi.input"], meta.get("CONTENT_LENGTH", "")
-    coding = meta.get("HTTP_TRANSFER_ENCODING")
-    if length and coding is not None:  # servers differ in which of them counts (RFC 9112)
-        raise BadRequest("send a Content-Length or a Transfer-Encoding, not both")
-    if length:
-        return _read_exactly(stream, _parse_length(length, limit))
-    if (coding is not None and coding.lower() != "chunked") or not _tells_cut_chunks(meta):
-        raise LengthRequired("send a Content-Length: without one, empty, whole and cut bodies look alike here")
-    body = _read(stream, limit + 1)  # without length and chunks it is empty (RFC 9112, 6.3)
-    if len(body) > limit:
-        raise BodyTooLarge(f"the body is larger than {limit} bytes")
+    received: ReceivedBody | None = getattr(request, "received_body", None)
+    if received is not None:
+        return _of_asgi(received, limit)
+    meta = request.META
+    stream = meta.get("wsgi.input", request._stream)  # where Django has put the body
+    tells = not meta.get("CONTENT_LENGTH") and _tells_cut_chunks(meta)
+    length = announced_length(meta, limit, tells_cut_chunks=tells)
+    if length is not None:
+        return _read_exactly(stream, length)
+    body = _read(stream, limit + 1)
+    check_size(len(body), limit)
     return body
+
+
+def _of_asgi(received: ReceivedBody, limit: int) -> bytes:
+    if received.refusal is not None:
+        raise received.refusal
+    check_size(len(received.data), limit)  # the source of the view may have a lower limit than the largest
+    return received.data
 
 
 def _tells_cut_chunks(meta: Mapping[str, Any]) -> bool:
@@ -85,14 +70,6 @@ def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
 def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:
     """Headers as WSGI gives them, by lower-case name, without credentials and cookies."""
     return {name: value for variable, value in meta.items() if (name := _header_name(variable))}
-
-
-def _parse_length(length: str, limit: int) -> int:
-    if not (length.isascii() and length.isdigit()):
-        raise BadRequest("Content-Length is not a number")
-    if len(length) > len(str(limit)) + 10 or int(length) > limit:
-        raise BodyTooLarge(f"the body is larger than {limit} bytes")
-    return int(length)
 
 
 def _read_exactly(stream: Readable, length: int) -> bytes:

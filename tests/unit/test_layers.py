@@ -18,19 +18,19 @@ SITE: Final = sorted((ROOT / "proppy").rglob("*.py"))
 FLOORS: Final = (
     "management urls",
     "follow_journal admin apps health templatetags testing",
-    "status checks losses __init__ views",
+    "status checks losses __init__ views asgi wsgi",
     "process_raw intake operations",
     "channels middleware store positions",
     "handlers log",
     "models",
-    "http workers backends patience wsgi",
+    "http workers backends patience",
     "events bodies",
     "journal database metrics proxies",
     "conf errors signals sqlite utils",
 )
 FLOOR_OF: Final = {room: floor for floor, rooms in enumerate(reversed(FLOORS)) for room in rooms.split()}
 #: What answers requests, and what must not run there.
-REQUEST: Final = ["urls", "views", "wsgi", "middleware", "health", "status", "intake", "store", "admin"]
+REQUEST: Final = ["urls", "views", "asgi", "wsgi", "middleware", "health", "status", "intake", "store", "admin"]
 WORKERS: Final = {"follow_journal", "process_raw", "channels", "losses", "checks"}
 
 

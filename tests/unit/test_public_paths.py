@@ -14,9 +14,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: All of them: the module, and what it has for others.
 PUBLIC: Final = {
     "notifications": (
-        *("emit", "keep", "capture", "raw_body", "on_event", "on_payload"),
+        *("emit", "keep", "capture", "akeep", "acapture", "raw_body", "on_event", "on_payload"),
         *("Event", "GiveUp", "RetryAt", "IntakeError"),
     ),
+    "notifications.asgi": ("get_asgi_application",),
     "notifications.backends.postgresql": ("base",),
     "notifications.bodies": ("FolderStorage",),
     "notifications.channels": ("Channel", "Unavailable", "Undeliverable"),
