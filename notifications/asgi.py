@@ -17,6 +17,7 @@ from django.db import connections
 from django.urls import ResolverMatch, resolve
 
 from notifications.events.emit import process_outbox
+from notifications.http.asgi_servers import module_of_server, modules_that_tell
 from notifications.http.django_entry import AnyContentType, set_up
 from notifications.intake.received_body import Receive, ReceivedBody, receive_body
 from notifications.utils.process_exit import hand_over
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-#: Modules of web servers that report cut chunks, as `tests/integration/test_asgi_servers.py` shows.
-TELL_CUT_CHUNKS: Final = ("uvicorn.protocols.http.", "daphne.")
 #: The headers that a body's length is judged by, as META calls them.
 LENGTHS: Final = {b"content-length": "CONTENT_LENGTH", b"transfer-encoding": "HTTP_TRANSFER_ENCODING"}
 PERSISTENT: Final = (
@@ -65,12 +64,17 @@ class RawReceive:
 class Handler(ASGIHandler):
     request_class = Request
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._tell = modules_that_tell()
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return await live(receive, send)
-        if scope["type"] == "http" and scope["method"] == "POST" and (match := raw_view_of(scope)):
+        if scope["type"] == "http" and scope["method"].upper() == "POST" and (match := raw_view_of(scope)):
             limit = match.func.body_limit(*match.args, **match.kwargs)  # type: ignore[attr-defined]  # see raw_view.py
-            receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells_cut_chunks(scope, receive, send))
+            tells = scope["http_version"].startswith("1.") and module_of_server(receive, send) in self._tell
+            receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)
         return await super().__call__(scope, receive, send)
 
     async def read_body(self, receive: Any) -> Any:
@@ -97,14 +101,6 @@ def length_meta(scope: Scope) -> dict[str, str]:
     return found
 
 
-def tells_cut_chunks(scope: Scope, receive: Any, send: Any) -> bool:
-    """Whether this web server says of a chunked body that it was cut. Behind another layer it cannot be known."""
-    server = getattr(receive, "__self__", None)
-    if isinstance(server, asyncio.Queue):  # of daphne, which is known by its `send`
-        server = getattr(getattr(send, "func", None), "__self__", None)
-    return scope["http_version"].startswith("1.") and type(server).__module__.startswith(TELL_CUT_CHUNKS)
-
-
 async def live(receive: Receive, send: Send) -> None:
     """Answer the server's start and end; at the end write what waits."""
     while True:
@@ -122,7 +118,8 @@ def get_asgi_application() -> Handler:
     Logs what this user may not use of the state folder, and databases whose connections would not be closed.
     """
     set_up()
-    process_outbox()  # JOURNAL_URL=auto looks for journald: not on the event loop
+    with suppress(ValueError):  # of a wrong URL, which emit() logs
+        process_outbox()  # JOURNAL_URL=auto looks for journald: not on the event loop
     for db in connections.all():
         if db.vendor == "postgresql" and db.settings_dict["CONN_MAX_AGE"] != 0:
             logger.warning(PERSISTENT, db.alias, db.settings_dict["CONN_MAX_AGE"])

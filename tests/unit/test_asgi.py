@@ -19,6 +19,7 @@ from django.urls import path
 import notifications
 from notifications import asgi, wsgi
 from notifications.events import emit as events
+from notifications.http import asgi_servers
 from notifications.intake import received_body
 from notifications.models import RawPayload
 from tests.contracts.raw_posts import (
@@ -41,8 +42,10 @@ NO_LENGTH: Final = "send a Content-Length: without one, empty, whole and cut bod
 
 
 @pytest.fixture
-def _sources(settings: Any) -> Iterator[None]:
+def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.NOTIFICATIONS_SOURCES = SOURCES
+    # The servers themselves are installed elsewhere.
+    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
     for signal in (request_started, request_finished):  # as Django's test client: the test's connection stays open
         signal.disconnect(close_old_connections)
     yield
@@ -85,6 +88,12 @@ def test_who_does_not_tell_of_cut_bodies_must_have_a_length(headers: Any, server
     answer = asgi_answer(asgi.Handler(), post, made, http_version="2" if server == "HTTP/2" else "1.1")
     assert answer == (411, json.dumps({"error": NO_LENGTH}))
     assert made.pieces_asked_for == 0
+
+
+@pytest.mark.parametrize("package", [("django", (99, 0)), ("no-such-package", (0, 0))])
+def test_a_parser_that_is_too_old_is_not_trusted(monkeypatch: pytest.MonkeyPatch, package: Any) -> None:
+    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: package})
+    assert asgi_answer(asgi.Handler(), RawPost(length="", headers=CHUNKED))[0] == 411
 
 
 class TestDjangosOwnApplication:
