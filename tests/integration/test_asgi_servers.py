@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import pytest
 from pytest_django import DjangoDbBlocker
 
@@ -250,3 +251,36 @@ def test_nothing_of_ours_blocks_the_loop(alone: AsgiSite) -> None:
             assert answer.status == 200
     assert "BlockingError" not in alone.log("web")
     alone.terminate("web")
+
+
+@pytest.mark.parametrize("server", ["uvicorn httptools", "granian", "daphne"])
+def test_a_pool_serves_all_requests_on_postgresql(tmp_path: Path, postgres_url: str, server: str) -> None:
+    site = AsgiSite(tmp_path, server)
+    site.env["DATABASE_URL"] = postgres_url
+    site.migrate()
+    site.env["POOL"] = "true"
+    most = 0
+    try:
+        site.start("web")
+        posters = Posters(site.port)
+        with psycopg.connect(postgres_url, autocommit=True) as watcher:
+            while len(posters.promised) < 100:
+                found = watcher.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+                most = max(most, *next(found))
+            posters.finish()
+            stored = {str(row[0]) for row in watcher.execute("SELECT receipt FROM notifications_rawpayload")}
+    finally:
+        site.stop()
+    assert posters.promised.keys() <= stored
+    assert most <= 1 + 4
+    assert "CONN_MAX_AGE" not in site.log("web")
+
+
+def test_connections_that_nobody_closes_are_in_the_log(tmp_path: Path, postgres_url: str) -> None:
+    site = AsgiSite(tmp_path, "uvicorn h11")
+    site.env["DATABASE_URL"] = postgres_url
+    try:
+        site.start("web")
+    finally:
+        site.stop()
+    assert "DATABASES['default'] has CONN_MAX_AGE = None" in site.log("web")

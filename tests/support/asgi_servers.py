@@ -25,7 +25,7 @@ class AsgiSite(Site):
         super().__init__(folder)
         (folder / "state").mkdir(mode=0o700)
         self.server = server
-        self.env |= {"DJANGO_SETTINGS_MODULE": "tests.app_settings", "PYTHONPATH": str(BASE_DIR)}
+        self.env |= {"DJANGO_SETTINGS_MODULE": "tests.support.asgi_settings", "PYTHONPATH": str(BASE_DIR)}
 
     def copy_database(self, migrated: Path) -> None:
         """Start from a SQLite file with all tables."""

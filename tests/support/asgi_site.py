@@ -11,7 +11,7 @@ from django.urls import get_resolver
 from notifications.asgi import get_asgi_application
 from notifications.intake import received_body
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.app_settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.support.asgi_settings")
 setattr(received_body, "LONGEST_SENDING", float(os.environ.get("LONGEST_SENDING", "30")))  # noqa: B010  it is Final
 
 application = get_asgi_application()
