@@ -37,7 +37,7 @@ test-release: .venv/test.installed ## Before a release (an hour): booted Debian 
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system --suite=trixie
 	$(BIN)/python -m pytest -m system --suite=bookworm
-	$(BIN)/python -m tests.soak --requests 200000
+	$(BIN)/python -m tests.soak --requests 200000 --rate 105
 
 coverage: .venv/test.installed ## Coverage of the tests, without the short soak and the booted Debian
 	@sh tests/install-services

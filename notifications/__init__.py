@@ -12,7 +12,22 @@ from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.handlers import GiveUp, RetryAt, on_event, on_payload
 from notifications.intake.capture import capture
+from notifications.intake.from_event_loop import acapture, akeep
 from notifications.intake.keep import keep
-from notifications.intake.request_body import raw_body
+from notifications.intake.raw_view import raw_body
+from notifications.utils import import_name  # noqa: F401  it raises where files of another package are among ours
 
-__all__ = ["Event", "GiveUp", "IntakeError", "RetryAt", "capture", "emit", "keep", "on_event", "on_payload", "raw_body"]
+__all__ = [
+    "Event",
+    "GiveUp",
+    "IntakeError",
+    "RetryAt",
+    "acapture",
+    "akeep",
+    "capture",
+    "emit",
+    "keep",
+    "on_event",
+    "on_payload",
+    "raw_body",
+]

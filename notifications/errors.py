@@ -23,6 +23,12 @@ class BadRequest(IntakeError):
     """The length or the key is invalid."""
 
 
+class BodyTooSlow(IntakeError):
+    """The body did not come in time. Under ASGI; elsewhere the web server sees to it."""
+
+    status = 408
+
+
 class LengthRequired(IntakeError):
     """The length is missing, and the web server does not tell empty, whole and cut bodies apart."""
 

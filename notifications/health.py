@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from hmac import compare_digest
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.urls import Resolver404, resolve
@@ -22,6 +23,7 @@ from notifications.status.prometheus import exposition
 from notifications.store import disk_space
 from notifications.store.spool import spool
 from notifications.utils.addresses import is_loopback
+from notifications.utils.both_ways import BothWays
 from notifications.utils.folder_rights import nearest
 from notifications.utils.sizes import size
 
@@ -106,18 +108,18 @@ def _spool_works() -> bool:
     return os.access(nearest(spool().folder), os.W_OK | os.X_OK)
 
 
-class StatusPages:
+class StatusPages(BothWays):
     """Middleware that answers the status pages before the host is checked: balancers ask by address, which
     ALLOWED_HOSTS does not list. They are where the project's URLs have them: /healthz, or below a prefix.
     """
 
     pages: ClassVar[dict[str, View]] = {"healthz": healthz, "readyz": readyz, "metrics": metrics}
 
-    def __init__(self, get_response: View) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return (self._page_at(request.path_info) or self._get_response)(request)
+    def __call__(self, request: HttpRequest) -> Any:
+        page = self._page_at(request.path_info)
+        if page is None:
+            return self.get_response(request)
+        return sync_to_async(page)(request) if self.is_async else page(request)
 
     def _page_at(self, path: str) -> View | None:
         page = self.pages.get(path.rpartition("/")[2])

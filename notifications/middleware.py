@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponseBase
 
@@ -10,6 +10,7 @@ from notifications.events.emit import emit
 from notifications.http.interval_report import IntervalReport
 from notifications.http.request_totals import RequestTotals, RouteTotals
 from notifications.http.statsd_server import open_server, send_counts
+from notifications.utils.both_ways import BothWays
 
 #: All others count as OTHER: a client must not fill the table of routes with invented methods.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -51,21 +52,35 @@ def counts_of(totals: Mapping[str, RouteTotals]) -> dict[str, int]:
 reporter = Reporter()
 
 
-class RequestStats:
+class RequestStats(BothWays):
     """Counts requests, errors (status 500 and over, exceptions) and milliseconds per method and route."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
+    def __init__(self, get_response: Callable[..., Any]) -> None:
+        super().__init__(get_response)
         open_server()
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        began = time.monotonic()
-        status = SERVER_ERROR
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.is_async:
+            return self._answer_async(request)
+        began, status = time.monotonic(), SERVER_ERROR
         try:
-            response = self._get_response(request)
+            response = self.get_response(request)
             status = response.status_code
         finally:
-            match = request.resolver_match
-            milliseconds = (time.monotonic() - began) * 1000
-            reporter.add(request.method, match.route if match else None, status=status, ms=milliseconds)
+            _count(request, began, status)
         return response
+
+    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
+        began, status = time.monotonic(), SERVER_ERROR
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+            status = response.status_code
+        finally:
+            _count(request, began, status)
+        return response
+
+
+def _count(request: HttpRequest, began: float, status: int) -> None:
+    match = request.resolver_match
+    milliseconds = (time.monotonic() - began) * 1000
+    reporter.add(request.method, match.route if match else None, status=status, ms=milliseconds)

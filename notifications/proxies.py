@@ -6,28 +6,29 @@ from functools import cache, lru_cache
 from typing import Any
 
 from django.core.exceptions import MiddlewareNotUsed
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 
 from notifications.conf import conf
 from notifications.utils import addresses
+from notifications.utils.both_ways import BothWays
 
 
-class TrustedProxies:
+class TrustedProxies(BothWays):
     """Middleware; must be first. Removes X-Forwarded-Proto of untrusted peers.
 
     Without TRUSTED_PROXIES the header is never used, and Django skips this middleware. X-Forwarded-For stays:
     `client_address()` checks the peer itself.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[..., Any]) -> None:
         if not conf.trusted_proxies:
             raise MiddlewareNotUsed
-        self._get_response = get_response
+        super().__init__(get_response)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> Any:
         if not _is_trusted(request.META.get("REMOTE_ADDR", ""), conf.trusted_proxies):
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
-        return self._get_response(request)
+        return self.get_response(request)
 
 
 def client_address(meta: Mapping[str, Any]) -> str:

@@ -1,18 +1,21 @@
 """For the tests of projects that use the engine: run a handler with bytes, and see the emitted events.
 
-    @pytest.mark.django_db
-    def test_counts_a_payment():
-        handle_bytes("stripe", b'{"type": "charge.succeeded"}')
-        assert Payment.objects.count() == 1
+    class PaymentTest(TestCase):                                # or with pytest: @pytest.mark.django_db
+        def test_it_is_counted_and_reported(self):
+            with Told() as told:
+                with self.captureOnCommitCallbacks(execute=True):   # events wait for the commit
+                    handle_bytes("stripe", b'{"type": "charge.succeeded"}')
+                self.assertEqual([event.text for event in told.events()], ["Ada paid"])
+            self.assertEqual(Payment.objects.count(), 1)
 
-Load the fixture with `pytest_plugins = ["notifications.testing"]`, and set NOTIFICATIONS_JOURNAL_URL = "memory://".
-Events wait for the commit: test them with `@pytest.mark.django_db(transaction=True)`.
+With pytest, `pytest_plugins = ["notifications.testing"]` gives the fixture `told`; test events with
+`@pytest.mark.django_db(transaction=True)`. In tests JOURNAL_URL=auto, the default, is the memory of the process.
 """
 
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 import pytest
 
@@ -37,7 +40,7 @@ def handle_bytes(
 ) -> RawPayload:
     """Keep bytes and run their source's handler like `process_raw`. Returns the payload, from the database.
 
-    Signatures are not verified: `/in/<source>/` does that. Needs pytest-django's `db`. Raises what the handler raises
+    Signatures are not verified: `/in/<source>/` does that. Needs a test's database. Raises what the handler raises
     (GiveUp and RetryAt too), after a rollback; UnknownSource; NoHandler.
     """
     handlers.autodiscover()
@@ -82,10 +85,21 @@ class Told:
     def close(self) -> None:
         self._reader.close()
 
+    def __enter__(self) -> Self:
+        return self
 
-@pytest.fixture
-def told() -> Iterator[Told]:
-    """The events that `emit()` wrote."""
-    told = Told()
-    yield told
-    told.close()
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+try:
+    import pytest
+except ImportError:  # a project whose tests are Django's TestCase alone
+    pass
+else:
+
+    @pytest.fixture
+    def told() -> Iterator[Told]:
+        """The events that `emit()` wrote."""
+        with Told() as told:
+            yield told

@@ -10,7 +10,7 @@ from notifications.conf import Source, conf
 from notifications.errors import IntakeError, UnknownSource
 from notifications.http.no_store import never_stored
 from notifications.intake.capture import capture
-from notifications.intake.request_body import raw_body
+from notifications.intake.raw_view import limit_body, raw_body
 
 
 class SeeOther(HttpResponseRedirectBase):
@@ -32,6 +32,14 @@ def intake(request: HttpRequest, source: str) -> HttpResponseBase:
         return _answer_browser(request, rules)
     receipt = capture(request, source)
     return HttpResponse(b'{"id": "%s"}' % str(receipt).encode(), status=202, content_type="application/json")
+
+
+def _body_limit(source: str) -> int | None:
+    rules = conf.sources.get(source)
+    return rules.body_limit if rules is not None and rules.http else None
+
+
+limit_body(intake, _body_limit)
 
 
 def _answer_browser(request: HttpRequest, rules: Source) -> HttpResponse:

@@ -2,44 +2,49 @@
 
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from notifications import emit
+from notifications.utils.both_ways import BothWays
 from proppy.visits import CONTACT, Visit, own_visits, remember
 
 #: Posts with work after their answer, by path.
 FOLLOWED: Final = {"/sign-up/": "Sign-up", "/photos/": "Photo upload", "/in/contact/": CONTACT}
 
 
-class Trace:
+class Trace(BothWays):
     """X-Request-ID is new for each request, and replaces the client's. `trace_of()` reads it.
 
     The response has it as X-Request-ID. Captured payloads store it as a header, so that workers know their request.
     The request itself writes one event and a cookie.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        trace = request.META["HTTP_X_REQUEST_ID"] = uuid.uuid4().hex
+    def __call__(self, request: HttpRequest) -> Any:
         began, started = datetime.now(UTC), time.perf_counter()
-        response = self.get_response(request)
-        response["X-Request-ID"] = trace
-        what = FOLLOWED.get(request.path_info) if request.method == "POST" else None
-        if what:
-            milliseconds = round((time.perf_counter() - started) * 1000, 3)
-            line = f"POST {request.path_info} {response.status_code}"
-            emit("TRACE", line, trace=trace, ms=milliseconds, what=what)
-            if _went_well(response):
-                remember(response, [Visit(trace, began, what), *own_visits(request)])
-        return response
+        request.META["HTTP_X_REQUEST_ID"] = uuid.uuid4().hex
+        if self.is_async:
+            return self._answer_async(request, began, started)
+        return _traced(request, self.get_response(request), began, started)
+
+    async def _answer_async(self, request: HttpRequest, began: datetime, started: float) -> HttpResponseBase:
+        return _traced(request, await self.get_response(request), began, started)
+
+
+def _traced(request: HttpRequest, response: HttpResponseBase, began: datetime, started: float) -> HttpResponseBase:
+    trace = response["X-Request-ID"] = trace_of(request)
+    what = FOLLOWED.get(request.path_info) if request.method == "POST" else None
+    if what:
+        milliseconds = round((time.perf_counter() - started) * 1000, 3)
+        line = f"POST {request.path_info} {response.status_code}"
+        emit("TRACE", line, trace=trace, ms=milliseconds, what=what)
+        if _went_well(response):
+            remember(response, [Visit(trace, began, what), *own_visits(request)])
+    return response
 
 
 def _went_well(response: HttpResponseBase) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from notifications import sqlite
 from proppy import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -68,13 +69,8 @@ DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 SQLITE_SYNCHRONOUS = env.str("SQLITE_SYNCHRONOUS", default="FULL")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"].update(
-        transaction_mode="IMMEDIATE",
-        timeout=5,
-        # process_raw makes checkpoints. A commit does, at this size, only if process_raw does not run.
-        init_command=(
-            f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_SYNCHRONOUS}; PRAGMA wal_autocheckpoint=10000;"
-        ),
+    DATABASES["default"] = sqlite.database(
+        DATABASES["default"].pop("NAME"), synchronous=SQLITE_SYNCHRONOUS, **DATABASES["default"]
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

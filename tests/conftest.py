@@ -37,6 +37,7 @@ pytest_plugins = [
     "tests.support.site",
     "tests.support.slack",
     "tests.support.smtp",
+    "tests.support.stock_project",
     "tests.support.tell",
     "tests.support.udp",
     "tests.support.webhook",
@@ -45,6 +46,7 @@ pytest_plugins = [
 
 
 SYSTEM: Final = "tests/system/"
+PAIRS: Final = "tests/pairs/"
 
 
 class OneMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own is untyped
@@ -63,8 +65,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The booted machine first: it takes longest, in one process, and mostly waits."""
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    """What takes longest first: the booted machine, in one process, and the pairs of Python and Django."""
+    items.sort(key=lambda item: (item.get_closest_marker("system") is None, not item.nodeid.startswith(PAIRS)))
 
 
 #: Django's own rows, which migrations make and no test changes.

@@ -1,7 +1,8 @@
 """A channel: one destination, which gets the events of its name in order. To add one, see CONTRIBUTING.md."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from notifications.events.event import Event
@@ -46,6 +47,10 @@ class Channel(ABC):
     @abstractmethod
     def deliver(self, events: Sequence[Event]) -> None:
         """Deliver all of them or none. Raises Unavailable or Undeliverable."""
+
+    def prepare(self, events: Sequence[Event]) -> Callable[[], None]:
+        """Of a transactional channel: what need not be in the transaction, which locks SQLite. Returns the rest."""
+        return partial(self.deliver, events)
 
     def idle(self) -> None:  # noqa: B027  most have nothing to do
         """Called about once a second while no event waits. May raise database errors."""

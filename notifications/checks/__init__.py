@@ -6,7 +6,10 @@ from typing import Any, Final
 from django.core.checks import CheckMessage, register
 
 #: Each has CHECKS, and perhaps DEPLOY_CHECKS for `check --deploy`.
-SUBJECTS: Final = ("databases", "bodies", "handlers", "rights", "settings", "urls", "values")
+SUBJECTS: Final = (
+    *("bodies", "databases", "handlers", "import_name", "rights"),
+    *("settings", "sqlite_options", "urls", "values"),
+)
 
 
 @register()

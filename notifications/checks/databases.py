@@ -42,7 +42,7 @@ def check_database(**_: Any) -> list[CheckMessage]:
     if conf.database not in settings.DATABASES:
         hint = f"Write one of {', '.join(map(repr, settings.DATABASES))}."
         text = f"NOTIFICATIONS_DATABASE is {conf.database!r}, which is not in DATABASES."
-        return [Error(text, hint=hint, id="notifications.E030")]
+        return [Error(text, hint=hint, id="notifications.E050")]
     found = vendor()
     if found and found not in SUPPORTED:
         return [_refused(REFUSED.get(found, found))]
@@ -55,7 +55,7 @@ def _refused(name: str) -> CheckMessage:
         ' docs/databases.md has the lines, and what keep() then means in a transaction of "default".'
     )
     text = f"The database {conf.database!r} is {name}. The engine works with SQLite, and PostgreSQL by psycopg 3."
-    return Error(text, hint=hint, id="notifications.E031")
+    return Error(text, hint=hint, id="notifications.E051")
 
 
 def _driver(found: str) -> Iterator[CheckMessage]:
@@ -66,7 +66,7 @@ def _driver(found: str) -> Iterator[CheckMessage]:
     if not is_psycopg3:
         hint = 'pip install "psycopg[binary]": Django takes it instead of psycopg2 by itself.'
         text = f"The database {conf.database!r} is used through psycopg2. The engine needs psycopg 3."
-        yield Error(text, hint=hint, id="notifications.E032")
+        yield Error(text, hint=hint, id="notifications.E052")
 
 
 def _pool(found: str) -> Iterator[CheckMessage]:
@@ -74,7 +74,7 @@ def _pool(found: str) -> Iterator[CheckMessage]:
     if found == "postgresql" and pool and not (isinstance(pool, dict) and "timeout" in pool):
         hint = f'Set DATABASES["{conf.database}"]["OPTIONS"]["pool"] = {{"timeout": 2}}, with your other options of it.'
         text = "Where no connection of the pool is free, or PostgreSQL is away, a request waits for 30 seconds."
-        yield checks.Warning(text, hint=hint, id="notifications.W034")
+        yield checks.Warning(text, hint=hint, id="notifications.W054")
 
 
 CHECKS: Final = (check_database,)

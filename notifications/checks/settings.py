@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from notifications import sqlite
@@ -161,11 +162,14 @@ def check_connections(**_: Any) -> list[CheckMessage]:
 
 
 def _wal_reset(message: type[Error] | type[checks.Warning]) -> list[CheckMessage]:
-    if vendor() != "sqlite" or not sqlite.has_wal_reset_race():
+    if vendor() != "sqlite":
+        return []
+    connection: Any = connections[conf.database]  # which this does not open
+    if not sqlite.has_wal_reset_race(connection.Database):
         return []
     hint = (
-        "Install the package pysqlite3 and call notifications.sqlite.use_fixed_sqlite() in your project's __init__.py, "
-        "or use PostgreSQL."
+        "Install the engine with its extra `sqlite` and call notifications.sqlite.use_fixed_sqlite() in settings.py, "
+        "or use PostgreSQL. docs/own-project.md says which Python and platform needs what."
     )
     text = "This SQLite can lose committed rows when several processes write (sqlite.org/wal.html#walresetbug)."
     return [message(text, hint=hint, id="notifications.W003" if message is checks.Warning else "notifications.E010")]

@@ -69,14 +69,14 @@ def _missing(urls: list[Url]) -> Iterator[CheckMessage]:
     if posted and not any(url.view == INTAKE for url in urls):
         hint = f'Add path("", {INCLUDE}) to the urlpatterns of {settings.ROOT_URLCONF}, in front of any catch-all.'
         text = f"No URL leads to the sources that take posts: {', '.join(map(str, posted))}."
-        yield checks.Warning(text, hint=hint, id="notifications.W030")
+        yield checks.Warning(text, hint=hint, id="notifications.W050")
 
 
 def _localized(ours: list[Url]) -> Iterator[CheckMessage]:
     if any(url.is_localized for url in ours):
         hint = f"Move {INCLUDE} out of i18n_patterns(): a post to an address without language is redirected, and lost."
         text = "The engine's URLs change with the language."
-        yield checks.Warning(text, hint=hint, id="notifications.W031")
+        yield checks.Warning(text, hint=hint, id="notifications.W051")
 
 
 def _shadowed(ours: list[Url], theirs: dict[str | None, str]) -> Iterator[CheckMessage]:
@@ -85,7 +85,7 @@ def _shadowed(ours: list[Url], theirs: dict[str | None, str]) -> Iterator[CheckM
         if view and view != url.view and url.route not in theirs:
             hint = f"Write {INCLUDE} in front of that pattern in urlpatterns."
             yield checks.Warning(
-                f"{path} is answered by {view}, not by the engine.", hint=hint, id="notifications.W032"
+                f"{path} is answered by {view}, not by the engine.", hint=hint, id="notifications.W052"
             )
 
 
@@ -96,7 +96,7 @@ def _shadowing(ours: list[Url], theirs: dict[str | None, str]) -> Iterator[Check
             text = (
                 f"Both {theirs[url.route]} and the engine have a page /{url.route}: the first of urlpatterns answers."
             )
-            yield checks.Warning(text, hint=hint, id="notifications.W033")
+            yield checks.Warning(text, hint=hint, id="notifications.W053")
 
 
 def _answers(url: Url) -> tuple[str, str]:

@@ -54,7 +54,7 @@ def _unknown() -> Iterator[CheckMessage]:
         if name.startswith("NOTIF") and name not in known and (near := get_close_matches(name, known, 1, NEAR)):
             hint = f"Write {near[0]}, if that is what you mean."
             yield checks.Warning(
-                f"{name} is no setting of the engine: it is ignored.", hint=hint, id="notifications.W035"
+                f"{name} is no setting of the engine: it is ignored.", hint=hint, id="notifications.W055"
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 
 def execute(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
@@ -58,6 +59,11 @@ def _has_not_begun(driver: Any) -> bool:
     from psycopg.pq import TransactionStatus
 
     return driver is not None and not driver.autocommit and driver.info.transaction_status == TransactionStatus.IDLE
+
+
+def table_of(model: type[Model]) -> str:
+    """The quoted name of its table. A project may give the engine a label of its own, and so other tables."""
+    return f'"{model._meta.db_table}"'
 
 
 def time_value(db: BaseDatabaseWrapper, value: Any) -> Any:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError
@@ -21,46 +22,41 @@ PAUSE: Final = 0.1
 WAITING: Final = 2
 #: Seconds for the answer to one statement.
 LONGEST_STATEMENT: Final = 5.0
-
-
-class _Request(threading.local):
-    #: When this thread's request has waited long enough; 0.0 outside requests.
-    until = 0.0
-
-
-_request: Final = _Request()
+#: When the request has waited long enough; 0.0 outside requests. Under ASGI it reaches the thread of a view.
+_until: Final = ContextVar("until", default=0.0)
 
 
 def is_in_request() -> bool:
-    """Whether this thread answers a request that may wait."""
-    return _request.until > 0.0
+    """Whether this code answers a request that may wait."""
+    return _until.get() > 0.0
 
 
 @contextmanager
 def patient(seconds: float = LONGEST) -> Iterator[None]:
     """The block answers a request: in all it may wait `seconds` for connections."""
-    with _until(time.monotonic() + seconds):
+    with _waiting_until(time.monotonic() + seconds):
         yield
 
 
 @contextmanager
 def impatient() -> Iterator[None]:
     """The block has limits of its own."""
-    with _until(0.0):
+    with _waiting_until(0.0):
         yield
 
 
 @contextmanager
-def _until(until: float) -> Iterator[None]:
-    before, _request.until = _request.until, until
+def _waiting_until(until: float) -> Iterator[None]:
+    before = _until.get()
+    _until.set(until)
     try:
         yield
     finally:
-        _request.until = before
+        _until.set(before)
 
 
 class Reconnection:
-    """Reconnects while the thread's request may wait. All threads of the process share one."""
+    """Reconnects while the request may wait. All threads of the process share one."""
 
     def __init__(self) -> None:
         self._places = threading.BoundedSemaphore(WAITING)
@@ -93,7 +89,7 @@ class Reconnection:
             try:
                 return attempt()
             except away:
-                if time.monotonic() + PAUSE > _request.until:
+                if time.monotonic() + PAUSE > _until.get():
                     raise
             self._never.wait(PAUSE)
 

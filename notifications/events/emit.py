@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from asyncio import _get_running_loop
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from operator import length_hint
@@ -15,6 +16,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.conf import conf
+from notifications.database.loop_connections import thread_connection
 from notifications.database.transactions import in_own_block
 from notifications.events.encoding import INFO, cut, dump_data, readable
 from notifications.events.event import NAME, RESERVED
@@ -60,31 +62,40 @@ def forget_connection() -> None:
 
 
 def _remember_connection() -> BaseDatabaseWrapper:
-    _thread.connection = transaction.get_connection()
+    _thread.connection = thread_connection()
     return _thread.connection
 
 
 def _open_transactions() -> list[BaseDatabaseWrapper]:
-    """This thread's connections that are in a transaction. Of those of a test case, only the default one counts."""
+    """The connections here that are in a transaction. Of those of a test case, only the default one counts."""
     default = _thread.connection or _remember_connection()
+    if _get_running_loop() is not None:
+        default = _connection_on_loop(default)
     open_here = [default] if default.in_atomic_block else []
     if len(connections.settings) > 1:
         open_here += [db for db in connections.all(initialized_only=True) if db is not default and in_own_block(db)]
     return open_here
 
 
+def _connection_on_loop(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
+    """On an event loop Django has another connection for each task. A transaction may be open on either."""
+    return connection if connection.in_atomic_block else transaction.get_connection()
+
+
 def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str]) -> None:
     """Send once all of these transactions are committed: a rollback of any one drops its hook."""
-    left = {db.alias for db in open_here}
+    left = list(open_here)
 
-    def committed(alias: str) -> None:
-        left.discard(alias)
-        if not left:
-            _send(*parts)
+    def hook_of(db: BaseDatabaseWrapper) -> Callable[[], None]:
+        def committed() -> None:  # not a partial: Django logs a failed hook by its __qualname__, which a partial lacks
+            left.remove(db)
+            if not left:
+                _send(*parts)
+
+        return committed
 
     for db in open_here:
-        # Not a partial: Django logs a failed hook by its __qualname__, which a partial lacks.
-        db.on_commit(lambda alias=db.alias: committed(alias), robust=True)  # type: ignore[misc]  # mypy infers no default
+        db.on_commit(hook_of(db), robust=True)
 
 
 def _checked_parts(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -1,11 +1,14 @@
 """Writes entries to the journal without waiting. An entry that the journal refuses now waits in a bounded queue.
 
+On an event loop's thread an entry for a journal of files goes to the queue too: its thread writes it.
+
 If the queue is full, entries are dropped and counted. The count is written as one LOST entry once the journal takes
 entries again. At exit a process writes its losses, then END.
 """
 
 import logging
 import threading
+from asyncio import _get_running_loop
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -66,7 +69,8 @@ class Outbox:
     def write(self, entry: Mapping[str, str]) -> None:
         """Write the entry now, or queue it, or count it as lost."""
         record = self.journal.encode(entry)
-        if not self.queue:  # else it would pass those that wait
+        # Those that wait come first. And no event loop waits for a disk.
+        if not self.queue and not (self.journal.uses_files and _get_running_loop()):
             try:
                 self.journal.write(record)
             except EntryTooLarge:

@@ -3,10 +3,11 @@
 import logging
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Final, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Final, Generic, ParamSpec, Protocol, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError, connections
 
@@ -21,6 +22,8 @@ from notifications.signals import event_delivered
 from notifications.utils.forks import parent_only
 from notifications.workers.outage import Outage
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T_co = TypeVar("T_co", bound=Item, covariant=True)
 
 logger = logging.getLogger(__name__)
@@ -73,9 +76,17 @@ class Delivery(Generic[T]):
         self._milliseconds = (time.monotonic() - started) * 1000
 
     def deliver(self, items: Sequence[T]) -> None:
+        """Have the channel deliver them."""
+        self._call(self._consumer.deliver, items)
+
+    def prepare(self, items: Sequence[T]) -> Callable[[], None]:
+        """Have a transactional channel do all but its writing. Returns that, for the transaction."""
+        return partial(self._call, self._call(self._consumer.prepare, items))
+
+    def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the channel, in a copied context: a time zone or language that it activates ends with the call."""
         with parent_only(f"The channel {self._consumer.name}"):
-            copy_context().run(self._consumer.deliver, items)
+            return copy_context().run(function, *args, **kwargs)
 
     def _after_bug(self, message: Message[T], error: Exception) -> Exception:
         """Unavailable for the first attempts, then Undeliverable: a bug must neither block nor lose events."""

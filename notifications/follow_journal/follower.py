@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final, Generic, Protocol, cast
 
 from django.db import Error, connections
@@ -243,10 +244,8 @@ class Follower(Generic[T]):
     def _deliver(self, message: Message[T]) -> None:
         if self._consumer.transactional:
             self._position.forget()
-            with self._delivery.attempt(message), deadline(LONGEST_WORK), atomic():
-                if not (self._in_doubt and self._position.is_saved(message.last)):
-                    self._delivery.deliver(message.items)
-                self._position.save(message.last, delivered=True)
+            with self._delivery.attempt(message), deadline(LONGEST_WORK):
+                self._deliver_in_transaction(message)
             self._position.saved()
         else:
             with self._delivery.attempt(message):
@@ -256,6 +255,14 @@ class Follower(Generic[T]):
             self._delivery.send_signals(message)
         self._delivered += message.stands_for
         self._messages += 1
+
+    def _deliver_in_transaction(self, message: Message[T]) -> None:
+        in_doubt = self._in_doubt
+        write = partial(self._delivery.deliver, message.items) if in_doubt else self._delivery.prepare(message.items)
+        with atomic():  # on SQLite nobody else writes from here on
+            if not (in_doubt and self._position.is_saved(message.last)):
+                write()
+            self._position.save(message.last, delivered=True)
 
     def _give_up(self, message: Message[T], reason: str) -> None:
         last_line = reason.strip().rpartition("\n")[2]

@@ -16,7 +16,7 @@ from notifications.http.signatures import BadSignature, verify
 from notifications.intake import quota
 from notifications.intake.arguments import LONGEST_KEY, configured, is_key
 from notifications.intake.keep import store
-from notifications.intake.request_body import body_of, stored_headers
+from notifications.intake.request_body import read_body, stored_headers
 from notifications.proxies import client_address
 from notifications.store.database_or_spool import check_disk
 
@@ -31,7 +31,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
     check_source_rate(rules, address)
     check_disk(bounded_wait.connection())
     quota.check_quota(rules)
-    body = body_of(request, rules.body_limit)
+    body = read_body(request, rules.body_limit)
     problem = _signature_problem(rules, meta, body) if rules.signature else ""
     if problem and not _may_be_quarantined(rules, body):
         raise SignatureRefused(problem)

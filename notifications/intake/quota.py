@@ -16,7 +16,7 @@ from django.db.models.functions import Concat
 
 from notifications.conf import Source
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import aware_time, fetch_all
+from notifications.database.fast_sql import aware_time, fetch_all, table_of
 from notifications.errors import QuotaFull
 from notifications.store.database_breaker import breaker
 from notifications.utils.forks import renew_after_fork
@@ -32,7 +32,6 @@ STALE: Final = 30.0
 #: The web process adds up the bytes of at most so many payloads.
 COUNTED: Final = 10_000
 WAITING: Final = ("received", "retrying", "processing")
-LOOK: Final = "SELECT source, counted_at, waiting, waiting_bytes, quarantined FROM notifications_sourcetotal"
 
 
 class Total(NamedTuple):
@@ -104,8 +103,11 @@ class _Totals:
             self._added[name] = self.added(name) + 1
 
     def _look(self) -> None:
+        from notifications.models import SourceTotal
+
+        look = f"SELECT source, counted_at, waiting, waiting_bytes, quarantined FROM {table_of(SourceTotal)}"
         db = bounded_wait.connection()
-        for name, counted_at, *numbers in fetch_all(db, LOOK, []):
+        for name, counted_at, *numbers in fetch_all(db, look, []):
             found = aware_time(db, counted_at), Total(*numbers)
             if found != self._read.get(name):
                 self._read[name] = found

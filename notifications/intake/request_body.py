@@ -2,23 +2,20 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache, wraps
+from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
-from typing import Any, Final, ParamSpec, Protocol
+from typing import Any, Final, Protocol
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
+from django.http import HttpRequest
 
-from notifications.errors import BadRequest, BodyTooLarge, BodyTooShort, IntakeError, LengthRequired
+from notifications.errors import BadRequest, BodyTooShort
 from notifications.http.headers import is_credential
-from notifications.http.independent_view import independent
-from notifications.http.no_store import forbid_storing
+from notifications.intake.body_length import announced_length, check_size
+from notifications.intake.received_body import ReceivedBody
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
 
 CHUNK: Final = 64 * 1024
 #: SERVER_SOFTWARE of web servers that report cut chunks, as `make web-servers` shows (docs/web-servers.md).
@@ -30,43 +27,40 @@ class Readable(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
-def raw_body(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """Decorates a view that calls `capture()`. Nothing reads the body before the view; IntakeError becomes an answer.
+def read_body(request: HttpRequest, limit: int) -> bytes:
+    """Returns the whole body. Raises BodyTooShort, BodyTooLarge, LengthRequired, BadRequest, BodyTooSlow.
 
-    The view is exempt from CSRF, whose middleware would read the body, so it must not rely on cookies. It is exempt
-    from LoginRequiredMiddleware and ATOMIC_REQUESTS too: inside a transaction `capture()` cannot use the spool.
+    Under WSGI it is read from the web server: `request.body` is b"" for a chunked body, and accepts one that ends
+    before its Content-Length. Where a middleware has read it before, it is what Django has kept of it. Under ASGI it
+    has been received before, by `notifications.asgi` or by Django.
     """
+    received: ReceivedBody | None = getattr(request, "received_body", None)
+    if received is not None:
+        return _of_asgi(received, limit)
+    meta = request.META
+    tells = not meta.get("CONTENT_LENGTH") and _tells_cut_chunks(meta)
+    length = announced_length(meta, limit, tells_cut_chunks=tells)
+    if length is not None:
+        return _read_announced(request, length)
+    body = _read(_stream_of(request), limit + 1)  # without a length Django has read nothing of it
+    check_size(len(body), limit)
+    return body
 
-    @wraps(view)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        try:
-            return view(*args, **kwargs)
-        except IntakeError as error:
-            response = JsonResponse({"error": str(error)}, status=error.status)
-            if error.retry_after is not None:
-                response["Retry-After"] = str(error.retry_after)
-            return forbid_storing(response)
 
-    return csrf_exempt(independent(wrapped))
+def _stream_of(request: HttpRequest) -> Readable:
+    stream: Readable = request.META.get("wsgi.input", request._stream)  # where Django has put the body
+    return stream
 
 
-def body_of(request: HttpRequest, limit: int) -> bytes:
-    """The whole body of a Django request, also where a middleware has read it before. Raises as `read_body` does."""
-    meta, kept = request.META, vars(request).get("_body")
-    length = meta.get("CONTENT_LENGTH", "")
-    if kept is None or not length:  # without a length Django has read nothing of it
-        return _read_first(request, limit)
-    if length.isdigit() and len(kept) > int(length):
+def _read_announced(request: HttpRequest, length: int) -> bytes:
+    kept: bytes | None = vars(request).get("_body")
+    if kept is not None and len(kept) > length:
         logger.error("POST %s: a middleware has altered the body. %s", request.path, _look_at())
         raise BadRequest("the body is not as it was sent")
-    return read_body({**meta, "wsgi.input": BytesIO(kept)}, limit)
-
-
-def _read_first(request: HttpRequest, limit: int) -> bytes:
     try:
-        return read_body(request.META, limit)
+        return _read_exactly(_stream_of(request) if kept is None else BytesIO(kept), length)
     except BodyTooShort:
-        if getattr(request, "_read_started", False):
+        if kept is None and getattr(request, "_read_started", False):
             logger.error("POST %s: the body was read before the view, and is gone. %s", request.path, _look_at())
         raise
 
@@ -80,23 +74,11 @@ def _look_at() -> str:
     )
 
 
-def read_body(meta: Mapping[str, Any], limit: int) -> bytes:
-    """Returns the whole body of a WSGI request. Raises BodyTooShort, BodyTooLarge, LengthRequired, BadRequest.
-
-    `request.body` is b"" for a chunked body, and accepts one that ends before its Content-Length.
-    """
-    stream, length = meta["wsgi.input"], meta.get("CONTENT_LENGTH", "")
-    coding = meta.get("HTTP_TRANSFER_ENCODING")
-    if length and coding is not None:  # servers differ in which of them counts (RFC 9112)
-        raise BadRequest("send a Content-Length or a Transfer-Encoding, not both")
-    if length:
-        return _read_exactly(stream, _parse_length(length, limit))
-    if (coding is not None and coding.lower() != "chunked") or not _tells_cut_chunks(meta):
-        raise LengthRequired("send a Content-Length: without one, empty, whole and cut bodies look alike here")
-    body = _read(stream, limit + 1)  # without length and chunks it is empty (RFC 9112, 6.3)
-    if len(body) > limit:
-        raise BodyTooLarge(f"the body is larger than {limit} bytes")
-    return body
+def _of_asgi(received: ReceivedBody, limit: int) -> bytes:
+    if received.refusal is not None:
+        raise received.refusal
+    check_size(len(received.data), limit)  # the source of the view may have a lower limit than the largest
+    return received.data
 
 
 def _tells_cut_chunks(meta: Mapping[str, Any]) -> bool:
@@ -120,14 +102,6 @@ def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
 def stored_headers(meta: Mapping[str, Any]) -> dict[str, str]:
     """Headers as WSGI gives them, by lower-case name, without credentials and cookies."""
     return {name: value for variable, value in meta.items() if (name := _header_name(variable))}
-
-
-def _parse_length(length: str, limit: int) -> int:
-    if not (length.isascii() and length.isdigit()):
-        raise BadRequest("Content-Length is not a number")
-    if len(length) > len(str(limit)) + 10 or int(length) > limit:
-        raise BodyTooLarge(f"the body is larger than {limit} bytes")
-    return int(length)
 
 
 def _read_exactly(stream: Readable, length: int) -> bytes:

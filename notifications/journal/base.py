@@ -116,6 +116,8 @@ class Journal(ABC):
 
     #: Canonical address, part of the key of a follower's position.
     url: str
+    #: Whether `write()` uses files, which may take their time: nothing for an event loop.
+    uses_files: bool = False
 
     @abstractmethod
     def encode(self, fields: Mapping[str, str]) -> bytes:

@@ -90,7 +90,7 @@ class Accountant(Observer):
         """This many entries were larger than any event."""
         self._oversized += count
 
-    def deliver(self, items: Sequence[Observed], /) -> None:
+    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
         now = self._clock()
         writers, refusals = self._take_writers(), Refusals(self._machine, self._journal)
         names = {*self._channels(), *RESERVED}
@@ -98,8 +98,14 @@ class Accountant(Observer):
         for observed in items:
             audit.check(observed)
         self._warn(audit.unknown)
-        self._save(writers, refusals, audit.losses, now, at_end=self._time.has_passed(_microseconds(now) - RECENT))
-        bounded_wait.connection().on_commit(lambda: self._report_if_due(now), robust=True)
+        at_end = self._time.has_passed(_microseconds(now) - RECENT)
+        losses = audit.losses + self._find(writers, refusals, now, at_end=at_end)
+
+        def write() -> None:
+            self._save(writers, refusals, losses)
+            bounded_wait.connection().on_commit(lambda: self._report_if_due(now), robust=True)
+
+        return write
 
     def _warn(self, names: Collection[str]) -> None:
         """Warns once about each name: it may be misspelt."""
@@ -111,26 +117,39 @@ class Accountant(Observer):
         now = self._clock()
         self._time.end_reached(_microseconds(now))
         if now >= self._next_search or self._undated_gap:
-            with atomic():
-                self._save(self._take_writers(), Refusals(self._machine, self._journal), [], now, at_end=True)
+            self._search(now)
         self._report_if_due(now)
+
+    def _search(self, now: float) -> None:
+        """Look for losses, and save what is found: an empty transaction would lock SQLite all the same."""
+        writers, refusals = self._take_writers(), Refusals(self._machine, self._journal)
+        losses = self._find(writers, refusals, now, at_end=True)
+        if losses or refusals or writers.has_changes:
+            with atomic():
+                self._save(writers, refusals, losses)
+        else:
+            self._writers = writers
 
     def _take_writers(self) -> Writers:
         """The writers as in the database. _save() puts them back after the commit."""
         writers, self._writers = self._writers, None
         return writers or Writers(self._machine, self._journal)
 
-    def _save(self, writers: Writers, refusals: Refusals, losses: list[Loss], now: float, *, at_end: bool) -> None:
-        """Saves refusals, losses and overdue numbers. At the journal's end it also searches for gone processes."""
-        undated_gap, oversized = self._undated_gap, self._oversized
-        if undated_gap:
+    def _find(self, writers: Writers, refusals: Refusals, now: float, *, at_end: bool) -> list[Loss]:
+        """Returns overdue numbers. At the journal's end it also searches for gone processes. It writes nothing."""
+        if self._undated_gap:
             writers.forget_numbers()
-        if oversized:
-            refusals.add_too_large(oversized, _microseconds(now))
+        if self._oversized:
+            refusals.add_too_large(self._oversized, _microseconds(now))
+        losses = list[Loss]()
         if at_end:
             writers.end_reached()
             losses += self._find_gone(writers, now)
-        losses += self._find_missing(writers)
+        return losses + self._find_missing(writers)
+
+    def _save(self, writers: Writers, refusals: Refusals, losses: list[Loss]) -> None:
+        """In the caller's transaction."""
+        oversized = self._oversized
         Loss.objects.bulk_create(losses, ignore_conflicts=True)
         writers.save()
         refusals.save()

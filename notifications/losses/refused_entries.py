@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import time_value
+from notifications.database.fast_sql import table_of, time_value
 from notifications.events.encoding import text_event_of
 from notifications.journal import Entry, as_text
 from notifications.losses.base_consumer import Observer
@@ -23,11 +23,12 @@ PLAIN: Final = "plain text does not reach this channel"
 REST: Final = ("more kinds than are kept apart", "…", "…")
 MOST_ROWS: Final = 1000
 LONGEST: Final = 500
+TABLE: Final = table_of(Refusal)
 ADD: Final = (
-    "INSERT INTO notifications_refusal (machine, journal, reason, name, author, count, since, until, example)"
+    f"INSERT INTO {TABLE} (machine, journal, reason, name, author, count, since, until, example)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
     " ON CONFLICT (machine, journal, reason, name, author) DO UPDATE SET"
-    " count = notifications_refusal.count + excluded.count, until = excluded.until, example = excluded.example"
+    f" count = {TABLE}.count + excluded.count, until = excluded.until, example = excluded.example"
 )
 
 #: Reason, name, author.
@@ -54,6 +55,10 @@ class Refusals:
     def _count(self, kind: Kind, count: int, since: int, until: int, example: str) -> None:
         before, first, last, _ = self._counts.get(kind, (0, since, until, ""))
         self._counts[kind] = before + count, min(first, since), max(last, until), example
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._counts)
 
     def save(self) -> None:
         """Raises database errors."""
@@ -94,8 +99,8 @@ class TextRefusals(Observer):
             return None
         return Observed(event.name, event.text, event.time, entry, author_known=False)
 
-    def deliver(self, items: Sequence[Observed], /) -> None:
+    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
         refusals = Refusals(self._machine, self._journal)
         for observed in items:
             refusals.add(PLAIN, observed.entry, name=observed.name)
-        refusals.save()
+        return refusals.save

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Q
@@ -77,7 +77,8 @@ class Writers:
     def __init__(self, machine: str, journal: str) -> None:
         self._key = {"machine": machine, "journal": journal}
         self._account = Account.objects.filter(**self._key).first() or Account(**self._key)
-        self._account_changed = False
+        self._account_changed = self._forgets_numbers = False
+        self._delete_before: datetime | None = None
         self.suppressions = Suppressions(self._account.suppressed)
         unsettled = Writer.objects.filter(~SETTLED, **self._key)
         self._writers = {row.token: _state_from(row) for row in unsettled}
@@ -114,7 +115,7 @@ class Writers:
     def forget_numbers(self) -> None:
         """The journal has a gap with an unknown number of events of each process."""
         self._know_since("")
-        Writer.objects.filter(**self._key).update(highest=UNKNOWN)
+        self._forgets_numbers = True
         for writer in self:
             writer.numbers.forget()
 
@@ -131,8 +132,15 @@ class Writers:
         if unit and unit not in self.units:
             self._account.units, self._account_changed = [*self.units, unit][-MOST_UNITS:], True
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether `save()` would write anything."""
+        ours = self._account_changed or self.suppressions.dump() != self._account.suppressed
+        return ours or self._forgets_numbers or self._delete_before is not None or any(each.changed for each in self)
+
     def save(self) -> None:
         """Raises database errors."""
+        self._save_rows_of_others()
         suppressed = self.suppressions.dump()
         if self._account_changed or suppressed != self._account.suppressed:
             self._account.suppressed, self._account_changed = suppressed, False
@@ -159,8 +167,17 @@ class Writers:
         )
 
     def delete_old(self, now: int) -> None:
-        """Deletes rows of processes that were settled a day ago."""
-        Writer.objects.filter(SETTLED, **self._key, seen_at__lt=moment_of(now) - KEPT).delete()
+        """Have `save()` delete the rows of processes that were settled a day ago."""
+        self._delete_before = moment_of(now) - KEPT
+
+    def _save_rows_of_others(self) -> None:
+        """Of settled processes, which are not in memory."""
+        rows = Writer.objects.filter(**self._key)
+        if self._forgets_numbers:
+            rows.update(highest=UNKNOWN)
+        if self._delete_before:
+            rows.filter(SETTLED, seen_at__lt=self._delete_before).delete()
+        self._forgets_numbers, self._delete_before = False, None
 
 
 def _state_from(row: Writer) -> WriterState:

@@ -2,11 +2,12 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
+from notifications.migrations import LABEL
 
 
 def move_body(apps, schema_editor):
     """Where the body is in the storage, there is none in the row."""
-    table = "notifications_rawpayload"
+    table = f'"{apps.get_model(LABEL, "RawPayload")._meta.db_table}"'
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(f"ALTER TABLE {table} RENAME COLUMN body TO inline_body")
         schema_editor.execute(f"ALTER TABLE {table} ALTER COLUMN inline_body DROP NOT NULL")
@@ -19,7 +20,7 @@ def move_body(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0002_tell_depth'),
+        (LABEL, '0002_tell_depth'),
     ]
 
     operations = [
@@ -58,7 +59,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='rawpayload',
             name='failure',
-            field=models.ForeignKey(db_index=False, help_text='How it fails now', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='payloads', to='notifications.failuregroup'),
+            field=models.ForeignKey(db_index=False, help_text='How it fails now', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='payloads', to=f'{LABEL}.failuregroup'),
         ),
         # At the end of the table, so that SQLite reads the other columns without walking through the body's pages.
         migrations.SeparateDatabaseAndState(

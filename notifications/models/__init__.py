@@ -1,3 +1,7 @@
+# First: it raises where another package has written its files over ours, and so what is imported next.
+from notifications.utils import import_name  # noqa: F401
+
+# isort: split
 from notifications.models.events import Account, FailedDelivery, Loss, Position, Refusal, ReportRow, Writer
 from notifications.models.failures import FailureGroup
 from notifications.models.payload import RawPayload

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Value
+from django.db.models.functions import Least
 
 from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
-from notifications.database.fast_sql import execute, execute_last, fetch_all, time_value, uuid_value
+from notifications.database.fast_sql import execute, execute_last, fetch_all, table_of, time_value, uuid_value
+from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
 from notifications.models.row_bodies import RowBodies
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 Execute = Callable[[BaseDatabaseWrapper, str, list[Any]], Any]
 
-TABLE: Final = "notifications_rawpayload"
 #: Of what is due, what has the lease of the first.
 SAME_LEASE: Final = " WHERE until = (SELECT until FROM due ORDER BY next_attempt_at, id LIMIT 1)"
 #: Seconds for PostgreSQL to return what was claimed.
@@ -84,25 +86,31 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
         `leases`: by source, if it has another one. All payloads of a claim have the lease of its first, so none runs
         out behind a slower source's. On PostgreSQL, rows that another worker is claiming are skipped (SKIP LOCKED);
-        SQLite has one writer.
+        SQLite has one writer, and is only read where nothing is due: an UPDATE of no row takes its lock too.
         """
         now = utc_now()
+        if self._connection.vendor == "sqlite" and not self._any_due(state, now, sources):
+            return Claim(token, [], lease)
         others = {source: each for source, each in (leases or {}).items() if each != lease}
         until, times = self._until(now, lease, others)
-        only = f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""
+        only = _only(sources)
         lock = "FOR UPDATE SKIP LOCKED" if self._connection.features.has_select_for_update_skip_locked else ""
         columns, same = (f"id, next_attempt_at, {until} AS until", SAME_LEASE) if others else ("id", "")
         rows = fetch_all(
             self._connection,
             # MATERIALIZED: PostgreSQL may run a bare subquery again for each row, and lock more rows than LIMIT.
-            f"WITH due AS MATERIALIZED (SELECT {columns} FROM {TABLE} WHERE state = %s AND next_attempt_at <= %s {only}"
-            f" ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {TABLE}"
+            f"WITH due AS MATERIALIZED (SELECT {columns} FROM {self._table} WHERE state = %s AND next_attempt_at <= %s"
+            f" {only} ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {self._table}"
             f" SET state = 'processing', lease_until = {until}, next_attempt_at = {until}, lease_token = %s"
             f" WHERE id IN (SELECT id FROM due{same}) RETURNING id, size, source",
             [*(times if others else ()), state, self._time(now), *sources, limit, *times, *times, self._uuid(token)],
         )
         taken = others.get(rows[0][2], lease) if rows else lease
         return Claim(token, sorted((pk, size) for pk, size, _ in rows), taken)
+
+    def _any_due(self, state: State, now: datetime, sources: Sequence[str]) -> bool:
+        sql = f"SELECT 1 FROM {self._table} WHERE state = %s AND next_attempt_at <= %s {_only(sources)} LIMIT 1"
+        return bool(fetch_all(self._connection, sql, [state, self._time(now), *sources]))
 
     def _until(self, now: datetime, lease: float, others: Mapping[str, float]) -> tuple[str, list[Any]]:
         """When a claim ends, by source: an SQL expression, and its values."""
@@ -148,7 +156,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         until = self._time(utc_now() + timedelta(seconds=lease))
         return bool(
             self._execute(
-                f"UPDATE {TABLE} SET lease_until = %s, next_attempt_at = %s"
+                f"UPDATE {self._table} SET lease_until = %s, next_attempt_at = %s"
                 " WHERE state = 'processing' AND next_attempt_at IS NOT NULL AND lease_token = %s",
                 [until, until, self._uuid(token)],
             ).rowcount
@@ -199,13 +207,16 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         self._change(payload, columns, due_at=until)
 
     def give_back(self, token: uuid.UUID) -> None:
-        """Return the payloads of a claim that were not started: the worker stops."""
-        now = self._time(utc_now())
+        """Return the payloads of a claim that were not started: the worker stops.
+
+        They are due since their receipt: now, also by a clock that is set back later.
+        """
+        least = "min" if self._connection.vendor == "sqlite" else "least"
         self._execute(
-            f"UPDATE {TABLE} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
-            " next_attempt_at = %s, lease_until = NULL, lease_token = NULL"
+            f"UPDATE {self._table} SET state = CASE WHEN attempts = 0 THEN 'received' ELSE 'retrying' END,"
+            f" next_attempt_at = {least}(received_at, %s), lease_until = NULL, lease_token = NULL"
             " WHERE state = 'processing' AND next_attempt_at IS NOT NULL AND lease_token = %s",
-            [now, self._uuid(token)],
+            [self._time(utc_now()), self._uuid(token)],
         )
 
     def expired_tokens(self) -> list[uuid.UUID | None]:
@@ -240,7 +251,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
                 **free,
             )
             others = [pk for pk, _, _ in rows[1:]]
-            self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=now, **free)
+            due_at = Least("received_at", Value(now, AwareDateTimeField()))
+            self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=due_at, **free)
         payload = self.defer("inline_body").filter(pk=first).first()
         return Released(len(rows), payload, dead, group.new)
 
@@ -257,8 +269,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         values = {**columns, "next_attempt_at": self._time(due_at), "attempts": payload.attempts}
         changed = execute(
             self._connection,
-            f"UPDATE {TABLE} SET {', '.join(f'{name} = %s' for name in values)}, lease_until = NULL, lease_token = NULL"
-            " WHERE id = %s AND lease_token = %s",
+            f"UPDATE {self._table} SET {', '.join(f'{name} = %s' for name in values)},"
+            " lease_until = NULL, lease_token = NULL WHERE id = %s AND lease_token = %s",
             [*values.values(), payload.pk, self._uuid(payload.lease_token)],
         ).rowcount
         if not changed:
@@ -269,6 +281,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         ours = self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
         with deadline(LONGEST_LOAD, self._connection):
             return list(ours.defer(without) if without else ours)
+
+    @property
+    def _table(self) -> str:
+        return table_of(self.model)
 
     @property
     def _connection(self) -> BaseDatabaseWrapper:
@@ -282,3 +298,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def _uuid(self, value: uuid.UUID | None) -> Any:
         return uuid_value(self._connection, value)
+
+
+def _only(sources: Sequence[str]) -> str:
+    """A condition for these sources; "" for all."""
+    return f"AND source IN ({', '.join(['%s'] * len(sources))})" if sources else ""

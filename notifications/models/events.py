@@ -1,9 +1,14 @@
 """What the tell lane remembers: how far each channel got, what failed, what was lost, what was counted."""
 
+from typing import Final
+
 from django.db import models
 
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.utils import graphemes
+
+#: For each model with a JSONField. Without it `check` of Django 6.1 opens the database, to ask it.
+JSON: Final = ("supports_json_field",)
 
 
 class Position(models.Model):
@@ -23,6 +28,7 @@ class Position(models.Model):
     updated_at = AwareDateTimeField(auto_now=True)
 
     class Meta:
+        required_db_features = JSON
         verbose_name = "channel"
         constraints = [
             models.UniqueConstraint(fields=["machine", "journal", "channel"], name="position_key"),
@@ -46,6 +52,7 @@ class FailedDelivery(models.Model):
     again_at = AwareDateTimeField(null=True, help_text="When it is sent again; empty until somebody asks for it")
 
     class Meta:
+        required_db_features = JSON
         verbose_name_plural = "failed deliveries"
         indexes = [
             models.Index(fields=["channel", "-id"], name="failed_channel"),
@@ -92,6 +99,7 @@ class Writer(models.Model):
     seen_at = AwareDateTimeField(help_text="When its last event was written")
 
     class Meta:
+        required_db_features = JSON
         constraints = [models.UniqueConstraint(fields=["machine", "journal", "token"], name="writer_key")]
 
     def __str__(self) -> str:
@@ -110,6 +118,7 @@ class Account(models.Model):
     units = models.JSONField(default=list, help_text="Units that write plain lines with our identifier")
 
     class Meta:
+        required_db_features = JSON
         constraints = [models.UniqueConstraint(fields=["machine", "journal"], name="account_key")]
 
     def __str__(self) -> str:

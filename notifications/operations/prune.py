@@ -10,9 +10,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from notifications.bodies import deletion_notes, storage
 from notifications.conf import Source, conf
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import fetch_all, time_value
+from notifications.database.fast_sql import fetch_all, table_of, time_value
 from notifications.models import FailureGroup, RawPayload, State
-from notifications.models.claims import TABLE
 from notifications.operations.selection import Place, Selection
 from notifications.utils.times import utc_now
 
@@ -85,7 +84,7 @@ def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
     marks = ", ".join(["%s"] * len(rows))
     gone = fetch_all(
         bounded_wait.connection(),
-        f"DELETE FROM {TABLE} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
+        f"DELETE FROM {table_of(RawPayload)} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
         [*(pk for pk, _, _ in rows), *values],
     )
     storage.delete({name for pk, stored_as in gone for name in (stored_as, names.get(pk, ""))})

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from notifications.database.fast_sql import execute, time_value, uuid_value
+from notifications.database.fast_sql import execute, table_of, time_value, uuid_value
 from notifications.errors import KeyReused
 from notifications.store.new_payload import Record
 from notifications.store.wake_workers import NOTIFY_CHANNEL
@@ -31,12 +32,6 @@ VALUES: Final[dict[str, Callable[[Record, BaseDatabaseWrapper, Any], Any]]] = {
     "headers_json": lambda record, db, arrived: record.headers_json,
     "inline_body": lambda record, db, arrived: record.body,
 }
-INSERT: Final = (
-    f"INSERT INTO notifications_rawpayload (attempts, {', '.join(VALUES)})"
-    f" VALUES (0, {', '.join(['%s'] * len(VALUES))}) ON CONFLICT (receipt) DO NOTHING"
-)
-#: PostgreSQL: the same, and a NOTIFY if there was no such row, in one round trip and one commit.
-INSERT_AND_NOTIFY: Final = f"WITH new AS ({INSERT} RETURNING 1) SELECT pg_notify('{NOTIFY_CHANNEL}', '') FROM new"
 
 
 def insert(record: Record, db: BaseDatabaseWrapper, *, notifies: bool = False) -> bool:
@@ -45,15 +40,26 @@ def insert(record: Record, db: BaseDatabaseWrapper, *, notifies: bool = False) -
     `notifies`: PostgreSQL sends a NOTIFY with the commit. Raises KeyReused if that row has another body, and database
     errors.
     """
-    statement = INSERT_AND_NOTIFY if notifies else INSERT
-    inserted = bool(execute(db, statement, values_of(record, db)).rowcount)
+    inserted = bool(execute(db, statement(notifies=notifies), values_of(record, db)).rowcount)
     if not inserted and has_other_bytes(record, db):
         raise KeyReused(f"{record.source}: the key {record.idempotency_key!r} came before with another body")
     return inserted
 
 
+@cache
+def statement(*, notifies: bool = False) -> str:
+    """The INSERT. On PostgreSQL with a NOTIFY if there was no such row: one round trip and one commit."""
+    from notifications.models import RawPayload  # not at import: `keep` can be imported before there are models
+
+    sql = (
+        f"INSERT INTO {table_of(RawPayload)} (attempts, {', '.join(VALUES)})"
+        f" VALUES (0, {', '.join(['%s'] * len(VALUES))}) ON CONFLICT (receipt) DO NOTHING"
+    )
+    return f"WITH new AS ({sql} RETURNING 1) SELECT pg_notify('{NOTIFY_CHANNEL}', '') FROM new" if notifies else sql
+
+
 def values_of(record: Record, db: BaseDatabaseWrapper) -> list[Any]:
-    """The parameters of INSERT."""
+    """The parameters of the INSERT."""
     arrived = time_value(db, record.received_at)
     return [value_of(record, db, arrived) for value_of in VALUES.values()]
 

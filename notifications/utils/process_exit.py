@@ -41,6 +41,11 @@ def before_exit(function: Callable[[], None]) -> None:
     _functions.append(function)
 
 
+def hand_over() -> None:
+    """Deliver what waits and call those functions now: for servers that end the process by a signal. It may go on."""
+    _take_turn(last=False)
+
+
 def _take_turn(*, last: bool) -> None:
     drained_at = time.monotonic() + DRAIN_SECONDS
     queues = list(_queues.values())

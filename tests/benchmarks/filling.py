@@ -4,8 +4,9 @@ from typing import Final
 
 from django.db import connection
 
-from notifications.models.claims import TABLE
+from notifications.models import RawPayload
 
+TABLE: Final = RawPayload._meta.db_table
 #: Rows of one statement: SQLite's WAL and PostgreSQL's memory stay small.
 CHUNK: Final = 200_000
 #: Its body is short: what matters is how many rows and entries of indexes there are.

@@ -29,7 +29,7 @@ def insert_and_answer(request: HttpRequest) -> HttpResponse:
     db, body, now = bounded_wait.connection(), request.body, datetime.now(UTC)
     record = Record(uuid.uuid4(), "demo", body, "", now, now)
     with db.cursor():
-        db.connection.execute(insert.INSERT.replace("%s", "?"), insert.values_of(record, db))
+        db.connection.execute(insert.statement().replace("%s", "?"), insert.values_of(record, db))
     return HttpResponse(ANSWER, status=202, content_type="application/json")
 
 

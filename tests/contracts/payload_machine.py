@@ -276,7 +276,7 @@ class PayloadMachine(RuleBasedStateMachine):
         if how == "stop" and not worker.current:  # it does so between two payloads
             RawPayload.objects.give_back(worker.token)
             for row in held:
-                row.move("retrying" if row.attempts else "received", clock.now)
+                row.move("retrying" if row.attempts else "received", self._received_at(row))
             worker.loading = None
         elif how == "renew":
             assert RawPayload.objects.renew(worker.token, LEASE) == bool(held)
@@ -380,6 +380,10 @@ class PayloadMachine(RuleBasedStateMachine):
         row = self.expected[pk] = Expected(pk, receipt, source, body, due=stored_due)
         return row
 
+    @staticmethod
+    def _received_at(row: Expected) -> datetime:
+        return RawPayload.objects.values_list("received_at", flat=True).get(pk=row.pk)
+
     def _of_key(self, source: str, key: str | None) -> Expected | None:
         receipt = receipt_for(source, key)
         return next((row for row in self.expected.values() if row.receipt == receipt), None)
@@ -432,7 +436,7 @@ class PayloadMachine(RuleBasedStateMachine):
         if left:
             self._note_failed(left[0], WORKER_DIED.title, final=False)
         for row in left[1:]:
-            row.move("retrying", clock.now)
+            row.move("retrying", self._received_at(row))
         return len(left)
 
     @staticmethod

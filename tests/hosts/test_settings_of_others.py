@@ -126,9 +126,9 @@ def test_their_own_metrics_stay_theirs_and_ours_are_below_a_prefix(host: HostPro
 def test_a_page_of_the_same_name_is_reported(host: HostProject) -> None:
     host.write("config/urls.py", PREFIXED.replace("ENGINE", 'path("", include("notifications.urls"))'))
     said = host.manage("check")
-    assert "notifications.W033" in said
+    assert "notifications.W053" in said
     assert "config.urls.own and the engine have a page /metrics" in said
-    assert "notifications.W032" not in said
+    assert "notifications.W052" not in said
 
 
 def test_a_catch_all_in_front_is_reported(host: HostProject) -> None:
@@ -141,7 +141,7 @@ def test_urls_of_each_language(host: HostProject) -> None:
     host.add_settings("MIDDLEWARE.insert(2, 'django.middleware.locale.LocaleMiddleware')")
     urls = URLS.replace("from django.contrib", "from django.conf.urls.i18n import i18n_patterns\nfrom django.contrib")
     host.write("config/urls.py", urls.replace('path("", include', '*i18n_patterns(path("", include').replace("]", ")]"))
-    assert "notifications.W031" in host.manage("check")
+    assert "notifications.W051" in host.manage("check")
     host.write(
         "config/urls.py",
         urls.replace('path("admin/", admin.site.urls)', '*i18n_patterns(path("admin/", admin.site.urls))'),

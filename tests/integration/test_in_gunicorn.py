@@ -1,10 +1,7 @@
 """POST /in/<source>/ over the web server and a raw socket: what no client library would send."""
 
-import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -13,42 +10,7 @@ from notifications.models import RawPayload
 from tests.support.database import use_database
 from tests.support.http2 import cut_post
 from tests.support.processes import Site
-
-STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
-CHUNKED = b"Transfer-Encoding: chunked\r\n"
-CONTENT_TYPES = [b"text/plain; a*=bogus''%ff", b"text/plain; charset=rot13"]
-
-
-class Wire:
-    """Sends raw bytes to a running site, and returns the answers' status codes."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def post(
-        self, headers: bytes, body: bytes | list[bytes] = b"", *, path: bytes = b"/in/posted/", end: bool = False
-    ) -> int:
-        """`body` may come in pieces, each in a packet of its own; `end` closes our side after it."""
-        head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n%s\r\n" % (path, headers)
-        with self._connect() as connection:
-            for piece in [head, *(body if isinstance(body, list) else [body])]:
-                connection.sendall(piece)
-            if end:
-                connection.shutdown(socket.SHUT_WR)
-            return int(connection.makefile("rb").readline().split()[1])
-
-    def send(self, data: bytes, *, end: bool = False) -> list[int]:
-        """Send it; the status of each answer until the server closes the connection, as it does when all is quiet."""
-        with self._connect() as connection:
-            connection.sendall(data)
-            if end:
-                connection.shutdown(socket.SHUT_WR)
-            return [int(status) for status in STATUS.findall(connection.makefile("rb").read())]
-
-    def _connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self._port), timeout=30)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+from tests.support.raw_wire import CHUNKED, CONTENT_TYPES, CUT, Wire, bodies, chunks, length
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +37,6 @@ def wire(running: Site) -> Iterator[Wire]:
     log = running.log("web")[before:]
     assert "Traceback" not in log, log
     assert " 500 " not in log
-
-
-def bodies() -> list[bytes]:
-    return [bytes(body) for body in RawPayload.objects.order_by("pk").values_list("inline_body", flat=True)]
-
-
-def length(number: int) -> bytes:
-    return b"Content-Length: %d\r\n" % number
-
-
-def chunks(*parts: bytes) -> bytes:
-    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
 
 
 def test_bodies_that_are_taken(wire: Wire) -> None:
@@ -148,20 +98,6 @@ def test_what_is_refused_is_not_stored(wire: Wire) -> None:
     }
     assert bodies() == []
     assert wire.post(length(2), b"ok") == 202
-
-
-CUT: Final = {
-    "in a chunk": b"5\r\nhello\r\n5\r\nhe",
-    "between chunks": b"5\r\nhello\r\n",
-    "in a size": b"5\r\nhello\r\n1",
-    "after the head": b"",
-    "no size": b"zz\r\nhello\r\n0\r\n\r\n",
-    "a size as Python writes it": b"5\r\nhello\r\n0x5\r\nhello\r\n0\r\n\r\n",
-    "a negative size": b"5\r\nhello\r\n-5\r\nhello\r\n0\r\n\r\n",
-    "a size line that ends in LF": b"5\nhello\r\n0\r\n\r\n",
-    "no end of a chunk": b"5\r\nhello5\r\nhello\r\n0\r\n\r\n",
-    "a line that never ends": b"5\r\nhello\r\n5;" + b"x" * 100_000,
-}
 
 
 @pytest.mark.parametrize("body", CUT.values(), ids=CUT)

@@ -38,9 +38,9 @@ def test_visitors_of_the_site_are_sent_to_https(port: int) -> None:
     assert ask(port, "shop.example.com", "//evil.example/x") == (301, "https://shop.example.com//evil.example/x")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "", "www.example.org@evil.example", "[::1"])
-def test_nobody_is_sent_anywhere_else(port: int, host: str) -> None:
-    assert ask(port, host) == (404, None)
+def test_nobody_is_sent_anywhere_else(port: int) -> None:
+    for host in ("evil.example", "127.0.0.1", "", "www.example.org@evil.example", "[::1"):
+        assert ask(port, host) == (404, None), host
 
 
 def test_an_address_in_the_request_line_is_none_of_ours(port: int) -> None:

@@ -3,7 +3,6 @@
 import re
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.support.processes import Site
 from tests.support.slack import FakeSlack
 from tests.support.visitor import Visitor
 from tests.support.wait import wait_for
+from tests.support.warm_python import run_python
 from tests.support.webhook import Receiver, response
 
 #: What the environment holds; each can be found wherever it is.
@@ -62,8 +62,7 @@ class Said:
 
     def manage(self, *arguments: str) -> str:
         """Run a command, which may fail; what it printed."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, env=self._site.env, cwd=BASE_DIR, capture_output=True, text=True, timeout=120)
+        done = run_python(["manage.py", *arguments], env=self._site.env, timeout=120)
         self.more.append(done.stdout + done.stderr)
         return self.more[-1]
 

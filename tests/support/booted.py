@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support import debian
-from tests.support.child import BASE_DIR
+from tests.support.checkout import copy_working_tree
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
@@ -52,15 +52,9 @@ class Booted:
 
     def copy_checkout(self) -> None:
         """This working tree as it is, as a checkout in the machine."""
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=BASE_DIR, capture_output=True, check=True
-        ).stdout.decode()
         there = self.root / CHECKOUT.lstrip("/")
         shutil.rmtree(there, ignore_errors=True)
-        for name in filter(None, listed.split("\0")):
-            if (BASE_DIR / name).is_file():
-                (there / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(BASE_DIR / name, there / name)
+        copy_working_tree(there)
 
     def boot(self) -> None:
         """Power on; returns when systemd says that it is up."""

@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,20 +35,28 @@ def copy_disk(suite: str, target: Path) -> None:
 
     Raises AssertionError with what was printed by the step that failed.
     """
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # other runs wait: two would write into one folder
-        base = _base(suite)
+    with locked(suite):
+        base = base_disk(suite)
         _fill_wheels(base)
         run(["cp", "-a", "--reflink=auto", str(base), str(target)])
 
 
-def _base(suite: str) -> Path:
+@contextmanager
+def locked(suite: str) -> Iterator[None]:
+    """Other runs wait: two would write into one folder."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{suite}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def base_disk(suite: str) -> Path:
+    """The disk that all others are copies of. Call it in `locked()`. Raises as `copy_disk()` does."""
     words = f"2 {suite} {' '.join(PACKAGES)}".encode()
     base = CACHE / f"{suite}-{hashlib.sha256(words).hexdigest()[:16]}"
     if not base.is_dir():
         for old in [*CACHE.glob(f"{suite}-*"), *CACHE.glob("debian-*")]:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)  # another run may remove the latter, too
         partial = base.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         options = ["--variant=minbase", f"--include={','.join(PACKAGES)}"]

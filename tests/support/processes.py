@@ -2,7 +2,6 @@
 
 import atexit
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from typing import Literal
 
 import pytest
 
-from tests.support.child import BASE_DIR, BIN, Process, bare_env
+from tests.support.child import BIN, Process, bare_env
 from tests.support.ports import free_port
 from tests.support.visitor import Visitor
+from tests.support.warm_python import run_python
 
 __all__ = ["Name", "Process", "Site", "site"]
 
@@ -37,8 +37,7 @@ class Site:
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py ARGUMENTS` to its end; what it printed. AssertionError with that if it fails."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, env=self.env, cwd=BASE_DIR, capture_output=True, text=True, timeout=120)
+        done = run_python(["manage.py", *arguments], env=self.env, timeout=120)
         assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 

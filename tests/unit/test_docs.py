@@ -4,17 +4,20 @@ import ast
 import re
 import tomllib
 from dataclasses import MISSING, fields
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
+from packaging.requirements import Requirement
 
 from notifications.bodies.storage import LARGE
 from notifications.conf import UNSIGNED_RATE, Source, conf
 from notifications.errors import IntakeError
 from notifications.follow_journal import delivery
+from tests.support.pairs import PAIRS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 OPTION: Final = re.compile("--[a-z-]+")
@@ -151,10 +154,26 @@ def test_the_pages_know_the_attempts_and_the_limits() -> None:
     assert "over 256 kB leave the database" in workers
 
 
-def test_what_an_installed_engine_needs_is_what_the_site_has() -> None:
+def test_the_versions_are_those_of_the_package_and_the_tested_ones_among_them() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    site = {line.replace('"', "'") for line in (ROOT / "requirements" / "base.in").read_text().splitlines()}
-    assert set(project["dependencies"]) <= site
+    said = " ".join(project["classifiers"])
+    text = page("own-project.md")
+    assert all("<" not in line for line in project["dependencies"])
+    for pair in PAIRS:
+        assert f"Python :: {pair.python} " in said
+        assert f"Django :: {pair.django} " in said
+        assert re.search(rf"{re.escape(pair.python)} with (Django )?{re.escape(pair.django)}", text)
+        assert Path(pair.requirements).exists()
+
+
+def test_what_an_installed_engine_needs_is_what_the_site_has() -> None:
+    """With its extras; what the site pins is in their bounds."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    pins = (ROOT / "requirements" / "base.txt").read_text().splitlines()
+    site = {pin.name: pin for pin in (Requirement(pin.removesuffix("\\")) for pin in pins if pin[:1].isalnum())}
+    for wanted in map(Requirement, lines):
+        assert wanted.specifier.contains(str(site[wanted.name.lower()].specifier).removeprefix("==")), wanted
 
 
 def test_what_the_procfile_starts_exists() -> None:

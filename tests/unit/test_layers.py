@@ -17,13 +17,13 @@ SITE: Final = sorted((ROOT / "proppy").rglob("*.py"))
 #: Rooms: the folders, and the files of the root. From the top; each imports only what is on floors below.
 FLOORS: Final = (
     "management urls",
-    "follow_journal admin apps health testing",
-    "status checks losses __init__ views",
+    "follow_journal admin apps health templatetags testing",
+    "status checks losses __init__ views asgi wsgi",
     "process_raw intake operations",
     "channels middleware store positions",
     "handlers log",
     "models",
-    "http workers backends patience wsgi",
+    "http workers backends patience",
     "events bodies",
     "journal database metrics proxies",
     "conf errors signals sqlite",
@@ -31,7 +31,7 @@ FLOORS: Final = (
 )
 FLOOR_OF: Final = {room: floor for floor, rooms in enumerate(reversed(FLOORS)) for room in rooms.split()}
 #: What answers requests, and what must not run there.
-REQUEST: Final = ["urls", "views", "wsgi", "middleware", "health", "status", "intake", "store", "admin"]
+REQUEST: Final = ["urls", "views", "asgi", "wsgi", "middleware", "health", "status", "intake", "store", "admin"]
 WORKERS: Final = {"follow_journal", "process_raw", "channels", "losses", "checks"}
 
 

@@ -29,7 +29,7 @@ def seen_by_the_site(peer: str | None, *proxies: str) -> HttpRequest:
     with override_settings(
         NOTIFICATIONS_TRUSTED_PROXIES=proxies, SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https")
     ):
-        assert TrustedProxies(site)(request).content == b"ok"  # type: ignore[attr-defined]  # the HttpResponse above
+        assert TrustedProxies(site)(request).content == b"ok"
         seen[0].is_secure_there = seen[0].is_secure()  # type: ignore[attr-defined]
     return seen[0]
 

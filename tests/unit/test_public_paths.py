@@ -14,9 +14,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: All of them: the module, and what it has for others.
 PUBLIC: Final = {
     "notifications": (
-        *("emit", "keep", "capture", "raw_body", "on_event", "on_payload"),
+        *("emit", "keep", "capture", "akeep", "acapture", "raw_body", "on_event", "on_payload"),
         *("Event", "GiveUp", "RetryAt", "IntakeError"),
     ),
+    "notifications.asgi": ("get_asgi_application",),
     "notifications.backends.postgresql": ("base",),
     "notifications.bodies": ("FolderStorage",),
     "notifications.channels": ("Channel", "Unavailable", "Undeliverable"),
@@ -30,7 +31,7 @@ PUBLIC: Final = {
     "notifications.patience": ("PatientRequests",),
     "notifications.proxies": ("TrustedProxies", "client_address"),
     "notifications.signals": ("event_delivered", "payload_failed", "payload_handled"),
-    "notifications.sqlite": ("use_fixed_sqlite",),
+    "notifications.sqlite": ("database", "use_fixed_sqlite"),
     "notifications.testing": ("Told", "handle_bytes", "told", "work_off"),
     "notifications.urls": ("urlpatterns",),
     "notifications.views": ("intake",),

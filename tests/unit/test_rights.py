@@ -196,7 +196,7 @@ class TestStateDir:
         (state_dir / "wake").mkdir()
         rights.take(state_dir / "wake")
         get_wsgi_application()
-        (line,) = [record.getMessage() for record in caplog.records if record.name == "notifications.wsgi"]
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "notifications.http.django_entry"]
         assert line.startswith(f"NOTIFICATIONS_STATE_DIR: {state_dir}/wake belongs to ")
 
     def test_what_a_worker_of_another_user_left_is_not_ours_to_judge(self, state_dir: Path, rights: Rights) -> None:

@@ -1,13 +1,17 @@
 """The wheel has what the tree has, no more and no less, also where an earlier build has left its own."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 from typing import Final
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: Imports each module of an installed engine, and says where that is.
@@ -48,8 +52,9 @@ def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     code = "import sys; from flit_core import buildapi; print(buildapi.build_wheel(sys.argv[1]))"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], cwd=tree, capture_output=True, text=True, check=True
+        [sys.executable, "-W", "error", "-c", code, str(folder)], cwd=tree, capture_output=True, text=True, check=True
     )
+    assert done.stderr == "", "a warning"
     return folder / done.stdout.splitlines()[-1]
 
 
@@ -59,7 +64,43 @@ def test_it_has_the_files_of_the_tree(wheel: Path, tree: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert packed == there
-    assert "notifications/templates/notifications/refused.html" in packed
+    assert {"notifications/templates/notifications/refused.html", "notifications/py.typed"} <= packed
+
+
+def test_it_says_what_it_is(wheel: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_bytes(archive.read(name))
+    assert metadata["Version"] == project["version"]
+    assert metadata.get_all("Provides-Extra") == ["postgres", "s3", "sqlite"]
+    assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+
+
+@pytest.mark.parametrize(
+    ("python", "platform", "machine", "has_wheel"),
+    [
+        *((f"3.{minor}", "linux", "x86_64", True) for minor in (11, 12, 13, 14)),
+        ("3.14", "linux", "aarch64", False),
+        ("3.14", "darwin", "x86_64", False),
+        ("3.15", "linux", "x86_64", False),
+    ],
+)
+def test_no_extra_asks_for_a_compiler(python: str, platform: str, machine: str, has_wheel: bool) -> None:
+    """pysqlite3 as a source archive fails on a header that is not there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (wanted,) = map(Requirement, project["optional-dependencies"]["sqlite"])
+    there = {"python_version": python, "sys_platform": platform, "platform_machine": machine}
+    assert wanted.marker is not None
+    assert wanted.marker.evaluate({**there, "implementation_name": "cpython"}) == has_wheel
+    assert not wanted.marker.evaluate({**there, "implementation_name": "pypy"})
+
+
+def test_the_version_is_that_of_the_newest_release() -> None:
+    """A release names it in CHANGELOG.md, here, and in its tag: see CONTRIBUTING.md."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    released = re.findall(r"^## v?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[:1] in ([], [project["version"]])
 
 
 def test_each_folder_with_modules_is_a_package() -> None:

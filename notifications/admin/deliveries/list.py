@@ -25,6 +25,7 @@ from notifications.admin.lists.cells import (
 )
 from notifications.admin.lists.filters import ChoiceFilter, chosen_in
 from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.names import may
 from notifications.admin.lists.order import NEWEST, Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads.moves import Moved
@@ -78,6 +79,7 @@ class AgainFilter(ChoiceFilter):
 class FailedDeliveryAdmin(ReadOnly):
     """The permission change_faileddelivery is for the actions. Deleting one marks it as dealt with."""
 
+    change_form_template = "notifications/admin/delivery.html"
     list_display = ("age", text("channel"), "reason_end", "text_start", "sent_again")
     list_filter = (ChannelFilter, AgainFilter)
     fields = (
@@ -113,7 +115,7 @@ class FailedDeliveryAdmin(ReadOnly):
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
     def has_send_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifications.change_faileddelivery")
+        return may(request, FailedDelivery, "change_faileddelivery")
 
     @admin.action(description="Send again", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: "QuerySet[FailedDelivery]") -> None:

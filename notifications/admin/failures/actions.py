@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 
 from notifications.admin.lists import confirm
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.keyset import Count, Listing
+from notifications.admin.lists.names import address, may
 from notifications.admin.payloads import moves
 from notifications.admin.payloads.actions import PACE, left_text
 from notifications.admin.payloads.moves import Moved
@@ -36,7 +36,7 @@ class FailureActions(Base):
     actions = ("retry", "give_up")
 
     def has_process_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifications.change_rawpayload")
+        return may(request, RawPayload, "change_rawpayload")
 
     @admin.action(description="Retry their payloads…", permissions=["process"])
     def retry(self, request: HttpRequest, queryset: "QuerySet[FailureGroup]") -> HttpResponse | None:
@@ -72,7 +72,7 @@ class FailureActions(Base):
         page: Any = request.POST.get("from_page", "")
         if not page.isdecimal():
             return None
-        return HttpResponseRedirect(reverse("admin:notifications_failuregroup_change", args=[page]))
+        return HttpResponseRedirect(address(FailureGroup, "change", page))
 
 
 def _sum(moved: Any) -> Moved:

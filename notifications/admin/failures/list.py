@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -15,6 +14,7 @@ from notifications.admin.lists.cells import EMPTY, first_line, moment, pre, sinc
 from notifications.admin.lists.confirm import MOST
 from notifications.admin.lists.filters import SourceFilter, chosen_in
 from notifications.admin.lists.keyset import Count, Listing
+from notifications.admin.lists.names import address, may
 from notifications.admin.lists.order import Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads.page import LONGEST_ERROR
@@ -64,8 +64,9 @@ def states(group: FailureGroup) -> SafeString | str:
 def newest(group: FailureGroup) -> SafeString | str:
     columns = ("receipt", "state", "received_at", "attempts", "source")
     payloads = payloads_of(group).all.order_by("-pk").only(*columns)[:SHOWN]
-    context = {"payloads": [(payload, since(payload.received_at)) for payload in payloads]}
-    return render_to_string("admin/notifications/failuregroup/payloads.html", context)
+    rows = [(payload, since(payload.received_at), address(RawPayload, "change", payload.pk)) for payload in payloads]
+    context = {"payloads": rows}
+    return render_to_string("notifications/admin/payloads.html", context)
 
 
 @admin.display(description="newest error")
@@ -83,6 +84,7 @@ def title(group: FailureGroup) -> str:
 class FailureGroupAdmin(FailureActions, ReadOnly):
     """Users who may see payloads may see these; the permission change_rawpayload is for the actions."""
 
+    change_form_template = "notifications/admin/failure.html"
     list_display = (
         title,
         "number",
@@ -114,8 +116,7 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
         return lookup == "source"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        may = request.user.has_perm
-        return may("notifications.view_rawpayload") or may("notifications.change_rawpayload")
+        return any(may(request, RawPayload, codename) for codename in ("view_rawpayload", "change_rawpayload"))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -141,4 +142,4 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
 
 
 def _payload_list(group: FailureGroup) -> str:
-    return f"{reverse(f'admin:notifications_{RawPayload._meta.model_name}_changelist')}?failure={group.pk}"
+    return f"{address(RawPayload, 'changelist')}?failure={group.pk}"

@@ -42,4 +42,4 @@ def ask(
         "from_page": request.POST.get("from_page", ""),
     }
     request.current_app = model_admin.admin_site.name  # as Django's admin does
-    return TemplateResponse(request, "admin/notifications/confirm.html", context)
+    return TemplateResponse(request, "notifications/admin/confirm.html", context)

@@ -112,7 +112,7 @@ class UntilFilter(ChoiceFilter):
 
     title = "received before"
     parameter_name = "until"
-    template = "admin/notifications/until_filter.html"
+    template = "notifications/admin/until_filter.html"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return []

@@ -79,6 +79,9 @@ class KeysetChangeList(LeanChangeList):
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is generic in its stubs only
     """Rows that the engine writes and people only read."""
 
+    # Named here: Django would look for them by the app's label, which a project may choose.
+    change_form_template = "notifications/admin/change_form.html"
+    change_list_template = "notifications/admin/change_list.html"
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

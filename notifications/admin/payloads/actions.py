@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 
 from notifications.admin.lists import confirm
 from notifications.admin.lists.keyset import Count, Listing
+from notifications.admin.lists.names import address, may
 from notifications.admin.payloads import moves
 from notifications.admin.payloads.moves import Moved
 from notifications.models import RawPayload, State
@@ -35,7 +35,7 @@ class PayloadActions(Base):
     actions = ("process_again", "give_up", "verify_again", "handle_too")
 
     def has_process_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifications.change_rawpayload")
+        return may(request, RawPayload, "change_rawpayload")
 
     @admin.action(description="Process again…", permissions=["process"])
     def process_again(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> HttpResponse | None:
@@ -80,7 +80,7 @@ class PayloadActions(Base):
         page = request.POST.get("from_page", "")
         if not page.isdecimal():
             return None
-        return HttpResponseRedirect(reverse("admin:notifications_rawpayload_change", args=[page]))
+        return HttpResponseRedirect(address(RawPayload, "change", page))
 
 
 def consequences(count: Count) -> list[str]:

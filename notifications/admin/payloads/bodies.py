@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from notifications.admin.lists.body_view import LIMIT, view_body
+from notifications.admin.lists.names import address
 from notifications.bodies import storage
 from notifications.bodies.storage import BodyDamaged, StorageFailed
 from notifications.models import RawPayload, row_bodies
@@ -33,12 +34,12 @@ def page_of(payload: RawPayload) -> SafeString:
         return render("no_body.html", error=str(error))
     except RawPayload.DoesNotExist:
         return render("no_body.html", error="the payload was deleted just now")
-    return render("body.html", view=view, payload=payload)
+    return render("body.html", view=view, download=address(RawPayload, "body", payload.pk))
 
 
 def render(template: str, **context: Any) -> SafeString:
     """Render a template of the payload's page."""
-    return render_to_string(f"admin/notifications/rawpayload/{template}", context)
+    return render_to_string(f"notifications/admin/{template}", context)
 
 
 def download_of(payload: RawPayload) -> HttpResponseBase:

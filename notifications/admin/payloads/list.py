@@ -22,6 +22,7 @@ from notifications.admin.lists.filters import (
     chosen_in,
 )
 from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.names import may, url_name
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads import bodies, page
 from notifications.admin.payloads.actions import PayloadActions
@@ -54,6 +55,7 @@ class PayloadList(KeysetChangeList):
 class RawPayloadAdmin(PayloadActions, ReadOnly):
     """The permission change_rawpayload is for the actions, view_body for the bodies."""
 
+    change_form_template = "notifications/admin/payload.html"
     list_display = (
         page.short_receipt,
         text("source"),
@@ -71,7 +73,7 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
 
     def get_urls(self) -> list[URLPattern]:
         download = self.admin_site.admin_view(self.download)
-        return [path("<int:pk>/body/", download, name="notifications_rawpayload_body"), *super().get_urls()]
+        return [path("<int:pk>/body/", download, name=url_name(RawPayload, "body")), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RawPayload]:
         return super().get_queryset(request).defer("inline_body")
@@ -102,7 +104,7 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
 
     def may_see_bodies(self, request: HttpRequest) -> bool:
         may_view = self.has_view_permission(request)
-        return may_view and request.user.has_perm("notifications.view_body")
+        return may_view and may(request, RawPayload, "view_body")
 
     @method_decorator(require_safe)
     def download(self, request: HttpRequest, pk: int) -> HttpResponseBase:

@@ -4,16 +4,16 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import EMPTY, duration, last_line, moment, pre, since, text, unbroken
+from notifications.admin.lists.names import address
 from notifications.admin.payloads import bodies
 from notifications.admin.payloads.curl import curl
 from notifications.conf import Source, conf
-from notifications.models import RawPayload
+from notifications.models import FailureGroup, RawPayload
 from notifications.models.states import DUE
 from notifications.utils import graphemes
 from notifications.utils.times import utc_now
@@ -79,16 +79,16 @@ def first_of_key(payload: RawPayload) -> SafeString | str:
     pk = RawPayload.objects.filter(receipt=first).values_list("pk", flat=True).first() if first else None
     if pk is None:
         return f"{first} (deleted since)"
-    return format_html('<a href="{}">{}</a>', reverse("admin:notifications_rawpayload_change", args=[pk]), first)
+    return format_html('<a href="{}">{}</a>', address(RawPayload, "change", pk), first)
 
 
 @admin.display(description="as curl")
 def as_curl(payload: RawPayload) -> SafeString:
-    return bodies.render("curl.html", command=curl(payload), payload=payload)
+    return bodies.render("curl.html", command=curl(payload), download=address(RawPayload, "body", payload.pk))
 
 
 def _group(payload: RawPayload) -> str:
-    return reverse("admin:notifications_failuregroup_change", args=[payload.failure_id])
+    return address(FailureGroup, "change", payload.failure_id)
 
 
 @admin.display(description="attempts")

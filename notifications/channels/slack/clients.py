@@ -6,14 +6,7 @@ Its own would read the environment, and send the token to the address of a redir
 from email.message import Message
 from http.client import HTTPResponse
 from typing import Any
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    Request,
-)
+from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient, WebhookResponse
@@ -46,12 +39,11 @@ class OurWebhookClient(WebhookClient):
 
 
 def _exchange(request: Request, timeout: float) -> tuple[int, Message, str]:
-    """Status, headers and body. Raises HTTPError for what is not 2xx."""
+    """Status, headers and body of any answer. An HTTPError instead would be left open by slack_sdk."""
     opener = OpenerDirector()
-    # What is not here is not done: no redirects, no proxies of the environment.
-    for handler in (HTTPHandler(), OurHTTPSHandler(context=limited_context()), HTTPErrorProcessor()):
+    # What is not here is not done: no redirects, no proxies of the environment, no errors by status.
+    for handler in (HTTPHandler(), OurHTTPSHandler(context=limited_context())):
         opener.add_handler(handler)
-    opener.add_handler(HTTPDefaultErrorHandler())
     with opener.open(request, timeout=timeout) as answer:
         charset = answer.headers.get_content_charset() or "utf-8"
         return answer.status, answer.headers, answer.read().decode(charset)

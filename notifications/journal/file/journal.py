@@ -29,6 +29,8 @@ _ATTEMPTS = 20
 class FileJournal(Journal):
     """Entries in `folder` (0700), in files of about `max_file_bytes`, of which `max_files` are kept."""
 
+    uses_files = True
+
     def __init__(self, folder: Path, *, max_file_bytes: int = 8 * 1024 * 1024, max_files: int = 8) -> None:
         self.folder = folder.absolute()
         self.url = self.folder.as_uri()

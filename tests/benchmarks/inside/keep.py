@@ -7,8 +7,8 @@ import psycopg
 from django.db import connection
 
 from notifications import keep
-from notifications.models.claims import TABLE
 from notifications.store.insert import VALUES
+from tests.benchmarks.filling import TABLE
 from tests.benchmarks.payload import BODY, CONTENT_TYPE
 from tests.benchmarks.timing import empty_times, microseconds, time_each
 

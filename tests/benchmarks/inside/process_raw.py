@@ -13,11 +13,11 @@ from django.db import connection, transaction
 
 from notifications import handlers
 from notifications.models import RawPayload, State
-from notifications.models.claims import TABLE
 from notifications.process_raw.worker import ProcessRaw
 from notifications.store import insert
 from notifications.store.new_payload import Record, digest_of
 from notifications.workers import loop
+from tests.benchmarks.filling import TABLE
 from tests.benchmarks.payload import BODY, CONTENT_TYPE
 
 #: Turns of the worker (of 50 payloads each) between two slices of bare updates.

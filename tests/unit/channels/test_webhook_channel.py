@@ -380,7 +380,8 @@ def test_no_answer_in_time(receiver: Receiver, answer: Any) -> None:
 
 def test_no_answer_and_no_end(receiver: Receiver) -> None:
     error = passing(receiver, itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000))
-    assert str(error).endswith("the answer is too large")
+    # From Python 3.13 on http.client itself ends it.
+    assert str(error).endswith(("the answer is too large", "does not speak HTTP (HTTPException)"))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
+from django.db import connections
 from django.test import override_settings
 
+from notifications import sqlite
 from notifications.checks.settings import check_alert_channel, check_channels
 
 #: Sources without handlers, and the other way round: most of these tests have other sources than the site.
@@ -107,7 +109,7 @@ def test_the_sites_own_settings_are_right() -> None:
         ({"NOTIFICATIONS_ALERT_LOG_UNITS": None}, "notifications.E017"),
         ({"NOTIFICATIONS_TRUSTED_PROXIES": "127.0.0.1"}, "notifications.E009"),
         ({"NOTIFICATIONS_TRUSTED_PROXIES": None}, "notifications.E009"),
-        ({"NOTIFICATIONS_DATABASE": "events"}, "notifications.E030"),
+        ({"NOTIFICATIONS_DATABASE": "events"}, "notifications.E050"),
         *(
             ({f"NOTIFICATIONS_{name}": value}, "notifications.E011")
             for name, value in {
@@ -119,9 +121,9 @@ def test_the_sites_own_settings_are_right() -> None:
                 "NOTIFY_SOCKET": 3,
             }.items()
         ),
-        ({"NOTIFICATIONS_SOURCE": {}}, "notifications.W035"),
-        ({"NOTIFICATION_CHANNELS": {}}, "notifications.W035"),
-        ({"NOTIFICATIONS_RAW_MAX_BODY_BYTE": 5}, "notifications.W035"),
+        ({"NOTIFICATIONS_SOURCE": {}}, "notifications.W055"),
+        ({"NOTIFICATION_CHANNELS": {}}, "notifications.W055"),
+        ({"NOTIFICATIONS_RAW_MAX_BODY_BYTE": 5}, "notifications.W055"),
     ],
 )
 def test_says_what_is_wrong(wrong: dict[str, Any], id_: str) -> None:
@@ -162,7 +164,7 @@ def test_a_database_that_is_not_supported_is_refused_by_name(
 ) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
     (message,) = found()
-    assert message.id == "notifications.E031"
+    assert message.id == "notifications.E051"
     assert f"'default' is {name}" in message.msg
     assert "NOTIFICATIONS_DATABASE" in str(message.hint)
 
@@ -173,12 +175,12 @@ def test_psycopg2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
     monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2})
     (message,) = found()
-    assert message.id == "notifications.E032"
+    assert message.id == "notifications.E052"
     assert "psycopg[binary]" in str(message.hint)
 
 
 @pytest.mark.parametrize(
-    ("pool", "id_"), [(True, ["notifications.W034"]), ({"max_size": 4}, ["notifications.W034"]), ({"timeout": 2}, [])]
+    ("pool", "id_"), [(True, ["notifications.W054"]), ({"max_size": 4}, ["notifications.W054"]), ({"timeout": 2}, [])]
 )
 def test_a_pool_that_a_request_may_wait_for(pool: Any, id_: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
@@ -236,10 +238,14 @@ def test_warns_of_a_state_dir_that_others_can_look_into(tmp_path: Path) -> None:
 
 
 def test_a_sqlite_that_loses_commits_is_a_warning_and_when_deployed_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.sqlite.has_wal_reset_race", lambda: True)
-    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
+    monkeypatch.setattr("notifications.sqlite.has_wal_reset_race", lambda driver: True)
     assert ids() == ["notifications.W003"]
     assert "notifications.E010" in {message.id for message in run_checks(include_deployment_checks=True)}
+    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    assert ids() == []
+
+
+def test_warns_of_a_postgresql_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
     assert ids() == ["notifications.W011"]
     monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2})
@@ -249,5 +255,21 @@ def test_a_sqlite_that_loses_commits_is_a_warning_and_when_deployed_an_error(mon
 def test_warns_of_a_connection_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "CONN_MAX_AGE", 0)
     assert ids() == ["notifications.W002"]
-    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"pool": True})
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "pool", True)
     assert ids() == []
+
+
+def test_warns_of_a_sqlite_whose_visitors_would_find_it_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES, "default", sqlite.database("/tmp/db.sqlite3"))
+    assert ids() == []
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "transaction_mode", "DEFERRED")
+    (message,) = found()
+    assert message.id == "notifications.W030"
+    assert message.msg == (
+        'SQLite without transaction_mode "IMMEDIATE": requests fail with "database is locked" beside the workers.'
+    )
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {})
+    assert "transaction_mode" in found()[0].msg
+    assert "journal_mode=WAL" in found()[0].msg
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    assert "notifications.W030" not in ids()

@@ -306,10 +306,10 @@ class TestDatabaseAway:
     ) -> None:
         insert_row = insert.insert
 
-        def refuse(record: Record, db: Any) -> bool:
+        def refuse(record: Record, db: Any, **notifies: bool) -> bool:
             if record.body == b"bad":
                 raise error("never")
-            return insert_row(record, db)
+            return insert_row(record, db, **notifies)
 
         monkeypatch.setattr(insert, "insert", refuse)
         assert Client().generic("POST", "/in/demo/", b"bad").status_code == 202

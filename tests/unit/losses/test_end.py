@@ -1,8 +1,6 @@
 """A process that ends says so, as its last event; one that cannot, or has said nothing else, does not."""
 
 import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Final
@@ -12,8 +10,9 @@ import pytest
 from notifications.events.encoding import event_of
 from notifications.events.event import Event
 from notifications.journal import FileJournal
-from tests.support.child import BASE_DIR, bare_env
+from tests.support.child import bare_env
 from tests.support.journals import read_all
+from tests.support.warm_python import run_python
 
 SETUP: Final = """
 import atexit, multiprocessing, os, sys, threading, time
@@ -65,10 +64,9 @@ def run(folder: Path, code: str, *, exit_code: int = 0) -> list[str]:
     state = folder / "state"
     state.mkdir(exist_ok=True)
     code = SETUP.format(state=str(state), journal=f"file://{state}/journal") + textwrap.dedent(code)
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=bare_env(folder), cwd=BASE_DIR, capture_output=True, timeout=60)
-    assert done.returncode == exit_code, done.stderr.decode()
-    assert b"Traceback" not in done.stderr or exit_code, done.stderr.decode()
+    done = run_python(["-c", code], env=bare_env(folder))
+    assert done.returncode == exit_code, done.stderr
+    assert "Traceback" not in done.stderr or exit_code, done.stderr
     lines: dict[str, dict[int, str]] = {}
     for event in written(folder):
         token, _, number = event.id.partition(":")

@@ -14,7 +14,13 @@ from tests.contracts.payload_machine import run_machine
 
 @pytest.mark.usefixtures("database")
 def test_payloads_live_as_the_model_says() -> None:
-    run_machine(lives=30)
+    run_machine(lives=10)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("database")
+def test_longer_too() -> None:
+    run_machine(lives=60)
 
 
 #: Bugs to find, each as a piece of SQL and what would be there instead.

@@ -12,13 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from notifications import keep
-from notifications.intake import capture
-from notifications.models import RawPayload
+from notifications.intake import keep as keeping
+from notifications.models import RawPayload, State
 from notifications.models.wrong_clock import TOO_FAR
 from notifications.operations.replay import begin, steps
 from notifications.operations.selection import Selection
 from notifications.process_raw.handle_payload import handle
 from notifications.process_raw.living_workers import Presence
+from notifications.process_raw.release_claims import release_claims
 from notifications.process_raw.worker import ProcessRaw
 from notifications.status.now import status
 from notifications.status.text import lines
@@ -39,7 +40,7 @@ def ahead() -> Callable[..., Any]:
     def set_clock() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(timezone, "now", lambda: right() + 24 * HOUR)
-            patch.setattr(capture, "datetime", SimpleNamespace(now=lambda _: timezone.now()))
+            patch.setattr(keeping, "datetime", SimpleNamespace(now=lambda _: timezone.now()))
             yield
 
     return set_clock
@@ -112,6 +113,27 @@ class TestReceived:
     def test_the_status_of_a_right_clock_says_nothing(self) -> None:
         kept()
         assert "future" not in "\n".join(lines(status()))
+
+
+class TestReturned:
+    """Claimed while the clock was ahead, and not started: they are due once it is right again."""
+
+    def test_what_a_worker_gives_back(self, ahead: Any) -> None:
+        for _ in range(2):
+            kept()
+        RawPayload.objects.filter(pk=kept().pk).update(attempts=1)  # it has asked to wait, without a failure
+        with ahead():
+            claims = [claim(limit=3)]
+            RawPayload.objects.give_back(claims[0].token)
+        assert len(claimed(2)) == 2
+        assert len(claimed(state=State.RETRYING)) == 1
+
+    def test_what_is_taken_back_from_a_dead_worker(self, ahead: Any) -> None:
+        for _ in range(3):
+            kept()
+        with ahead():
+            release_claims(claim(limit=3).token)
+        assert len(claimed(3, state=State.RETRYING)) == 2, "all but the one that it died with"
 
 
 class TestReplay:

@@ -3,7 +3,6 @@
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,6 @@ from notifications.operations import alert, alert_mark, alert_post
 from notifications.operations.alert import Failure, failure
 from notifications.operations.alert_mark import reported_just_now
 from notifications.operations.alert_post import Post
-from tests.support.child import BASE_DIR
 from tests.support.in_process import Told
 from tests.support.journald import JournaldNamespace
 from tests.support.journals import read_all, settle, write
@@ -29,6 +27,7 @@ from tests.support.ports import free_port
 from tests.support.processes import settings_env
 from tests.support.slack import FakeSlack, RateLimited
 from tests.support.tell import Clock, ScriptedChannel
+from tests.support.warm_python import run_python
 
 HOST: Final = os.uname().nodename
 WEB: Final = "proppy-web@1.service"
@@ -318,8 +317,7 @@ def run(tmp_path: Path, slack: FakeSlack) -> Callable[..., "subprocess.Completed
     def run(*arguments: str, **changed: str) -> "subprocess.CompletedProcess[str]":
         away = {"DATABASE_URL": f"postgres://nobody@127.0.0.1:{free_port()}/none"}
         env = settings_env(tmp_path) | slack.env | away | changed
-        command = [sys.executable, "manage.py", "proppy_alert", *arguments]
-        return subprocess.run(command, env=env, cwd=BASE_DIR, capture_output=True, text=True, timeout=60)
+        return run_python(["manage.py", "proppy_alert", *arguments], env=env)
 
     return run
 

@@ -97,3 +97,19 @@ def test_two_statements_and_one_write() -> None:
         count_totals()
     (write,) = (query["sql"] for query in queries if "INSERT" in query["sql"])
     assert "ON CONFLICT" in write
+
+
+def test_the_same_again_is_not_written() -> None:
+    kept()
+    count_totals()
+    with CaptureQueriesContext(connection) as queries:
+        count_totals()
+    assert [query["sql"] for query in queries if "INSERT" in query["sql"]] == []
+
+
+def test_totals_are_written_again_before_intake_takes_them_for_old() -> None:
+    assert timedelta(seconds=quota.STALE) > 2 * count_waiting.REFRESH
+    count_totals()
+    SourceTotal.objects.update(counted_at=timezone.now() - count_waiting.REFRESH)
+    count_totals()
+    assert not SourceTotal.objects.filter(counted_at__lt=timezone.now() - timedelta(seconds=5)).exists()

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +15,12 @@ from proppy.strict_values import allowed_hosts, boolean, listen_host, number, we
 from tests.support.child import BASE_DIR, BIN, bare_env
 from tests.support.ports import free_port
 from tests.support.processes import settings_env
+from tests.support.warm_python import run_python
 
 
 def run(folder: Path, *arguments: str, **changed: str) -> str:
     env = bare_env(folder) | settings_env(folder) | changed
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, env=env, cwd=BASE_DIR, capture_output=True, text=True, timeout=60)
+    done = run_python(arguments, env=env)
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
 

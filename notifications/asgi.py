@@ -1,0 +1,126 @@
+"""Django's ASGI application with three changes, which must take effect before the first middleware.
+
+The body of a post for a `@raw_body` view is received here, with the limit of its source and a deadline: Django would
+write any body to a file before it looks at the address. An invalid Content-Type header is no error. When the server
+ends, events that wait are written (uvicorn ends its process by a signal, which leaves Python no other moment).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.db import connections
+from django.urls import ResolverMatch, resolve
+
+from notifications.events.emit import process_outbox
+from notifications.http.asgi_servers import module_of_server, modules_that_tell
+from notifications.http.django_entry import AnyContentType, set_up
+from notifications.intake.received_body import Receive, ReceivedBody, receive_body
+from notifications.utils.process_exit import hand_over
+
+logger = logging.getLogger(__name__)
+
+Scope = Mapping[str, Any]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: The headers that a body's length is judged by, as META calls them.
+LENGTHS: Final = {b"content-length": "CONTENT_LENGTH", b"transfer-encoding": "HTTP_TRANSFER_ENCODING"}
+PERSISTENT: Final = (
+    "DATABASES[%r] has CONN_MAX_AGE = %s. Under ASGI each request has a thread of its own, and leaves its connection"
+    " behind, until PostgreSQL takes no more. Set it to 0, and 'pool': True in OPTIONS (pip install 'psycopg[pool]')"
+)
+
+
+class Request(AnyContentType, ASGIRequest):
+    """A request with any Content-Type. `received_body`: the body, if it was received for a `@raw_body` view."""
+
+    def __init__(self, scope: Any, body_file: Any) -> None:
+        super().__init__(scope, body_file)
+        self.received_body = body_file if isinstance(body_file, ReceivedBody) else None
+
+
+class RawReceive:
+    """Replaces the `receive` of a request for a `@raw_body` view."""
+
+    def __init__(self, receive: Receive, scope: Scope, limit: int | None, *, tells_cut_chunks: bool) -> None:
+        self._receive, self._scope, self._limit = receive, scope, limit
+        self._tells_cut_chunks = tells_cut_chunks
+
+    async def body(self) -> ReceivedBody:
+        if self._limit is None:  # the view answers without it
+            return ReceivedBody()
+        meta = length_meta(self._scope)
+        return await receive_body(self._receive, meta, self._limit, tells_cut_chunks=self._tells_cut_chunks)
+
+    async def __call__(self) -> Mapping[str, Any]:
+        """Never returns: Django asks it whether the client has gone, and would cancel the view."""
+        return await asyncio.Future()
+
+
+class Handler(ASGIHandler):
+    request_class = Request
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tell = modules_that_tell()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await live(receive, send)
+        if scope["type"] == "http" and scope["method"].upper() == "POST" and (match := raw_view_of(scope)):
+            limit = match.func.body_limit(*match.args, **match.kwargs)  # type: ignore[attr-defined]  # see raw_view.py
+            tells = scope["http_version"].startswith("1.") and module_of_server(receive, send) in self._tell
+            receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)
+        return await super().__call__(scope, receive, send)
+
+    async def read_body(self, receive: Any) -> Any:
+        """What Django takes for the body: a whole one, or one that says why it is refused."""
+        return await (receive.body() if isinstance(receive, RawReceive) else super().read_body(receive))
+
+
+def raw_view_of(scope: Scope) -> ResolverMatch | None:
+    """The `@raw_body` view that this request is for, and the arguments of its URL."""
+    path = scope["path"].removeprefix(get_script_prefix(scope))
+    with suppress(Exception):  # Django resolves it again, and answers and reports what is wrong
+        match = resolve(path if path.startswith("/") else f"/{path}", settings.ROOT_URLCONF)
+        return match if hasattr(match.func, "body_limit") else None
+    return None
+
+
+def length_meta(scope: Scope) -> dict[str, str]:
+    """The headers that a body's length is judged by, as they are in META."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if key := LENGTHS.get(name.lower()):
+            text = value.decode("latin-1")
+            found[key] = f"{found[key]},{text}" if key in found else text
+    return found
+
+
+async def live(receive: Receive, send: Send) -> None:
+    """Answer the server's start and end; at the end write what waits."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(hand_over)
+            return await send({"type": "lifespan.shutdown.complete"})
+
+
+def get_asgi_application() -> Handler:
+    """Replaces the function of this name in django.core.asgi.
+
+    Logs what this user may not use of the state folder, and databases whose connections would not be closed.
+    """
+    set_up()
+    with suppress(ValueError):  # of a wrong URL, which emit() logs
+        process_outbox()  # JOURNAL_URL=auto looks for journald: not on the event loop
+    for db in connections.all():
+        if db.vendor == "postgresql" and db.settings_dict["CONN_MAX_AGE"] != 0:
+            logger.warning(PERSISTENT, db.alias, db.settings_dict["CONN_MAX_AGE"])
+    return Handler()
