@@ -23,6 +23,7 @@ from django.db.models.functions import Least
 from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import execute, execute_last, fetch_all, table_of, time_value, uuid_value
+from notifications.database.unsynced import unsynced
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
@@ -96,15 +97,16 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         only = _only(sources)
         lock = "FOR UPDATE SKIP LOCKED" if self._connection.features.has_select_for_update_skip_locked else ""
         columns, same = (f"id, next_attempt_at, {until} AS until", SAME_LEASE) if others else ("id", "")
-        rows = fetch_all(
-            self._connection,
-            # MATERIALIZED: PostgreSQL may run a bare subquery again for each row, and lock more rows than LIMIT.
+        # MATERIALIZED: PostgreSQL may run a bare subquery again for each row, and lock more rows than LIMIT.
+        sql = (
             f"WITH due AS MATERIALIZED (SELECT {columns} FROM {self._table} WHERE state = %s AND next_attempt_at <= %s"
             f" {only} ORDER BY next_attempt_at, id LIMIT %s {lock}) UPDATE {self._table}"
             f" SET state = 'processing', lease_until = {until}, next_attempt_at = {until}, lease_token = %s"
-            f" WHERE id IN (SELECT id FROM due{same}) RETURNING id, size, source",
-            [*(times if others else ()), state, self._time(now), *sources, limit, *times, *times, self._uuid(token)],
+            f" WHERE id IN (SELECT id FROM due{same}) RETURNING id, size, source"
         )
+        due = [*(times if others else ()), state, self._time(now), *sources, limit]
+        with unsynced(self._connection):  # what a power cut takes of a claim is claimed again
+            rows = fetch_all(self._connection, sql, [*due, *times, *times, self._uuid(token)])
         taken = others.get(rows[0][2], lease) if rows else lease
         return Claim(token, sorted((pk, size) for pk, size, _ in rows), taken)
 
