@@ -24,7 +24,7 @@ test: lint ## Lint, and every test that needs neither root nor services
 test-all: test ## make test, then make test-services (about 18 minutes)
 	@$(MAKE) test-services
 
-test-services: .venv/test.installed ## Install services and run the tests that need them; a short soak; a booted Debian 13
+test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a short soak; a booted Debian 13
 	@sh tests/install-services
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak"
 	$(BIN)/python -m pytest -m soak
@@ -39,7 +39,7 @@ test-release: .venv/test.installed ## Before a release (an hour): booted Debian 
 	$(BIN)/python -m pytest -m system --suite=bookworm
 	$(BIN)/python -m tests.soak --requests 200000 --rate 105
 
-coverage: .venv/test.installed ## Coverage of the tests, without the short soak and the booted Debian
+coverage: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Coverage of the tests, without the short soak and the booted Debian
 	@sh tests/install-services
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not soak and not system" --cov --cov-report term
 
@@ -60,6 +60,12 @@ web-servers: .venv/test.installed .venv-web-servers/bin/waitress-serve ## Compar
 	@$(PYTHON) -m venv .venv-web-servers
 	@.venv-web-servers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 
+.venv-asgi-servers/bin/uvicorn: requirements/asgi-servers.txt
+	@echo "Installing $< into .venv-asgi-servers ..."
+	@$(PYTHON) -m venv .venv-asgi-servers
+	@.venv-asgi-servers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 soak: .venv/test.installed ## A million requests while everything breaks, as a table (options: ARGS=--help)
 	@sh tests/install-services
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -68,7 +74,7 @@ requirements: .venv/test.installed ## Compile requirements/*.in to hashed *.txt 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/compile $(ARGS)
 
 clean: ## Remove what make has made, except .env and var (the data)
-	rm -rf .venv .venv-web-servers staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-web-servers .venv-asgi-servers staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/%.installed: requirements/%.txt .venv/pyvenv.cfg

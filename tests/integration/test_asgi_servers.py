@@ -17,6 +17,7 @@ from notifications.journal import FileJournal
 from notifications.models import RawPayload
 from tests.support.asgi_servers import SERVERS, AsgiSite
 from tests.support.database import use_database
+from tests.support.http2 import cut_post
 from tests.support.journals import read_all
 from tests.support.raw_wire import CHUNKED, CONTENT_TYPES, CUT, Wire, bodies, chunks, length
 from tests.support.wait import wait_for
@@ -144,6 +145,17 @@ def test_what_comes_behind_a_refused_body_is_another_request(running: AsgiSite, 
     assert b"hidden" not in bodies()
 
 
+def test_requests_of_http_2_that_break_off_hold_nobody_up(running: AsgiSite, wire: Wire) -> None:
+    """Granian takes HTTP/2 with prior knowledge; the others know nothing of it."""
+    with ExitStack() as stack:
+        for _ in range(4):
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=30))
+            line.sendall(cut_post("/in/posted/", b"hello"))
+        assert wire.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n") == [200]
+        assert wire.post(length(2), b"ok") == 202
+    assert bodies() == [b"ok"]
+
+
 # With a site of its own
 
 
@@ -246,8 +258,8 @@ def test_nothing_of_ours_blocks_the_loop(alone: AsgiSite) -> None:
         assert wire.post(length(1), b"x", path=path) == 202
         assert wire.post(CHUNKED, chunks(b"x"), path=path) == 202
     assert wire.post(length(101), b"x" * 101, path=b"/in/small/") == 413
-    for path in ("/healthz", "/readyz", "/metrics", "/"):
-        with urllib.request.urlopen(alone.url + path, timeout=30) as answer:
+    for page in ("/healthz", "/readyz", "/metrics", "/"):
+        with urllib.request.urlopen(alone.url + page, timeout=30) as answer:
             assert answer.status == 200
     assert "BlockingError" not in alone.log("web")
     alone.terminate("web")

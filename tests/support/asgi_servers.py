@@ -12,7 +12,7 @@ BIN: Final = Path(os.environ.get("ASGI_SERVERS_BIN", BASE_DIR / ".venv-asgi-serv
 SERVERS: Final = {
     "uvicorn h11": "uvicorn --http h11 --loop asyncio --host 127.0.0.1 --port {port} --log-level warning",
     "uvicorn httptools": "uvicorn --http httptools --loop uvloop --host 127.0.0.1 --port {port} --log-level warning",
-    "granian": "granian --interface asgi --http 1 --no-ws --host 127.0.0.1 --port {port}",
+    "granian": "granian --interface asgi --no-ws --host 127.0.0.1 --port {port}",
     "daphne": "daphne --bind 127.0.0.1 --port {port} --verbosity 0",
 }
 APPLICATION: Final = "tests.support.asgi_site:application"

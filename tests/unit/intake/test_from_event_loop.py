@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connections, transaction
 from django.db.transaction import TransactionManagementError
 
 from notifications import akeep, keep
+from notifications.conf import conf
 from notifications.errors import KeyReused, UnknownSource
 from notifications.models import RawPayload
 
@@ -81,6 +83,19 @@ class TestInsideTransactions:
 
         asyncio.run(work())
         assert sorted(int(bytes(payload.body)) for payload in RawPayload.objects.all()) == list(range(20))
+
+
+@pytest.mark.django_db
+def test_keep_itself_does_not_block_a_loop() -> None:
+    """Django refuses the database there. Nothing is stored, not in the spool either."""
+
+    async def work() -> None:
+        keep("demo", b"1")
+
+    with pytest.raises(SynchronousOnlyOperation):
+        asyncio.run(work())
+    assert not RawPayload.objects.exists()
+    assert not any((conf.state_dir / "spool").glob("*"))
 
 
 @pytest.mark.django_db
