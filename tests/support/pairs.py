@@ -13,8 +13,8 @@ from tests.support.child import BASE_DIR
 #: Folders that each Debian has: its disk is read-only.
 VENV: Final = "/opt"
 TREE: Final = "/srv"
-#: A pair's tests take a minute or two on two idle cores.
-LONGEST: Final = 900
+#: A pair takes some minutes on two idle cores, and many where others use them, too.
+LONGEST: Final = 1800
 
 
 class Pair(NamedTuple):
