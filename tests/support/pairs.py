@@ -37,22 +37,26 @@ def run(pair: Pair, folder: Path, command: Sequence[str]) -> "subprocess.Complet
     """Run Python with this working tree in a Debian of the pair; stdout and stderr are one.
 
     `folder` is the test's own. The Debian and the packages take two minutes, once.
-    Raises AssertionError with what was printed where they cannot be made.
+    Raises AssertionError with what was printed where they cannot be made, or the command does not end.
     """
     with debian.locked(pair.suite):
         base = debian.base_disk(pair.suite)
         venv = _environment(pair, base)
     copy_working_tree(folder)
     binds = [f"--bind-ro={venv}:{VENV}", f"--bind={folder}:{TREE}", f"--chdir={TREE}"]
-    return subprocess.run(
-        [*_nspawn(base, *binds), f"{VENV}/bin/python", *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            [*_nspawn(base, *binds), f"{VENV}/bin/python", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        printed = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout
+        raise AssertionError(f"still running after {LONGEST} s:\n{printed}") from None
 
 
 def _environment(pair: Pair, base: Path) -> Path:
