@@ -44,19 +44,19 @@ def run(pair: Pair, folder: Path, command: Sequence[str]) -> "subprocess.Complet
         venv = _environment(pair, base)
     copy_working_tree(folder)
     binds = [f"--bind-ro={venv}:{VENV}", f"--bind={folder}:{TREE}", f"--chdir={TREE}"]
-    try:
-        return subprocess.run(
-            [*_nspawn(base, *binds), f"{VENV}/bin/python", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LONGEST,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        printed = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout
-        raise AssertionError(f"still running after {LONGEST} s:\n{printed}") from None
+    with subprocess.Popen(
+        [*_nspawn(base, *binds), f"{VENV}/bin/python", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            printed, _ = process.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # SIGKILL would leave what runs in there
+            raise AssertionError(f"still running after {LONGEST} s:\n{process.communicate()[0]}") from None
+    return subprocess.CompletedProcess(command, process.returncode, printed)
 
 
 def _environment(pair: Pair, base: Path) -> Path:
