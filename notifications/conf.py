@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS
 
-from notifications.utils.setting_rules import RULES
+from notifications.utils.setting_rules import RULES, is_whole
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class Source:
     @property
     def body_limit(self) -> int:
         """The largest accepted body, in bytes."""
-        return conf.raw_max_body_bytes if self.max_body_bytes is None else self.max_body_bytes
+        limit = self.max_body_bytes
+        return limit if limit is not None and is_whole(limit, 1) else conf.raw_max_body_bytes
 
     @property
     def rate_limit(self) -> str:
@@ -112,22 +113,23 @@ def _path(path: str | Path) -> Path:
 
 @cache
 def _sources() -> dict[str, Source]:
-    entries = _read(settings, "NOTIFICATIONS_SOURCES", {})
+    entries: dict[str, Any] = _read(settings, "NOTIFICATIONS_SOURCES", {})
     return {name: _source(name, options) for name, options in entries.items()}
 
 
 def _source(name: str, options: Any) -> Source:
     """Its known options. What is wrong with them http/source_rules.py knows: then nothing is stored for it."""
     known = {each.name for each in fields(Source)} - {"name"}
-    given = options.items() if isinstance(options, dict) else ()
+    given = options if isinstance(options, dict) else {}
+    taken: dict[str, Any] = {key: given[key] for key in known & given.keys()}
     return Source(
-        name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in given if key in known}
+        name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in taken.items()}
     )
 
 
 @cache
 def _channels() -> dict[str, ChannelConf]:
-    entries = _read(settings, "NOTIFICATIONS_CHANNELS", {})
+    entries: dict[str, Any] = _read(settings, "NOTIFICATIONS_CHANNELS", {})
     return {
         name: ChannelConf(name, options["class"], {k: v for k, v in options.items() if k != "class"})
         for name, options in entries.items()

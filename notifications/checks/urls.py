@@ -48,7 +48,7 @@ def check_urls(**_: Any) -> list[CheckMessage]:
     except Exception:  # noqa: BLE001  it cannot be imported, which Django's own checks report
         return []
     ours = [url for url in urls if url.is_ours and url.name]
-    theirs = {url.route: url.view for url in urls if not url.is_ours and url.route}
+    theirs: dict[str | None, str] = {url.route: url.view for url in urls if not url.is_ours and url.route}
     return [*_missing(urls), *_localized(ours), *_shadowed(ours, theirs), *_shadowing(ours, theirs)]
 
 

@@ -143,7 +143,7 @@ class RawPayload(models.Model):
         Raises LeaseLost, with the effects rolled back, if another worker has taken the payload over; and RuntimeError
         inside a transaction, which could roll the effects back.
         """
-        db = connections[conf.database]
+        db: Any = connections[conf.database]
         if is_open(db):
             raise RuntimeError(INSIDE)
         open_before = open_connections()  # of other databases, in blocks around this one

@@ -116,7 +116,7 @@ def test_their_own_metrics_stay_theirs_and_ours_are_below_a_prefix(host: HostPro
     host.write("config/urls.py", PREFIXED.replace("ENGINE", 'path("proppy/", include("notifications.urls"))'))
     host.add_settings("MIDDLEWARE.insert(0, 'notifications.health.StatusPages')")
     host.manage("migrate", "--verbosity", "0")
-    assert "notifications.W03" not in host.manage("check")
+    assert "notifications.W05" not in host.manage("check")
     assert host.get("/metrics").text == "their own"
     assert "proppy_database_up 1" in host.get("/proppy/metrics", HTTP_HOST="10.0.0.5").text
     assert host.get("/healthz").text == "their own"
@@ -146,7 +146,7 @@ def test_urls_of_each_language(host: HostProject) -> None:
         "config/urls.py",
         urls.replace('path("admin/", admin.site.urls)', '*i18n_patterns(path("admin/", admin.site.urls))'),
     )
-    assert "notifications.W03" not in host.manage("check")
+    assert "notifications.W05" not in host.manage("check")
     host.manage("migrate", "--verbosity", "0")
     german = {"HTTP_ACCEPT_LANGUAGE": "de"}
     assert [each.status for each in host.post(("/in/demo/", "{}", german), ("/in/nobody/", "", german))] == [202, 404]

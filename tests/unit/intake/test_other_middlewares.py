@@ -52,8 +52,8 @@ def decompresses(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def post(settings: Any, middleware: GetResponse, body: bytes, **environ: Any) -> Any:
-    path = f"{__name__}.{middleware.__name__}"  # type: ignore[attr-defined]  # it is a function
+def post(settings: Any, middleware: Any, body: bytes, **environ: Any) -> Any:
+    path = f"{__name__}.{middleware.__name__}"
     settings.MIDDLEWARE = [path, *settings.MIDDLEWARE]
     environ.setdefault("CONTENT_LENGTH", str(len(body)))
     return Client().generic("POST", "/in/demo/", **{"wsgi.input": BytesIO(body)} | environ)
