@@ -31,7 +31,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 LENGTHS: Final = {b"content-length": "CONTENT_LENGTH", b"transfer-encoding": "HTTP_TRANSFER_ENCODING"}
 PERSISTENT: Final = (
     "DATABASES[%r] has CONN_MAX_AGE = %s. Under ASGI each request has a thread of its own, and leaves its connection"
-    " behind, until PostgreSQL takes no more. Set it to 0, and 'pool': True in OPTIONS (pip install 'psycopg[pool]')"
+    " behind, until PostgreSQL takes no more. Set it to 0, and 'pool': {'timeout': 2} in OPTIONS, which needs"
+    " psycopg[pool]"
 )
 
 
