@@ -122,9 +122,8 @@ def _source(name: str, options: Any) -> Source:
     known = {each.name for each in fields(Source)} - {"name"}
     given = options if isinstance(options, dict) else {}
     taken: dict[str, Any] = {key: given[key] for key in known & given.keys()}
-    return Source(
-        name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in taken.items()}
-    )
+    taken |= {key: tuple(value) for key, value in taken.items() if isinstance(value, list)}
+    return Source(name=name, **taken)
 
 
 @cache
