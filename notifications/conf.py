@@ -94,11 +94,18 @@ class ChannelConf:
 def _read(of: Any, name: str, default: T) -> T:
     """A setting; the default instead of a value that cannot be meant. `manage.py check` reports it, and the log."""
     value: T = getattr(of, name, default)
-    is_right, hint = RULES[name.removeprefix("NOTIFICATIONS_")]
-    if value is default or is_right(value):
+    if value is default or value is _right.get(name):
         return value
-    _say_wrong(name, hint)
-    return default
+    is_right, hint = RULES[name.removeprefix("NOTIFICATIONS_")]
+    if not is_right(value):
+        _say_wrong(name, hint)
+        return default
+    _right[name] = value
+    return value
+
+
+#: The last value of a setting that was right: a request reads many, and none changes but in tests.
+_right: Final[dict[str, Any]] = {}
 
 
 @cache
@@ -109,6 +116,11 @@ def _say_wrong(name: str, hint: str) -> None:
 @cache
 def _path(path: str | Path) -> Path:
     return Path(path)
+
+
+@cache
+def _database() -> str:
+    return _read(settings, "NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
 
 
 @cache
@@ -161,7 +173,7 @@ class Conf:
     @property
     def database(self) -> str:
         """The alias in DATABASES of the one database that the engine uses, whatever routers say."""
-        return _read(settings, "NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
+        return _database()
 
     @property
     def journal_url(self) -> str:
@@ -278,6 +290,7 @@ conf = Conf()
 def _clear_caches(*, setting: str, **_: Any) -> None:
     if setting.startswith("NOTIFICATIONS_"):
         _say_wrong.cache_clear()
+        _database.cache_clear()
         _sources.cache_clear()
         _channels.cache_clear()
 
