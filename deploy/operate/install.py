@@ -32,6 +32,8 @@ from deploy.operate.machine import (
 SOURCE: Final = Path(__file__).resolve().parents[2]
 PROGRAMS: Final = ("proppy-manage", "proppy-restart")
 SYSTEMD: Final = 252
+#: A small Debian is without, and a package that has just been installed is started by the next boot only.
+BUS: Final = Path("/run/dbus/system_bus_socket")
 _LISTEN: Final = (
     "The site listens at ListenStream= of proppy-web.socket (systemctl edit proppy-web.socket, see"
     " deploy/README.md), 127.0.0.1:8000 unless set."
@@ -69,6 +71,8 @@ def check_machine() -> None:
         raise Failed("systemd is not running here. Without it: make run, or Procfile in a container.")
     if (version := services.systemd_version()) < SYSTEMD:
         raise Failed(f"This needs systemd {SYSTEMD} or newer; this machine has {version}.")
+    if not BUS.exists():
+        raise Failed("systemd-run needs D-Bus: apt-get install dbus && systemctl start dbus.socket")
 
 
 def install(machine: Machine, *, rebuild: bool = False) -> None:

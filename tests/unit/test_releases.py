@@ -158,6 +158,19 @@ def test_a_release_that_was_there_survives_an_installation_that_fails(
     assert (there.exists(), new.exists()) == (True, False)
 
 
+def test_a_machine_without_d_bus_is_told_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install.Path, "is_dir", lambda _: True)
+    monkeypatch.setattr(install.shutil, "which", lambda _: "/usr/bin/systemctl")
+    monkeypatch.setattr(services, "systemd_version", lambda: install.SYSTEMD)
+    monkeypatch.setattr(install, "BUS", tmp_path / "bus")
+    with pytest.raises(Failed, match="apt-get install dbus"):
+        install.check_machine()
+    install.BUS.touch()
+    install.check_machine()
+
+
 @pytest.mark.parametrize(("version", "name"), [(252, "before-254"), (254, "from-254"), (257, "from-254")])
 def test_each_restarted_unit_gets_what_its_systemd_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, name: str
