@@ -42,6 +42,8 @@ class Failure(NamedTuple):
         """ "Unit proppy-web@1.service failed on HOST: exit-code, status 1"."""
         verb = {"exited": "status", "killed": "killed by", "dumped": "core dumped by"}.get(self.code, self.code)
         ending = f"{verb} {self.status}".strip() if self.status else ""
+        if (self.result, self.code, self.status) == ("exit-code", "exited", "0"):
+            ending = "of a command before or after its main one"  # whose own end is all that systemd hands on
         details = ", ".join(one_line(part)[:80] for part in (self.result, ending) if part)
         return f"Unit {self.unit} failed on {host}" + (f": {details}" if details else "")
 

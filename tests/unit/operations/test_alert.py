@@ -58,6 +58,7 @@ def texts(slack: FakeSlack) -> list[str]:
     ("arguments", "text"),
     [
         ((WEB, "exit-code", "exited", "1"), "exit-code, status 1"),
+        ((WEB, "exit-code", "exited", "0"), "exit-code, of a command before or after its main one"),
         ((WEB, "signal", "killed", "KILL"), "signal, killed by KILL"),
         ((WEB, "core-dump", "dumped", "SEGV"), "core-dump, core dumped by SEGV"),
         ((WEB, "watchdog", "killed", "ABRT"), "watchdog, killed by ABRT"),
