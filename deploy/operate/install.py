@@ -4,7 +4,6 @@ import argparse
 import re
 import secrets
 import shutil
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
@@ -28,12 +27,10 @@ from deploy.operate.machine import (
     require_root,
     to_exit,
 )
+from deploy.operate.machine_check import check_machine, check_room
 
 SOURCE: Final = Path(__file__).resolve().parents[2]
 PROGRAMS: Final = ("proppy-manage", "proppy-restart")
-SYSTEMD: Final = 252
-#: A small Debian is without, and a package that has just been installed is started by the next boot only.
-BUS: Final = Path("/run/dbus/system_bus_socket")
 _LISTEN: Final = (
     "The site listens at ListenStream= of proppy-web.socket (systemctl edit proppy-web.socket, see"
     " deploy/README.md), 127.0.0.1:8000 unless set."
@@ -55,24 +52,9 @@ def main() -> None:
     if not machine.dry_run:
         require_root()
     check_machine()
+    check_room()
     with nullcontext() if machine.dry_run else alone():
         install(machine, rebuild=options.rebuild)
-
-
-def check_machine() -> None:
-    """Raises Failed if proppy cannot run here."""
-    if sys.version_info < (3, 11):  # noqa: UP036  the system's own Python
-        raise Failed("This needs Python 3.11 or newer: Debian 12, Ubuntu 24.04 or newer have it.")
-    try:
-        import ensurepip  # noqa: F401
-    except ImportError:
-        raise Failed("Python cannot make virtual environments: apt-get install python3-venv") from None
-    if not Path("/run/systemd/system").is_dir() or not shutil.which("systemctl"):
-        raise Failed("systemd is not running here. Without it: make run, or Procfile in a container.")
-    if (version := services.systemd_version()) < SYSTEMD:
-        raise Failed(f"This needs systemd {SYSTEMD} or newer; this machine has {version}.")
-    if not BUS.exists():
-        raise Failed("systemd-run needs D-Bus: apt-get install dbus && systemctl start dbus.socket")
 
 
 def install(machine: Machine, *, rebuild: bool = False) -> None:

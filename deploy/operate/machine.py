@@ -21,8 +21,9 @@ ETC: Final = Path("/etc/proppy")
 ENV_FILE: Final = ETC / "env"
 CREDENTIALS: Final = ETC / "credentials"
 BACKUPS: Final = Path("/var/backups/proppy")
+STATE: Final = Path("/var/lib/proppy")
 #: Exists while a restore changes the data, and after one was interrupted (deploy/operate/swap.py).
-UNFINISHED: Final = Path("/var/lib/proppy/restore-unfinished")
+UNFINISHED: Final = STATE / "restore-unfinished"
 USER: Final = "proppy"
 
 

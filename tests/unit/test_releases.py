@@ -1,12 +1,14 @@
 """What deploy/install and deploy/rollback decide; tests/system runs them."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from deploy.operate import environment, install, release, rollback, sandbox, services
+from deploy.operate import environment, install, machine_check, release, rollback, sandbox, services
 from deploy.operate.machine import Failed, Machine
 from tests.support.child import BASE_DIR
 
@@ -161,14 +163,27 @@ def test_a_release_that_was_there_survives_an_installation_that_fails(
 def test_a_machine_without_d_bus_is_told_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install.Path, "is_dir", lambda _: True)
-    monkeypatch.setattr(install.shutil, "which", lambda _: "/usr/bin/systemctl")
-    monkeypatch.setattr(services, "systemd_version", lambda: install.SYSTEMD)
-    monkeypatch.setattr(install, "BUS", tmp_path / "bus")
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/systemctl")
+    monkeypatch.setattr(services, "systemd_version", lambda: machine_check.SYSTEMD)
+    monkeypatch.setattr(machine_check, "BUS", tmp_path / "bus")
     with pytest.raises(Failed, match="apt-get install dbus"):
-        install.check_machine()
-    install.BUS.touch()
-    install.check_machine()
+        machine_check.check_machine()
+    machine_check.BUS.touch()
+    machine_check.check_machine()
+
+
+def test_nothing_is_installed_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services that it restarts could not start there, those of the release before neither."""
+    free = {tmp_path / "opt": machine_check.ROOM, tmp_path / "var": machine_check.ROOM - 1}
+    for name, path in zip(("HOME", "STATE"), free, strict=True):
+        path.mkdir()
+        monkeypatch.setattr(machine_check, name, path / "proppy")  # which the first installation makes
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    with pytest.raises(Failed, match="511 MiB are free"):
+        machine_check.check_room()
+    free[tmp_path / "var"] += 1
+    machine_check.check_room()
 
 
 @pytest.mark.parametrize(("version", "name"), [(252, "before-254"), (254, "from-254"), (257, "from-254")])
