@@ -96,10 +96,17 @@ def is_wanted(unit: str) -> bool:
     return _show(unit, "ActiveState") in {"active", "activating", "reloading"}
 
 
+def is_stopping(unit: str) -> bool:
+    """Whether its stop is decided. A socket counts as running until the servers behind it have ended."""
+    command = ["systemctl", "--no-legend", "--plain", "list-jobs", unit]
+    jobs = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return any(line.split()[1:3] == [unit, "stop"] for line in jobs.splitlines())
+
+
 def still_wanted() -> list[str]:
     """The running units that would write to the database, or start one that does."""
     until = time.monotonic() + STOPPING
-    while found := [unit for unit in (*WRITERS, *STARTERS) if is_wanted(unit)]:
+    while found := [unit for unit in (*WRITERS, *STARTERS) if is_wanted(unit) and not is_stopping(unit)]:
         if time.monotonic() > until:
             break
         time.sleep(0.2)

@@ -173,6 +173,28 @@ def test_a_machine_without_d_bus_is_told_before_anything_is_built(
     machine_check.check_machine()
 
 
+def test_a_socket_that_waits_for_its_servers_to_end_is_not_in_the_way_of_a_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as running for as long as they take."""
+    jobs = tmp_path / "jobs"
+    jobs.write_text("4711 proppy-web.socket stop waiting\n")
+    program = tmp_path / "systemctl"
+    program.write_text(f"""#!/bin/sh
+case "$*" in
+    *list-jobs*) cat {jobs};;
+    *proppy-web.socket) echo active;;
+    *) echo inactive;;
+esac
+""")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(services, "STOPPING", 0)
+    assert services.still_wanted() == []
+    jobs.write_text("4712 proppy-web.socket restart waiting\n")
+    assert services.still_wanted() == ["proppy-web.socket"]
+
+
 def test_nothing_is_installed_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The services that it restarts could not start there, those of the release before neither."""
     free = {tmp_path / "opt": machine_check.ROOM, tmp_path / "var": machine_check.ROOM - 1}
