@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
-from django.db import connections
 from django.test import override_settings
 
 from notifications import sqlite
@@ -241,7 +240,8 @@ def test_a_sqlite_that_loses_commits_is_a_warning_and_when_deployed_an_error(mon
     monkeypatch.setattr("notifications.sqlite.has_wal_reset_race", lambda driver: True)
     assert ids() == ["notifications.W003"]
     assert "notifications.E010" in {message.id for message in run_checks(include_deployment_checks=True)}
-    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"connect_timeout": 2})
     assert ids() == []
 
 
