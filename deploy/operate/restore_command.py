@@ -35,10 +35,10 @@ def main() -> None:
 
 def restore(release: Path, backup: Path | None) -> None:
     """Restore it, if there is one, and move the channels to now. Raises Failed."""
-    if running := services.still_wanted():
-        raise Failed(f"{', '.join(running)} would write meanwhile: systemctl stop {services.TARGET}")
+    expect_stopped(*services.WRITERS, *services.TIMERS)
     # `systemctl stop` of the target returns at once: this waits for services that are still finishing.
     Machine().run(["systemctl", "stop", *services.WRITERS])
+    expect_stopped(services.SOCKET)  # systemd closes it once the last server has ended
     if backup is not None:
         words = ["python", "-m", "deploy.operate.restore", str(backup.resolve())]
         more = [f"ReadWritePaths={BACKUPS}"]
@@ -51,6 +51,12 @@ def restore(release: Path, backup: Path | None) -> None:
     for words in (["manage.py", "migrate", "--noinput", "--verbosity", "0"], ["-m", "deploy.operate.skip"]):
         if subprocess.run(sandbox.command(release, ["python", *words], interactive=False)).returncode:
             raise Failed(f"All went well until this failed: python {' '.join(words)}")
+
+
+def expect_stopped(*units: str) -> None:
+    """Raises Failed if one of them runs on: it would write to the database, or start a unit that does."""
+    if running := services.still_wanted(units):
+        raise Failed(f"{', '.join(running)} would write meanwhile: systemctl stop {services.TARGET}")
 
 
 def check_place(backup: Path) -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ WRITERS: Final = (*SERVICES, "proppy-prune.service", "proppy-backup.service")
 WEB: Final = SERVICES[:2]
 SOCKET: Final = "proppy-web.socket"
 #: Units that would start one of them.
-STARTERS: Final = (SOCKET, "proppy-prune.timer", "proppy-backup.timer")
+TIMERS: Final = ("proppy-prune.timer", "proppy-backup.timer")
 JOURNAL: Final = "systemd-journald@proppy.service"
 #: Sends visitors to HTTPS, where somebody has enabled its socket.
 REDIRECT: Final = "proppy-redirect.service"
@@ -96,17 +96,10 @@ def is_wanted(unit: str) -> bool:
     return _show(unit, "ActiveState") in {"active", "activating", "reloading"}
 
 
-def is_stopping(unit: str) -> bool:
-    """Whether its stop is decided. A socket counts as running until the servers behind it have ended."""
-    command = ["systemctl", "--no-legend", "--plain", "list-jobs", unit]
-    jobs = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return any(line.split()[1:3] == [unit, "stop"] for line in jobs.splitlines())
-
-
-def still_wanted() -> list[str]:
-    """The running units that would write to the database, or start one that does."""
+def still_wanted(units: Iterable[str]) -> list[str]:
+    """Those that run or will, a moment after somebody may have stopped them."""
     until = time.monotonic() + STOPPING
-    while found := [unit for unit in (*WRITERS, *STARTERS) if is_wanted(unit) and not is_stopping(unit)]:
+    while found := [unit for unit in units if is_wanted(unit)]:
         if time.monotonic() > until:
             break
         time.sleep(0.2)
@@ -125,7 +118,7 @@ def start(machine: Machine) -> None:
         machine.say(f"restart {unit}")
         machine.run(["systemctl", "restart", unit])  # returns when it is ready
         _expect_active(unit)
-    for unit in ("proppy-prune.timer", "proppy-backup.timer"):
+    for unit in TIMERS:
         machine.run(["systemctl", "restart", unit])
     if is_active(REDIRECT):
         machine.run(["systemctl", "try-restart", REDIRECT])

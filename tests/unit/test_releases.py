@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploy.operate import environment, install, machine_check, release, rollback, sandbox, services
+from deploy.operate import environment, install, machine_check, release, restore_command, rollback, sandbox, services
 from deploy.operate.machine import Failed, Machine
 from tests.support.child import BASE_DIR
 
@@ -173,26 +173,27 @@ def test_a_machine_without_d_bus_is_told_before_anything_is_built(
     machine_check.check_machine()
 
 
-def test_a_socket_that_waits_for_its_servers_to_end_is_not_in_the_way_of_a_restore(
+def test_a_restore_waits_for_the_servers_before_it_asks_whether_their_socket_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It counts as running for as long as they take."""
-    jobs = tmp_path / "jobs"
-    jobs.write_text("4711 proppy-web.socket stop waiting\n")
+    """systemd closes it once they have ended, which may take half a minute."""
+    (tmp_path / "open").touch()
     program = tmp_path / "systemctl"
     program.write_text(f"""#!/bin/sh
 case "$*" in
-    *list-jobs*) cat {jobs};;
-    *proppy-web.socket) echo active;;
-    *) echo inactive;;
+    stop*) rm -f {tmp_path}/open;;
+    *proppy-web.socket) [ -e {tmp_path}/open ] && echo active || echo inactive;;
+    *) echo deactivating;;
 esac
 """)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(services, "STOPPING", 0)
-    assert services.still_wanted() == []
-    jobs.write_text("4712 proppy-web.socket restart waiting\n")
-    assert services.still_wanted() == ["proppy-web.socket"]
+    monkeypatch.setattr(sandbox, "command", lambda *_, **__: ["true"])
+    restore_command.restore(tmp_path, None)
+    program.write_text("#!/bin/sh\necho active\n")
+    with pytest.raises(Failed, match="would write meanwhile"):
+        restore_command.restore(tmp_path, None)
 
 
 def test_nothing_is_installed_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
