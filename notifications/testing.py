@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final, Self
 
-import pytest
-
 from notifications import handlers, keep
 from notifications.conf import conf
 from notifications.events.emit import process_outbox

@@ -56,12 +56,18 @@ def is_key(key: str) -> bool:
 
 
 def configured(name: str) -> Source:
-    """The rules of a source. Raises UnknownSource and Misconfigured."""
+    """The rules of a source. Raises UnknownSource."""
     source = conf.sources.get(name)
     if source is None:
         near = get_close_matches(name, conf.sources, 1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownSource(f"no source {name!r}: add it to NOTIFICATIONS_SOURCES{meant}")
+    return source
+
+
+def configured_for_posts(name: str) -> Source:
+    """The rules of a source that takes posts of others. Raises UnknownSource and Misconfigured."""
+    source = configured(name)
     if problem := first_problem(name):
         _say_wrong(problem)
         raise Misconfigured(f"the settings of source {name!r} are wrong: run manage.py check")
@@ -70,7 +76,7 @@ def configured(name: str) -> Source:
 
 @cache
 def _say_wrong(problem: str) -> None:
-    logger.error("%s Nothing is stored for it.", problem)
+    logger.error("%s No post is stored for it.", problem)
 
 
 def _is_of_strings(headers: object) -> bool:

@@ -14,7 +14,7 @@ from notifications.errors import BadRequest, SignatureRefused
 from notifications.http.rate_limits import check_source_rate
 from notifications.http.signatures import BadSignature, verify
 from notifications.intake import quota
-from notifications.intake.arguments import LONGEST_KEY, configured, is_key
+from notifications.intake.arguments import LONGEST_KEY, configured_for_posts, is_key
 from notifications.intake.keep import store
 from notifications.intake.request_body import read_body, stored_headers
 from notifications.proxies import client_address
@@ -26,7 +26,7 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
 
     Raises a subclass of IntakeError: its `status` is the answer.
     """
-    rules, meta = configured(source), request.META
+    rules, meta = configured_for_posts(source), request.META
     address = client_address(meta)
     check_source_rate(rules, address)
     check_disk(bounded_wait.connection())

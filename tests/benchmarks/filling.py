@@ -4,9 +4,10 @@ from typing import Final
 
 from django.db import connection
 
+from notifications.database.fast_sql import table_of
 from notifications.models import RawPayload
 
-TABLE: Final = RawPayload._meta.db_table
+TABLE: Final = table_of(RawPayload)
 #: Rows of one statement: SQLite's WAL and PostgreSQL's memory stay small.
 CHUNK: Final = 200_000
 #: Its body is short: what matters is how many rows and entries of indexes there are.

@@ -4,6 +4,7 @@ Name it in a project's settings: `OPTIONS={"factory": TracedConnection}`. The li
 program, the caller in the engine, microseconds, statements.
 """
 
+import inspect
 import os
 import re
 import sqlite3
@@ -111,10 +112,10 @@ def traced(factory: type[sqlite3.Cursor]) -> type[sqlite3.Cursor]:
 
 def caller() -> str:
     """The innermost function of the engine that is above those which only pass statements on; "" without one."""
-    frame = sys._getframe(2)
+    frame = inspect.currentframe()
     while frame is not None:
         path = frame.f_code.co_filename
         if ENGINE in path and not any(part in path for part in BELOW):
             return f"{path.rpartition(ENGINE)[2]} {frame.f_code.co_name}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return "the view"

@@ -109,16 +109,16 @@ class AsgiServer:
     """Hands on one request in pieces, and notes what is answered."""
 
     def __init__(self, post: RawPost, *, piece: int = 1000) -> None:
-        self._left = deque(post.body[at : at + piece] for at in range(0, len(post.body), piece))
+        self.pieces_left = deque(post.body[at : at + piece] for at in range(0, len(post.body), piece))
         self._gone, self._ended = post.gone, False
         self.pieces_asked_for = 0
         self.answer: list[dict[str, Any]] = []
 
     async def receive(self) -> dict[str, Any]:
         self.pieces_asked_for += 1
-        if self._left:
-            body = self._left.popleft()
-            return {"type": "http.request", "body": body, "more_body": bool(self._left) or self._gone}
+        if self.pieces_left:
+            body = self.pieces_left.popleft()
+            return {"type": "http.request", "body": body, "more_body": bool(self.pieces_left) or self._gone}
         if self._gone:
             return {"type": "http.disconnect"}
         if not self._ended and self.pieces_asked_for == 1:

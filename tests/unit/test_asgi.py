@@ -152,7 +152,7 @@ class Stalled(Uvicorn):
     """Sends what it has, then nothing."""
 
     async def receive(self) -> dict[str, Any]:
-        return await super().receive() if self._left else await asyncio.Future()
+        return await super().receive() if self.pieces_left else await asyncio.Future()
 
 
 Stalled.__module__ = Uvicorn.__module__
@@ -176,7 +176,7 @@ def test_all_bodies_together_are_bounded_and_small_ones_always_pass(monkeypatch:
     async def post_beside_a_slow_one() -> list[int]:
         slow = Stalled(large)
         waiting = asyncio.create_task(handler(scope_of(large), slow.receive, slow.send))
-        while slow._left:
+        while slow.pieces_left:
             await asyncio.sleep(0)
         servers = [Uvicorn(post) for post in posts]
         for post, server in zip(posts, servers, strict=True):
@@ -196,7 +196,7 @@ def test_a_client_that_goes_away_while_its_body_is_stored_changes_nothing() -> N
 
     class Gone(Uvicorn):
         async def receive(self) -> dict[str, Any]:
-            return await super().receive() if self._left else {"type": "http.disconnect"}
+            return await super().receive() if self.pieces_left else {"type": "http.disconnect"}
 
     assert asgi_answer(asgi.Handler(), post, Gone(post))[0] == 202
     assert RawPayload.objects.get().body == b"12345"

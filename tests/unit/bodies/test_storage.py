@@ -81,7 +81,6 @@ class TestChecks:
         ("changed", "id_"),
         [
             ({"NOTIFICATIONS_BODY_STORAGE": "rwa"}, "E014"),
-            ({"NOTIFICATIONS_BODY_STORAGE": 5}, "E014"),
             ({"NOTIFICATIONS_BODY_STORAGE": "default"}, "W007"),
         ],
     )

@@ -54,7 +54,7 @@ def wall(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Wall:
     wall = Wall(clock)
     monkeypatch.setattr(resend, "time", clock)
     for module in (resend, failed_claims):
-        monkeypatch.setattr(module, "timezone", wall)
+        monkeypatch.setattr(module, "utc_now", wall.now)
     return wall
 
 

@@ -35,7 +35,7 @@ FOUND: Final = [
         "SECRET_KEY": ("", "secrets.token_urlsafe(50)"),
         "SQLITE_SYNCHRONOUS": ("FUL", "Write FULL"),
         "JOURNAL_URL": ("redis://", "journald://NAMESPACE"),
-        "TRUSTED_PROXIES": ("nginx", "127.0.0.1,10.0.0.0/8"),
+        "TRUSTED_PROXIES": ("nginx", '["127.0.0.1", "10.0.0.0/8"]'),
         "ALERT_LOG_UNITS": ("proppy-web@1.service,nginx", "whole names of units"),
         "DEFAULT_FROM_EMAIL": ("proppy at example.org", "<proppy@example.org>"),
         "METRICS_URL": ("statsd://localhost:port", "statsd://host:port"),
