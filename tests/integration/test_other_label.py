@@ -100,6 +100,7 @@ def other(tmp_path: Path) -> Iterator[StockProject]:
     project.stop()
 
 
+@pytest.mark.slow
 def test_all_of_the_engine_works_under_it(other: StockProject) -> None:
     assert "no issues" in other.manage("check")
     other.manage("makemigrations", "notifications", "--verbosity", "0")  # of the app shop.notifications

@@ -242,6 +242,7 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(raw: Raw) -> None:
     assert effects() == dict.fromkeys(NAMES[:2], 1)
 
 
+@pytest.mark.slow
 def test_a_neighbour_of_one_that_hangs_has_time_to_finish(raw: Raw) -> None:
     """With threads: the process ends once it has, with nothing counted against it."""
     hold = raw.state / "hold-before"

@@ -65,6 +65,7 @@ def replayed(site: Site) -> int:
     return max((json.loads(path.read_text())["moved"] for path in checkpoints(site)), default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_replay_that_was_ended_goes_on_and_repeats_nothing(site: Site, rows: Rows, number: signal.Signals) -> None:
     process = start(site, "replay_raw", "--state", "done", "--rate", "1000000")

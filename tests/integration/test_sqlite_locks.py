@@ -14,6 +14,7 @@ def errors_of(visitors: list[Process]) -> list[object]:
     return [json.loads(visitor.log.splitlines()[-1]) for visitor in visitors]
 
 
+@pytest.mark.slow
 def test_no_visitor_finds_the_database_locked(stock: StockProject) -> None:
     for worker in ("process_raw", "follow_journal"):
         stock.start("manage.py", worker)

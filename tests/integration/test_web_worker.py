@@ -286,6 +286,7 @@ def lines(size: int) -> bytes:
     return many + b"X: %s\r\n" % (b"x" * (size - len(many) - 5))
 
 
+@pytest.mark.slow
 def test_slow_clients_do_not_hold_up_a_stop(server: Server) -> None:
     server.start()
     for data in SLOW.values():
@@ -368,6 +369,7 @@ def test_a_worker_whose_threads_are_all_held_is_replaced(server: Server, site: S
     assert alert["PROPPY_EVENT"] == "SLACK"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_frozen_is_replaced(server: Server) -> None:
     server.start()
     before = server.post()[0]
@@ -375,6 +377,7 @@ def test_a_worker_that_is_frozen_is_replaced(server: Server) -> None:
     wait_for(lambda: server.is_answered_by_another_than(before), timeout=30)
 
 
+@pytest.mark.slow
 def test_systemd_hears_each_second_that_it_lives_and_nothing_while_it_does_not(server: Server, site: Site) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(site.folder / "notify"))

@@ -161,6 +161,7 @@ def test_nor_while_the_database_refuses(site: Site) -> None:
     assert {secret for secret in ENVIRONMENT | SENT if secret in everything} == set()
 
 
+@pytest.mark.slow
 def test_an_error_page_outside_debug_says_nothing(site: Site) -> None:
     """PostgreSQL is away, and the page cannot be made."""
     site.env |= {
