@@ -26,22 +26,23 @@ test-all: test ## make test, then make test-services (about 18 minutes)
 
 test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a short soak; a booted Debian 13
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak and not release"
 	$(BIN)/python -m pytest -m soak
 
 test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system
 
-test-release: .venv/test.installed ## Before a release (an hour): booted Debian 13 and 12, a soak of 200,000 requests
+test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a release (two hours): booted Debian 13 and 12, pairs of Python and Django, host projects, a soak of 200,000 requests
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system --suite=trixie
 	$(BIN)/python -m pytest -m system --suite=bookworm
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m release
 	$(BIN)/python -m tests.soak --requests 200000 --rate 105
 
 coverage: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Coverage of the tests, without the short soak and the booted Debian
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not soak and not system" --cov --cov-report term
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not soak and not system and not release" --cov --cov-report term
 
 lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff check

@@ -14,7 +14,7 @@ from tests.hosts.pairs import Row, covering
 from tests.support.host_project import URLS, HostProject
 from tests.support.postgres import Postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.services]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.release]
 
 READS: Final = """
 def reads_body(get_response):

@@ -7,7 +7,7 @@ import pytest
 from tests.hosts.crawl import crawl
 from tests.support.host_project import URLS, HostProject
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.release]
 
 
 def drained(host: HostProject) -> str:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.support.child import Process
 from tests.support.stock_project import StockProject
 from tests.support.wait import wait_for

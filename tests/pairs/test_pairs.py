@@ -12,7 +12,7 @@ from tests.support import pairs
 from tests.support.child import BASE_DIR
 from tests.support.pairs import PAIRS, Pair
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.release]
 
 #: What is not of the engine but of the site, its deployment and this project.
 OTHERS: Final = (

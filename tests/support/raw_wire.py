@@ -27,7 +27,7 @@ class Wire:
         """
         head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n%s\r\n" % (path, headers)
         with self._connect() as connection:
-            with suppress(ConnectionError):  # it had read enough to refuse it
+            with suppress(OSError):  # it had read enough to refuse it; ENOTCONN is no ConnectionError
                 for piece in [head, *(body if isinstance(body, list) else [body])]:
                     connection.sendall(piece)
                 if end:
