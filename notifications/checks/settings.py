@@ -169,7 +169,7 @@ def _wal_reset(message: type[Error] | type[checks.Warning]) -> list[CheckMessage
         return []
     hint = (
         "Install the engine with its extra `sqlite` and call notifications.sqlite.use_fixed_sqlite() in settings.py, "
-        "or use PostgreSQL. docs/own-project.md says which Python and platform needs what."
+        "or use PostgreSQL. docs/your-project.md says which Python and platform needs what."
     )
     text = "This SQLite can lose committed rows when several processes write (sqlite.org/wal.html#walresetbug)."
     return [message(text, hint=hint, id="notifications.W003" if message is checks.Warning else "notifications.E010")]

@@ -11,7 +11,7 @@ from notifications.conf import conf
 
 HINT: Final = (
     'Write DATABASES = {"default": notifications.sqlite.database(BASE_DIR / "db.sqlite3")}: it sets all of them'
-    " (docs/own-project.md)."
+    " (docs/your-project.md)."
 )
 
 

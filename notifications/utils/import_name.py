@@ -22,7 +22,7 @@ OUR_FILE: Final = f"{PACKAGE}/events/emit.py,"
 ANY_FILE: Final = re.compile(rf"^{PACKAGE}/", re.MULTILINE)
 ADVICE: Final = (
     "Both are imported as `notifications`, so one environment has room for one of them. Uninstall both, then install"
-    ' the one that you use; docs/own-project.md, "If the name is taken".'
+    ' the one that you use; docs/your-project.md, "If the name is taken".'
 )
 
 

@@ -17,7 +17,7 @@ from tests.support.child import BASE_DIR, bare_env
 
 SETTINGS: Final = """
 
-# The engine, as docs/own-project.md has it.
+# The engine, as docs/your-project.md has it.
 INSTALLED_APPS += ["notifications", "shop"]
 ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
 DATABASES["default"]["CONN_MAX_AGE"] = None

@@ -157,7 +157,7 @@ def test_the_pages_know_the_attempts_and_the_limits() -> None:
 def test_the_versions_are_those_of_the_package_and_the_tested_ones_among_them() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     said = " ".join(project["classifiers"])
-    text = page("own-project.md")
+    text = page("your-project.md")
     assert all("<" not in line for line in project["dependencies"])
     for pair in PAIRS:
         assert f"Python :: {pair.python} " in said

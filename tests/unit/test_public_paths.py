@@ -54,7 +54,7 @@ def test_what_the_package_itself_has_is_listed() -> None:
 
 
 def test_the_page_for_other_projects_has_them_all() -> None:
-    section = (ROOT / "docs" / "own-project.md").read_text().partition("\n## Public paths\n")[2]
+    section = (ROOT / "docs" / "your-project.md").read_text().partition("\n## Public paths\n")[2]
     rows = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", section, re.MULTILINE)
     assert {module: sorted(re.findall(r"`(\w+)`", names)) for module, names in rows} == {
         module: sorted(names) for module, names in PUBLIC.items()
