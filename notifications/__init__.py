@@ -11,7 +11,7 @@ from notifications.errors import IntakeError
 from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.handlers import GiveUp, RetryAt, on_event, on_payload
-from notifications.intake.capture import capture
+from notifications.intake.capture_post import capture
 from notifications.intake.from_event_loop import acapture, akeep
 from notifications.intake.keep import keep
 from notifications.intake.raw_view import raw_body

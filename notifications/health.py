@@ -23,9 +23,9 @@ from notifications.status.prometheus import exposition
 from notifications.store import disk_space
 from notifications.store.spool import spool
 from notifications.utils.addresses import is_loopback
-from notifications.utils.both_ways import BothWays
 from notifications.utils.folder_rights import nearest
 from notifications.utils.sizes import size
+from notifications.utils.sync_and_async import BothWays
 
 View = Callable[[HttpRequest], HttpResponse]
 

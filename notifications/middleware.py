@@ -10,7 +10,7 @@ from notifications.events.emit import emit
 from notifications.http.interval_report import IntervalReport
 from notifications.http.request_totals import RequestTotals, RouteTotals
 from notifications.http.statsd_server import open_server, send_counts
-from notifications.utils.both_ways import BothWays
+from notifications.utils.sync_and_async import BothWays
 
 #: All others count as OTHER: a client must not fill the table of routes with invented methods.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

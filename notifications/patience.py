@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 
 from notifications.database.postgresql_restart import is_away, patient
-from notifications.utils.both_ways import BothWays
+from notifications.utils.sync_and_async import BothWays
 
 __all__ = ["PatientRequests", "is_away"]
 

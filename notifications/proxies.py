@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from notifications.conf import conf
 from notifications.utils import addresses
-from notifications.utils.both_ways import BothWays
+from notifications.utils.sync_and_async import BothWays
 
 
 class TrustedProxies(BothWays):

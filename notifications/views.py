@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from notifications.conf import Source, conf
 from notifications.errors import IntakeError, UnknownSource
 from notifications.http.no_store import never_stored
-from notifications.intake.capture import capture
+from notifications.intake.capture_post import capture
 from notifications.intake.raw_view import limit_body, raw_body
 
 

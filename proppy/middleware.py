@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from notifications import emit
-from notifications.utils.both_ways import BothWays
+from notifications.utils.sync_and_async import BothWays
 from proppy.visits import CONTACT, Visit, own_visits, remember
 
 #: Posts with work after their answer, by path.

@@ -13,8 +13,8 @@ from django.db import Error, InterfaceError, OperationalError, connections
 
 from notifications.channels import Unavailable, Undeliverable
 from notifications.database import bounded_wait
-from notifications.database.conflicts import trouble
 from notifications.database.deadline import deadline
+from notifications.database.transaction_conflicts import trouble
 from notifications.database.transactions import close_open, nothing_left_open
 from notifications.follow_journal.consumer import Consumer, Item, T
 from notifications.follow_journal.pace import Pace

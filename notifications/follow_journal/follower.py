@@ -22,8 +22,8 @@ from notifications.follow_journal.delivery import AWAY, Delivery
 from notifications.follow_journal.feed import Feed
 from notifications.follow_journal.pace import Pace
 from notifications.follow_journal.pending import Batches, Digests, FailedDigest, Message, Pending
-from notifications.follow_journal.position_saver import PositionSaver
 from notifications.follow_journal.silent_journalctl import SilenceWatch
+from notifications.follow_journal.when_to_save import PositionSaver
 from notifications.journal import Entry, Gap, Journal
 from notifications.positions import saved_position
 from notifications.positions.key import Key

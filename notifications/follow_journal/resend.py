@@ -12,8 +12,8 @@ from typing import Final
 from django.db import Error, connections
 
 from notifications.channels import Channel, Unavailable, Undeliverable, make_channel
-from notifications.database.conflicts import trouble
 from notifications.database.deadline import deadline
+from notifications.database.transaction_conflicts import trouble
 from notifications.database.transactions import atomic
 from notifications.events.event import Event
 from notifications.follow_journal import failed_claims

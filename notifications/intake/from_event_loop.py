@@ -11,7 +11,7 @@ from django.db.transaction import TransactionManagementError
 from django.http import HttpRequest
 
 from notifications.database.loop_connections import in_transaction_of_caller, thread_connection
-from notifications.intake.capture import capture
+from notifications.intake.capture_post import capture
 from notifications.intake.keep import keep
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from notifications.conf import conf
-from notifications.database.conflicts import is_conflict
+from notifications.database.transaction_conflicts import is_conflict
 from notifications.database.transactions import LeftOpen, nothing_left_open
 from notifications.handlers import GiveUp, PayloadHandler, RetryAt, payload_handlers
 from notifications.log import attempt_of, handling

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from notifications.models import RawPayload
-from notifications.process_raw.worker import ProcessRaw
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.workers.loop import Stop
 from tests.support.payloads import kept, make_due, states
 

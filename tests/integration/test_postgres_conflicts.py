@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 
 from notifications.models import FailureGroup, RawPayload, ReportRow, State
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.process_raw.handle_payload import handle
-from notifications.process_raw.worker import ProcessRaw
 from notifications.workers.loop import Stop
 from notifications.workers.outage import Outage
 from tests.support.database import use_database

@@ -17,8 +17,8 @@ from django.test import Client
 from notifications import keep
 from notifications.models import RawPayload, ReportRow, State
 from notifications.process_raw import wait_for_work
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.process_raw.wait_for_work import Listener
-from notifications.process_raw.worker import ProcessRaw
 from notifications.store import wake_workers
 from notifications.store.spool import spool
 from notifications.workers.loop import Stop

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from notifications.process_raw.worker import ProcessRaw
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.workers.loop import Stop
 from tests.contracts.leases import SOURCES, LeasesCases
 from tests.support.payloads import kept, states

@@ -17,7 +17,7 @@ from psycopg import OperationalError
 
 from notifications import emit
 from notifications.models import RawPayload
-from notifications.process_raw.worker import ProcessRaw
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.testing import Told
 from notifications.workers.loop import Stop
 from tests.support.payloads import kept, states

@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications import keep
 from notifications.models import RawPayload
-from notifications.process_raw import worker
+from notifications.process_raw import claim_and_handle
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.process_raw.time_limit import EXIT_HUNG
-from notifications.process_raw.worker import ProcessRaw
 from notifications.store import wake_workers
 from notifications.workers import loop
 from notifications.workers.loop import Stop
@@ -163,7 +163,7 @@ class TestTrailingEdge:
 
     @pytest.fixture(autouse=True)
     def _no_poll_no_datagram(self, postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (loop, worker):
+        for module in (loop, claim_and_handle):
             monkeypatch.setattr(module, "LONGEST_WAIT", 300.0)
         monkeypatch.setattr("notifications.intake.keep.wake", lambda: None)
         monkeypatch.setattr(wake_workers, "NOTIFY_INTERVAL", 4.0)

@@ -124,7 +124,7 @@ KEEPERS: Final = [
     "notifications/http/signatures.py",
     "notifications/health.py",
     "notifications/channels/webhook.py",
-    "notifications/intake/capture.py",
+    "notifications/intake/capture_post.py",
     "notifications/intake/keep.py",
     "proppy/sign_in.py",
     "proppy/visits.py",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from notifications.events.event import Event
 from notifications.follow_journal.follower import Follower
-from notifications.follow_journal.position_saver import PositionSaver
+from notifications.follow_journal.when_to_save import PositionSaver
 from notifications.journal import Entry
 from notifications.journal.base import FIELDS
 from tests.support.tell import Clock, FlakyJournal

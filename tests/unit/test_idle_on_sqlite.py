@@ -11,7 +11,7 @@ from django.db import connection
 
 from notifications.follow_journal.build_workers import worker_makers
 from notifications.process_raw.chores import chores
-from notifications.process_raw.worker import ProcessRaw
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.workers.loop import Stop, Worker
 from tests.support.accounting import Office
 from tests.support.payloads import kept

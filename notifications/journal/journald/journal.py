@@ -8,7 +8,7 @@ from typing import Final
 from notifications.journal.base import AUDIT_FIELDS, FIELDS, SUPPRESSED, Journal, Reader, ReadOptions, encode
 from notifications.journal.journald.reader import JournaldReader
 from notifications.journal.journald.sender import Sender
-from notifications.journal.journald.source import Source
+from notifications.journal.journald.what_to_read import Source
 
 #: The length keeps the path of the socket below the 108 bytes of sockaddr_un.
 NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")

@@ -22,8 +22,8 @@ from notifications.journal.journald.inspection import PAUSE, Inspection
 from notifications.journal.journald.journalctl import Journalctl, command
 from notifications.journal.journald.missing_files import Missing, removed_by_damage
 from notifications.journal.journald.skip_damage import skip_damage
-from notifications.journal.journald.source import Source
 from notifications.journal.journald.stored_entries import entry_at, journal_folders
+from notifications.journal.journald.what_to_read import Source
 from notifications.journal.json_lines import time_us
 
 #: The exit code of journalctl at an entry that it cannot print.

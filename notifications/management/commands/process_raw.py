@@ -10,8 +10,8 @@ from notifications.management.tables import require_tables
 from notifications.operations.problems import problems
 from notifications.operations.watch import Watch
 from notifications.process_raw.chores import chores
+from notifications.process_raw.claim_and_handle import BATCH, ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
-from notifications.process_raw.worker import BATCH, ProcessRaw
 from notifications.utils.folder_rights import explain
 from notifications.workers import loop
 from notifications.workers.housekeeping import Chore, Housekeeper

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 
 from notifications.models import RawPayload, State
-from notifications.process_raw.worker import BATCH
+from notifications.process_raw.claim_and_handle import BATCH
 from tests.benchmarks.filling import fill, settle
 from tests.benchmarks.timing import empty_times, microseconds, time_each
 

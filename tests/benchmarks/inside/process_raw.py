@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from notifications import handlers
 from notifications.models import RawPayload, State
-from notifications.process_raw.worker import ProcessRaw
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.store import insert
 from notifications.store.new_payload import Record, digest_of
 from notifications.workers import loop

@@ -17,10 +17,10 @@ from notifications.models import RawPayload, State
 from notifications.models.wrong_clock import TOO_FAR
 from notifications.operations.replay import begin, steps
 from notifications.operations.selection import Selection
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.process_raw.handle_payload import handle
 from notifications.process_raw.living_workers import Presence
 from notifications.process_raw.release_claims import release_claims
-from notifications.process_raw.worker import ProcessRaw
 from notifications.status.now import status
 from notifications.status.text import lines
 from notifications.workers.loop import Stop

@@ -8,9 +8,9 @@ from django.db import OperationalError
 from notifications import keep
 from notifications.models import RawPayload
 from notifications.models.claims import RawPayloadQuerySet
-from notifications.process_raw import worker as module
+from notifications.process_raw import claim_and_handle as module
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
-from notifications.process_raw.worker import ProcessRaw
 from notifications.workers.loop import Stop
 from tests.support.payloads import states
 from tests.support.wait import wait_for

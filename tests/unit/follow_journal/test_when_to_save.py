@@ -4,7 +4,7 @@ from typing import Any, Final
 import pytest
 from django.db import OperationalError, transaction
 
-from notifications.follow_journal.position_saver import INTERVAL, PositionSaver
+from notifications.follow_journal.when_to_save import INTERVAL, PositionSaver
 from notifications.journal import Entry, Gap
 from notifications.models import Loss, Position
 from notifications.positions import saved_position

@@ -17,8 +17,8 @@ from django.utils import timezone
 from notifications import keep
 from notifications.models import RawPayload, ReportRow, State
 from notifications.models.claims import RawPayloadQuerySet
-from notifications.process_raw import worker as module
-from notifications.process_raw.worker import ProcessRaw
+from notifications.process_raw import claim_and_handle as module
+from notifications.process_raw.claim_and_handle import ProcessRaw
 from notifications.store.database_breaker import breaker
 from notifications.store.spool import spool
 from notifications.workers import outage

@@ -8,9 +8,9 @@ from django.db import Error, connections
 
 from notifications.conf import conf
 from notifications.database import bounded_wait
-from notifications.database.conflicts import is_conflict, trouble
 from notifications.database.deadline import deadline
 from notifications.database.session_limits import limit_transactions
+from notifications.database.transaction_conflicts import is_conflict, trouble
 from notifications.models import RawPayload, State
 from notifications.models.claims import Claim
 from notifications.process_raw.correct_times import CorrectTimes
