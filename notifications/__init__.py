@@ -13,7 +13,7 @@ from notifications.events.event import Event
 from notifications.handlers import GiveUp, RetryAt, on_event, on_payload
 from notifications.intake.capture_post import capture
 from notifications.intake.from_event_loop import acapture, akeep
-from notifications.intake.keep import keep
+from notifications.intake.keep_bytes import keep
 from notifications.intake.raw_view import raw_body
 from notifications.utils import import_name  # noqa: F401  it raises where files of another package are among ours
 

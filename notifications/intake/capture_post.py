@@ -15,7 +15,7 @@ from notifications.http.rate_limits import check_source_rate
 from notifications.http.signatures import BadSignature, verify
 from notifications.intake import quota
 from notifications.intake.arguments import LONGEST_KEY, configured_for_posts, is_key
-from notifications.intake.keep import store
+from notifications.intake.keep_bytes import store
 from notifications.intake.request_body import read_body, stored_headers
 from notifications.proxies import client_address
 from notifications.store.database_or_spool import check_disk

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from notifications.database.loop_connections import in_transaction_of_caller, thread_connection
 from notifications.intake.capture_post import capture
-from notifications.intake.keep import keep
+from notifications.intake.keep_bytes import keep
 
 P = ParamSpec("P")
 T = TypeVar("T")

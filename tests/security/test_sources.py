@@ -125,7 +125,7 @@ KEEPERS: Final = [
     "notifications/health.py",
     "notifications/channels/webhook.py",
     "notifications/intake/capture_post.py",
-    "notifications/intake/keep.py",
+    "notifications/intake/keep_bytes.py",
     "proppy/sign_in.py",
     "proppy/visits.py",
 ]

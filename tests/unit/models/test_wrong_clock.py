@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from notifications import keep
-from notifications.intake import keep as keeping
+from notifications.intake import keep_bytes as keeping
 from notifications.models import RawPayload, State
 from notifications.models.wrong_clock import TOO_FAR
 from notifications.operations.replay import begin, steps
