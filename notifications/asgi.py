@@ -16,6 +16,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefi
 from django.db import connections
 from django.urls import ResolverMatch, resolve
 
+from notifications.errors import BadRequest
 from notifications.events.emit import process_outbox
 from notifications.http.asgi_servers import module_of_server, modules_that_tell
 from notifications.http.django_entry import AnyContentType, set_up
@@ -52,8 +53,8 @@ class RawReceive:
         self._tells_cut_chunks = tells_cut_chunks
 
     async def body(self) -> ReceivedBody:
-        if self._limit is None:  # the view answers without it
-            return ReceivedBody()
+        if self._limit is None:  # the view answers without it; another reader must not take it for an empty one
+            return ReceivedBody(refusal=BadRequest("the body was not received: the answer does not depend on it"))
         meta = length_meta(self._scope)
         return await receive_body(self._receive, meta, self._limit, tells_cut_chunks=self._tells_cut_chunks)
 

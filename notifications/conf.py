@@ -94,18 +94,19 @@ class ChannelConf:
 def _read(of: Any, name: str, default: T) -> T:
     """A setting; the default instead of a value that cannot be meant. `manage.py check` reports it, and the log."""
     value: T = getattr(of, name, default)
-    if value is default or value is _right.get(name):
+    if value is default or value is RIGHT.get(name, _UNKNOWN):
         return value
     is_right, hint = RULES[name.removeprefix("NOTIFICATIONS_")]
     if not is_right(value):
         _say_wrong(name, hint)
         return default
-    _right[name] = value
+    RIGHT[name] = value
     return value
 
 
 #: The last value of a setting that was right: a request reads many, and none changes but in tests.
-_right: Final[dict[str, Any]] = {}
+RIGHT: Final[dict[str, Any]] = {}
+_UNKNOWN: Final = object()
 
 
 @cache

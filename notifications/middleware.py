@@ -1,5 +1,6 @@
 """Middleware that counts requests by route, and reports them once per interval."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,6 +16,8 @@ from notifications.utils.sync_and_async import BothWays
 #: All others count as OTHER: a client must not fill the table of routes with invented methods.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SERVER_ERROR: Final = 500
+#: nginx's number for a client that did not wait for the answer: under ASGI Django cancels the request then.
+CLIENT_LEFT: Final = 499
 
 
 class Reporter(IntervalReport):
@@ -75,6 +78,9 @@ class RequestStats(BothWays):
         try:
             response: HttpResponseBase = await self.get_response(request)
             status = response.status_code
+        except asyncio.CancelledError:
+            status = CLIENT_LEFT
+            raise
         finally:
             _count(request, began, status)
         return response

@@ -48,7 +48,7 @@ class Channel(ABC):
     def deliver(self, events: Sequence[Event]) -> None:
         """Deliver all of them or none. Raises Unavailable or Undeliverable."""
 
-    def prepare(self, events: Sequence[Event]) -> Callable[[], None]:
+    def prepare_delivery(self, events: Sequence[Event]) -> Callable[[], None]:
         """Of a transactional channel: what need not be in the transaction, which locks SQLite. Returns the rest."""
         return partial(self.deliver, events)
 

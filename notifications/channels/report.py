@@ -36,9 +36,9 @@ class Report(Channel):
     def deliver(self, events: Sequence[Event]) -> None:
         _add(totals_of(events))
 
-    def prepare(self, events: Sequence[Event]) -> Callable[[], None]:
+    def prepare_delivery(self, events: Sequence[Event]) -> Callable[[], None]:
         if type(self).deliver is not Report.deliver:  # a project's own, which expects a transaction
-            return super().prepare(events)
+            return super().prepare_delivery(events)
         return partial(_add, totals_of(events))
 
 

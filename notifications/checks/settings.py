@@ -73,7 +73,7 @@ def check_sources(**_: Any) -> list[CheckMessage]:
         hint = 'Write {"name": {…its options}, …}.'
         return [Error("NOTIFICATIONS_SOURCES is not a dictionary.", hint=hint, id="notifications.E003")]
     for name, options in sources.items():
-        messages.extend(Error(text, hint=hint, id=id_) for id_, text, hint in problems_of(name, options))
+        messages.extend(Error(each.text, hint=each.hint, id=each.id) for each in problems_of(name, options))
     return messages
 
 

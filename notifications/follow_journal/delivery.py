@@ -79,9 +79,9 @@ class Delivery(Generic[T]):
         """Have the channel deliver them."""
         self._call(self._consumer.deliver, items)
 
-    def prepare(self, items: Sequence[T]) -> Callable[[], None]:
+    def prepare_delivery(self, items: Sequence[T]) -> Callable[[], None]:
         """Have a transactional channel do all but its writing. Returns that, for the transaction."""
-        return partial(self._call, self._call(self._consumer.prepare, items))
+        return partial(self._call, self._call(self._consumer.prepare_delivery, items))
 
     def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the channel, in a copied context: a time zone or language that it activates ends with the call."""

@@ -258,7 +258,11 @@ class Follower(Generic[T]):
 
     def _deliver_in_transaction(self, message: Message[T]) -> None:
         in_doubt = self._in_doubt
-        write = partial(self._delivery.deliver, message.items) if in_doubt else self._delivery.prepare(message.items)
+        write = (
+            partial(self._delivery.deliver, message.items)
+            if in_doubt
+            else self._delivery.prepare_delivery(message.items)
+        )
         with atomic():  # on SQLite nobody else writes from here on
             if not (in_doubt and self._position.is_saved(message.last)):
                 write()

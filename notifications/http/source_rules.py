@@ -15,17 +15,23 @@ from notifications.http.signatures import SCHEMES, BadSignature, key_of
 from notifications.utils.setting_rules import is_positive, is_whole
 
 OPTIONS: Final = frozenset(field.name for field in dataclasses.fields(Source)) - {"name"}
+#: What concerns payloads that are stored already.
+LATER: Final = frozenset({"keep_done_days", "keep_dead_days", "keep_quarantined_days", "max_attempts", "lease"})
 #: No //host or /\host: a browser takes those for another site. ?receipt= is added.
 PATH: Final = re.compile(r"(/(?![/\\])[^\\\s]*)?")
 HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
 class Problem(NamedTuple):
-    """The id of the check that reports it, what is wrong, and what to write instead."""
+    """The id of the check that reports it, what is wrong, and what to write instead.
+
+    `stops_posts`: nobody knows by which rules to store a post, so none is stored.
+    """
 
     id: str
     text: str
     hint: str
+    stops_posts: bool = True
 
 
 def _is_rate(value: Any) -> bool:
@@ -66,7 +72,7 @@ VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
 def problems_of(name: Any, options: Any) -> Iterator[Problem]:
     """Each mistake in the entry `name: options`."""
     if not isinstance(options, dict) or not options.keys() <= OPTIONS:
-        wrong = sorted(map(str, options.keys() - OPTIONS)) if isinstance(options, dict) else [options]
+        wrong = sorted(map(str, options.keys() - OPTIONS)) if isinstance(options, dict) else type(options).__name__
         hint = f"An entry is a dictionary of: {', '.join(sorted(OPTIONS))}."
         yield Problem("notifications.E003", f"Source {name!r} has unknown options {wrong}.", hint)
         return
@@ -76,7 +82,8 @@ def problems_of(name: Any, options: Any) -> Iterator[Problem]:
     yield from _signature(name, options.get("signature", ""), options.get("secrets", ()))
     for option, (is_right, hint) in VALUES.items():
         if option in options and not is_right(options[option]):
-            yield Problem("notifications.E012", f"Source {name!r} has {option} {options[option]!r}.", hint)
+            text = f"Source {name!r} has {option} {options[option]!r}."
+            yield Problem("notifications.E012", text, hint, stops_posts=option not in LATER)
 
 
 def _signature(name: str, scheme: Any, secrets: Any) -> Iterator[Problem]:
@@ -85,7 +92,9 @@ def _signature(name: str, scheme: Any, secrets: Any) -> Iterator[Problem]:
         yield Problem("notifications.E004", f"Source {name!r} has signature {scheme!r}.", hint)
     elif not isinstance(secrets, list | tuple) or (scheme and not any(secrets)):
         hint = 'Write "secrets": [env("…")], a list: both the old and the new secret while you change them.'
-        yield Problem("notifications.E005", f"Source {name!r} verifies signatures without secrets.", hint)
+        text = f"Source {name!r} verifies signatures without a list of secrets."
+        one = bool(secrets) and isinstance(secrets, str)  # it is used as the only one
+        yield Problem("notifications.E005", text, hint, stops_posts=not one)
     elif not scheme and any(secrets):
         hint = f'Write "signature" too, one of: {", ".join(SCHEMES)}.'
         yield Problem("notifications.E005", f"Source {name!r} has secrets and verifies nothing.", hint)
@@ -100,7 +109,8 @@ def _secrets(name: str, scheme: str, secrets: list[Any]) -> Iterator[Problem]:
             key_of(scheme, secret)
         except BadSignature as error:
             hint = "Copy all of it again; for standard-webhooks it is base64, with or without the prefix whsec_."
-            yield Problem("notifications.E013", f"Source {name!r}, secret {number}: {error}.", hint)
+            # The others count. If there is none, the signature is wrong, and the post is refused or in quarantine.
+            yield Problem("notifications.E013", f"Source {name!r}, secret {number}: {error}.", hint, stops_posts=False)
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:
@@ -109,8 +119,9 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 @cache
 def first_problem(name: str) -> str:
-    """What is wrong with a source of the settings; "" if nothing is."""
-    problem = next(problems_of(name, settings.NOTIFICATIONS_SOURCES[name]), None)
+    """Why no post can be stored for a source of the settings; "" if one can."""
+    found = problems_of(name, settings.NOTIFICATIONS_SOURCES[name])
+    problem = next((each for each in found if each.stops_posts), None)
     return f"{problem.text} {problem.hint}" if problem else ""
 
 

@@ -35,7 +35,7 @@ def check_arguments(source: object, body: object, content_type: object, headers:
     if not isinstance(content_type, str):
         raise TypeError(f'content_type is a str, such as "application/json", not {_type(content_type)}')
     if headers is not None and not _is_of_strings(headers):
-        raise TypeError(f'headers are a dict of str, such as {{"x-shop": "42"}}, not {headers!r:.80}')
+        raise TypeError(f'headers are a dict of str, such as {{"x-shop": "42"}}, not {_types(headers)}')
     if key is not None and not isinstance(key, str):
         raise TypeError(f"key is a str, not {_type(key)}: write key=str(…)")
     if key is not None and not is_key(key):
@@ -81,6 +81,14 @@ def _say_wrong(problem: str) -> None:
 
 def _is_of_strings(headers: object) -> bool:
     return isinstance(headers, Mapping) and all(isinstance(each, str) for pair in headers.items() for each in pair)
+
+
+def _types(headers: object) -> str:
+    """What is no string in them, without a value, which may be a secret."""
+    if not isinstance(headers, Mapping):
+        return _type(headers)
+    wrong = [pair for pair in headers.items() if not all(isinstance(each, str) for each in pair)]
+    return ", ".join(f"{name!r}: {_type(value)}" for name, value in wrong[:3])
 
 
 def _type(value: object) -> str:

@@ -12,7 +12,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 #: Seconds for a client to send a whole body.
 LONGEST_SENDING: Final = 30.0
-#: Bytes of all bodies together that are still coming…
+#: Bytes of all bodies together that are still coming; one counts as half of that at most, so any source's limit works…
 MOST_BYTES: Final = 128 * 1024 * 1024
 #: …and of a body that is never refused for lack of room.
 SMALL: Final = 64 * 1024
@@ -79,7 +79,8 @@ class _Arrival:
     def _add(self, piece: bytes) -> None:
         size = self._size + len(piece)
         check_size(size, self._limit)
-        if size > SMALL and _Arrival.together + len(piece) > MOST_BYTES:
+        others = _Arrival.together - self._size
+        if size > SMALL and others + min(size, MOST_BYTES // 2) > MOST_BYTES:
             raise NowhereToStore("too much is being sent at once: try again in a moment")
         _Arrival.together += len(piece)
         self._size = size

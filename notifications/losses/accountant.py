@@ -90,7 +90,7 @@ class Accountant(Observer):
         """This many entries were larger than any event."""
         self._oversized += count
 
-    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
+    def prepare_delivery(self, items: Sequence[Observed], /) -> Callable[[], None]:
         now = self._clock()
         writers, refusals = self._take_writers(), Refusals(self._machine, self._journal)
         names = {*self._channels(), *RESERVED}

@@ -20,11 +20,11 @@ class Observer(ABC):
         self.name = name
 
     @abstractmethod
-    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
+    def prepare_delivery(self, items: Sequence[Observed], /) -> Callable[[], None]:
         """Look at the items, without a transaction. Returns what writes the result, in one."""
 
     def deliver(self, items: Sequence[Observed], /) -> None:
-        self.prepare(items)()
+        self.prepare_delivery(items)()
 
     def idle(self) -> None:  # noqa: B027  most have nothing to do
         """Called about once a second at the journal's end."""

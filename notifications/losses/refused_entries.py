@@ -99,7 +99,7 @@ class TextRefusals(Observer):
             return None
         return Observed(event.name, event.text, event.time, entry, author_known=False)
 
-    def prepare(self, items: Sequence[Observed], /) -> Callable[[], None]:
+    def prepare_delivery(self, items: Sequence[Observed], /) -> Callable[[], None]:
         refusals = Refusals(self._machine, self._journal)
         for observed in items:
             refusals.add(PLAIN, observed.entry, name=observed.name)

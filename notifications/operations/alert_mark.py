@@ -21,7 +21,7 @@ class Mark:
     """
 
     def __init__(self, name: str) -> None:
-        self._path = conf.state_dir / "alerts" / name
+        self._path = conf.state_dir / "alerts" / f"{name}.reported"  # beside the time stamp of its unit
         self._is_set = False
         try:
             make_private(self._path.parent)

@@ -60,6 +60,8 @@ class _Reporter:
         self._changed_at: float | None = None
         self._event: Event | None = None
         self._post: Post | None = None
+        #: What the event says: that there is a problem, or that it is over.
+        self._is_wrong = False
 
     def turn(self) -> float:
         """Returns the seconds until the next call."""
@@ -76,6 +78,7 @@ class _Reporter:
         now = time.monotonic()
         self._changed_at = now if self._changed_at is None else self._changed_at
         lasts = now - self._changed_at >= (self._problem.patience if problem else OVER)
+        self._is_wrong = bool(problem)
         return (problem or self._problem.over) if lasts else ""
 
     def _deliver(self, post: Post) -> float:
@@ -87,7 +90,7 @@ class _Reporter:
             emit(self._event.name, self._event.text, **self._event.data)
         post.close()
         self._post = self._changed_at = None
-        self._mark.set(not self._mark.is_set())
+        self._mark.set(self._is_wrong)  # another process may have reported it meanwhile
         return INTERVAL
 
     def _data(self) -> dict[str, Any]:

@@ -17,6 +17,8 @@ FOLDER: Final = Path(__file__).resolve().parents[1]
 STRANGE: Final = ("base", "helpers.py", "models.py", "settings.py", "utils.py")
 #: How our own `__init__.py` begins.
 OURS: Final = "The engine: "
+#: `python -OO` leaves docstrings out.
+NO_DOCSTRINGS: Final = 2
 #: A file that only we have, and any file of a package of this name, in a distribution's RECORD.
 OUR_FILE: Final = f"{PACKAGE}/events/emit.py,"
 ANY_FILE: Final = re.compile(rf"^{PACKAGE}/", re.MULTILINE)
@@ -34,7 +36,7 @@ def check_folder() -> None:
             f"{FOLDER} has no __init__.py: the removal of another package took it along. {ADVICE}"
         )
     found = [name for name in STRANGE if (FOLDER / name).exists()]
-    if not (init.__doc__ or "").startswith(OURS):
+    if sys.flags.optimize < NO_DOCSTRINGS and not (init.__doc__ or "").startswith(OURS):
         found.append("__init__.py")
     if found:
         whose = ", ".join(others()) or "another package"

@@ -148,6 +148,13 @@ def test_no_more_is_received_than_the_source_takes() -> None:
     assert server.pieces_asked_for == 1
 
 
+def test_a_body_alone_may_be_larger_than_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its source allows it, and nobody else sends."""
+    monkeypatch.setattr(received_body, "MOST_BYTES", 100_000)
+    post = RawPost(b"x" * 150_000)
+    assert asgi_answer(asgi.Handler(), post, Uvicorn(post))[0] == 202
+
+
 class Stalled(Uvicorn):
     """Sends what it has, then nothing."""
 

@@ -110,3 +110,7 @@ def test_one_that_we_hide_is_an_error_of_check(tmp_path: Path) -> None:
     errors = run(CHECK, *folders)
     assert "(notifications.E030) django-notifications-hq is hidden" in errors
     assert "If the name is taken" in errors
+
+
+def test_without_docstrings_ours_is_still_ours() -> None:
+    subprocess.run([sys.executable, "-OO", "-c", "import notifications"], cwd=ROOT, check=True)

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,25 @@ def test_an_exception_is_an_error_and_goes_on(reporter: Reporter, emitted: Emitt
         RequestStats(fail)(RequestFactory().get("/"))
     assert reporter.flush(DEADLINE)
     assert without_times(emitted.counts[0]) == {"requests GET unknown": 1, "errors GET unknown": 1}
+
+
+def test_a_client_that_does_not_wait_is_no_error(reporter: Reporter, emitted: Emitted) -> None:
+    """Under ASGI Django cancels the request then."""
+
+    async def wait(_: HttpRequest) -> HttpResponse:
+        await asyncio.Event().wait()
+        return HttpResponse()
+
+    async def leave() -> None:
+        answering = asyncio.ensure_future(RequestStats(wait)(RequestFactory().get("/")))
+        await asyncio.sleep(0)
+        answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+
+    asyncio.run(leave())
+    assert reporter.flush(DEADLINE)
+    assert without_times(emitted.counts[0]) == {"requests GET unknown": 1}
 
 
 def test_milliseconds_are_summed_before_they_are_rounded(reporter: Reporter, emitted: Emitted) -> None:

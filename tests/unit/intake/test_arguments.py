@@ -9,8 +9,11 @@ import pytest
 from django.test import Client
 
 from notifications import emit, keep
+from notifications.conf import conf
 from notifications.errors import UnknownSource
+from notifications.http.signatures import sign
 from notifications.models import RawPayload
+from notifications.utils.setting_rules import RULES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 
@@ -65,7 +68,6 @@ def test_emit_logs_what_to_write(name: Any, said: str, caplog: pytest.LogCapture
         {"http": True, "signature": "stripe", "secrets": None},
         {"http": True, "signatur": "stripe"},
         {"http": True, "key_header": None},
-        {"http": True, "lease": "60"},
         {"http": "yes"},
     ],
 )
@@ -80,6 +82,38 @@ def test_a_source_whose_settings_are_wrong_stores_nothing_and_is_no_500(
     assert not RawPayload.objects.exists()
     assert keep("demo", b"ours"), "no rules for posts concern it"
     assert Client().generic("POST", "/in/right/", b"x").status_code == 202
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"http": True, "keep_done_days": 0},
+        {"http": True, "lease": "60"},
+        {"http": True, "signature": "github", "secrets": ["s" * 32, 7], "bad_signature": "quarantine"},
+        {"http": True, "signature": "github", "secrets": "s" * 32, "bad_signature": "quarantine"},
+    ],
+    ids=["retention", "lease", "a bad secret beside a good one", "one string"],
+)
+def test_what_does_not_concern_a_post_refuses_none(options: dict[str, Any], settings: Any) -> None:
+    settings.NOTIFICATIONS_SOURCES = {"demo": options}
+    headers = sign("github", b"x", "s" * 32, 0.0)
+    assert Client().generic("POST", "/in/demo/", b"x", headers=headers).status_code == 202
+    assert list(RawPayload.objects.values_list("state", flat=True)) == ["received"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_setting_of_none_is_its_default_in_a_new_process_too(
+    name: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As os.environ.get() returns it."""
+    monkeypatch.setattr("notifications.conf.RIGHT", {})
+    setattr(settings, f"NOTIFICATIONS_{name}", None)
+    assert getattr(conf, "body_storage_alias" if name == "BODY_STORAGE" else name.lower()) is not None
+
+
+def test_the_error_of_headers_quotes_no_value() -> None:
+    with pytest.raises(TypeError, match=r"not 'Authorization': bytes$"):
+        keep("demo", b"x", headers={"Authorization": b"Bearer secret"})  # type: ignore[dict-item]  # on purpose
 
 
 @pytest.mark.parametrize(

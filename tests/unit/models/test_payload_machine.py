@@ -20,7 +20,7 @@ def test_payloads_live_as_the_model_says() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("database")
 def test_longer_too() -> None:
-    run_machine(lives=60)
+    run_machine(lives=30)
 
 
 #: Bugs to find, each as a piece of SQL and what would be there instead.

@@ -85,6 +85,20 @@ def test_it_reports_the_end_of_what_another_process_has_reported(
     assert not Mark("disk").is_set()
 
 
+def test_what_another_process_reports_meanwhile_stays_reported(
+    new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack
+) -> None:
+    run = new()
+    pass_time(patient, run, INTERVAL)
+    to_slack.answers(RateLimited(20))
+    wrong.text = FULL
+    pass_time(patient, run, 10)
+    Mark("disk").set(True)
+    pass_time(patient, run, 60)
+    assert Mark("disk").is_set()
+    assert texts(to_slack) == [FULL]
+
+
 def test_once_and_once_more_when_it_is_over(new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack) -> None:
     run = new()
     pass_time(patient, run, 100)
