@@ -88,9 +88,9 @@ class _Reporter:
         if post.problem and self._event is not None:
             logger.error("%s. The alert is in the journal: %s", post.problem, self._event.text)
             emit(self._event.name, self._event.text, **self._event.data)
+        self._mark.set(self._is_wrong)  # another process may have reported it meanwhile
         post.close()
         self._post = self._changed_at = None
-        self._mark.set(self._is_wrong)  # another process may have reported it meanwhile
         return INTERVAL
 
     def _data(self) -> dict[str, Any]:

@@ -50,6 +50,11 @@ def post(site: Site) -> int:
     return site.browse().post("/in/demo/", b"x", {"Content-Type": "text/plain"}).status
 
 
+def is_remembered(site: Site, problem: str) -> bool:
+    """Whether another process would know that it was reported; one that is killed before that reports it again."""
+    return (Path(site.env["STATE_DIR"]) / "alerts" / f"{problem}.reported").stat().st_size > 0
+
+
 def is_watching(site: Site) -> bool:
     """Whether a process_raw is the one that watches."""
     try:
@@ -84,7 +89,7 @@ def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
     assert post(told) == 202
     fill(small)
     wait_for(lambda: post(told) == 503)
-    wait_for(lambda: slack.messages, timeout=SOON)
+    wait_for(lambda: slack.messages and is_remembered(told, "database-disk"), timeout=SOON)
     for _ in range(2):  # the next ones do not report it again, though nothing can be written
         process.kill()
         process = told.start("process_raw")
@@ -112,7 +117,7 @@ def test_a_handler_that_dies_together_with_the_database_is_told(told: Site, slac
     own.stop("immediate")
     hold.unlink()
     wait_for(lambda: "The database is away" in process.log, timeout=SOON)
-    wait_for(lambda: slack.messages, timeout=AWAY + SOON)
+    wait_for(lambda: slack.messages and is_remembered(told, "database-away"), timeout=AWAY + SOON)
     process.kill()
     said = process.log.count("The database is away")
     process = told.start("process_raw")

@@ -53,7 +53,8 @@ def _into_sqlite(path: str) -> Callable[[Row], None]:
 
     bare = sqlite3.connect(path)
     bare.executescript(connection.settings_dict["OPTIONS"]["init_command"])
-    for (definition,) in _fetch(f"SELECT sql FROM sqlite_master WHERE tbl_name = '{TABLE}' AND sql IS NOT NULL"):
+    name = TABLE.strip('"')
+    for (definition,) in _fetch(f"SELECT sql FROM sqlite_master WHERE tbl_name = '{name}' AND sql IS NOT NULL"):
         bare.execute(definition)
     statement = _insert_into(TABLE, "?")
 
