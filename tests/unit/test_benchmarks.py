@@ -31,6 +31,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.mark.release
 @pytest.mark.services
 @pytest.mark.parametrize(
     ("name", "count"),

@@ -37,6 +37,7 @@ WRONG_SQL = {
 
 
 @pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.usefixtures("sqlite_file")
 @pytest.mark.parametrize(("right", "wrong"), WRONG_SQL.values(), ids=WRONG_SQL)
 def test_it_finds_wrong_sql(right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +73,7 @@ WRONG_CODE = {
 
 
 @pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.usefixtures("sqlite_file")
 @pytest.mark.parametrize(("owner", "name", "wrong"), WRONG_CODE.values(), ids=WRONG_CODE)
 def test_it_finds_wrong_code(owner: Any, name: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
