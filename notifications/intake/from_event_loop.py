@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import transaction
 from django.db.transaction import TransactionManagementError
 from django.http import HttpRequest
 
-from notifications.database.loop_connections import in_transaction_of_caller, thread_connection
+from notifications.database.loop_connections import is_inside_transaction
 from notifications.intake.capture_post import capture
 from notifications.intake.keep_bytes import keep
 
@@ -60,6 +59,5 @@ async def _outside_transactions(function: Callable[P, T], *args: P.args, **kwarg
 
 
 def _refuse_inside(function: Callable[..., object]) -> None:
-    """Look at the thread's own transaction, and that of a task (which Django opens only if told to be unsafe)."""
-    if any(in_transaction_of_caller(db) for db in (thread_connection(), transaction.get_connection())):
+    if is_inside_transaction():
         raise TransactionManagementError(INSIDE.format(name=function.__name__))

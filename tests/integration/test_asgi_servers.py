@@ -17,12 +17,13 @@ from pytest_django import DjangoDbBlocker
 
 from notifications.journal import FileJournal
 from notifications.models import RawPayload
+from tests.contracts.raw_intake import stores_any_content_type, takes_bodies
 from tests.support.asgi_servers import SERVERS, AsgiSite
 from tests.support.database import use_database
 from tests.support.http2 import cut_post
 from tests.support.journals import read_all
 from tests.support.postgres import Postgres
-from tests.support.raw_wire import CHUNKED, CONTENT_TYPES, CUT, Wire, bodies, chunks, length
+from tests.support.raw_wire import CHUNKED, CUT, Wire, bodies, chunks, length
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.services
@@ -59,23 +60,11 @@ def wire(running: AsgiSite) -> Iterator[Wire]:
 
 
 def test_bodies_that_are_taken(wire: Wire) -> None:
-    every_byte = bytes(range(256)) * 300
-    assert wire.post(length(len(every_byte)), every_byte) == 202
-    assert wire.post(length(0)) == 202
-    assert wire.post(CHUNKED, chunks(b"one", b"two\0\xff", every_byte)) == 202
-    assert wire.post(CHUNKED, chunks()) == 202
-    assert wire.post(b"") == 202
-    assert wire.post(length(6), [bytes([byte]) for byte in b"slowly"]) == 202
-    assert wire.post(CHUNKED, [bytes([byte]) for byte in chunks(b"slow", b"ly")]) == 202
-    assert wire.post(length(1) + b"X-Odd: \xff\xfe\r\n", b"x", path=b"/in/posted/?a=%00&b=%FF") == 202
-    assert bodies() == [every_byte, b"", b"onetwo\0\xff" + every_byte, b"", b"", b"slowly", b"slowly", b"x"]
+    takes_bodies(wire)
 
 
 def test_a_content_type_that_cannot_be_parsed_is_stored_as_it_is(wire: Wire) -> None:
-    for content_type in CONTENT_TYPES:
-        assert wire.post(length(1) + b"Content-Type: %s\r\n" % content_type, b"x") == 202
-    stored = RawPayload.objects.order_by("pk").values_list("content_type", flat=True)
-    assert [text.encode("latin-1") for text in stored] == CONTENT_TYPES
+    stores_any_content_type(wire)
 
 
 REFUSED: Final = {
