@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,17 @@ def in_another_loop(work: Callable[[], Awaitable[object]]) -> None:
 
 async def keep_one() -> object:
     return await akeep("demo", b"1")
+
+
+@pytest.mark.usefixtures("sqlite_file")
+def test_refuses_inside_a_transaction_of_another_database_too(tmp_path: Path) -> None:
+    connections.settings["other"] = connections.settings["default"] | {"NAME": str(tmp_path / "other.sqlite3")}
+    try:
+        with transaction.atomic(using="other"), pytest.raises(TransactionManagementError, match="inside atomic"):
+            in_another_loop(keep_one)
+    finally:
+        connections["other"].close()
+        del connections["other"], connections.settings["other"]
 
 
 @pytest.mark.django_db(transaction=True)
