@@ -30,8 +30,8 @@ def keep(
     The same source and `key` return the same receipt, so a repetition is harmless. `not_before` is an aware datetime:
     no attempt starts earlier. Inside a transaction the bytes are committed or rolled back with it. Outside, they wait
     in the spool while the database is away. Bytes that the database refuses for good go there too; the import sets
-    them aside. Raises UnknownSource, KeyReused, NowhereToStore, TypeError or ValueError for invalid
-    arguments, and inside a transaction the database's errors.
+    them aside. Raises UnknownSource, KeyReused, NowhereToStore, TypeError or ValueError for invalid arguments, and
+    inside a transaction the database's errors.
     """
     check_arguments(source, body, content_type, headers, key)
     due_at = due_time(not_before)
