@@ -37,6 +37,7 @@ test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a re
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system --suite=trixie
 	$(BIN)/python -m pytest -m system --suite=bookworm
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "hypothesis and not release" --hypothesis-profile release
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m release
 	$(BIN)/python -m tests.soak --requests 200000 --rate 105
 

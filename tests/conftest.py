@@ -10,14 +10,16 @@ from hypothesis import HealthCheck
 from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("tests.contracts")
-# No deadlines: the machine is busy with other tests.
-hypothesis.settings.register_profile(
-    "tests",
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-hypothesis.settings.load_profile("tests")
+# No deadlines: the machine is busy with other tests. Each run takes inputs of its own; make test-release takes more.
+GENERATED: Final = {"quick": 25, "release": 400}
+for profile, examples in GENERATED.items():
+    hypothesis.settings.register_profile(
+        profile,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+hypothesis.settings.load_profile("quick")
 
 pytest_plugins = [
     "tests.support.admin",

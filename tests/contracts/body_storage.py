@@ -322,11 +322,7 @@ class ReadingCases:
             _ = payload.body
 
     @given(start=st.binary(max_size=64), size=st.integers(LARGE - 2, LARGE + 2) | st.integers(0, 4 * LARGE))
-    @hypothesis_settings(
-        max_examples=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @hypothesis_settings(suppress_health_check=list(HealthCheck))
     def test_any_bytes_come_back(self, start: bytes, size: int) -> None:
         body = ((start or b"\0") * (size // len(start or b"\0") + 1))[:size]
         payload = moved(body)

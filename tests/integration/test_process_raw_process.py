@@ -157,6 +157,7 @@ def test_a_handler_that_hangs_ends_the_process_and_is_dead_in_the_end(raw: Raw, 
     assert "threading.Event().wait()" in log, "the log does not show where it hangs"
 
 
+@pytest.mark.slow
 def test_a_handler_that_hangs_once_is_tried_again(raw: Raw) -> None:
     keep_all("hangs", ["stuck"])
     process = raw.start()

@@ -72,6 +72,7 @@ def hostile(root: User) -> Client:
     return client
 
 
+@pytest.mark.slow
 def test_no_page_that_a_link_leads_to_runs_it(hostile: Client) -> None:
     seen = dict(crawl(hostile, "/admin/", most=250))
     assert len(seen) > 60
@@ -133,6 +134,7 @@ def test_a_download_is_a_file_whatever_is_in_it(body: str, root: User) -> None:
     assert "default-src 'self'" in answer["Content-Security-Policy"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_what_comes_through_the_front_door_is_text_too(client: Client, root: User) -> None:
     """The whole way: forms and posts, workers, admin."""

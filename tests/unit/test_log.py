@@ -85,6 +85,7 @@ def said(folder: Path, *, journal: bool, code: str = SERVICE, **changed: str) ->
     return log.read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_in_the_journal_each_line_of_a_service_has_a_priority(tmp_path: Path) -> None:
     lines, plain = said(tmp_path, journal=True), said(tmp_path, journal=False)
     by_priority = {each: [line[3:] for line in lines if line.startswith(f"<{each}>")] for each in range(8)}

@@ -61,6 +61,7 @@ def test_a_database_that_does_not_answer_stops_nothing(
     assert proppy_restart("--no-check", DATABASE_URL=url), "its operator knows better"
 
 
+@pytest.mark.slow
 def test_another_database_without_our_tables_stops_nothing(proppy_restart: Restart, tmp_path: Path) -> None:
     with pytest.raises(Failed, match=r"has not the tables .* does DATABASE_URL name another one than before"):
         proppy_restart(DATABASE_URL=f"sqlite:///{tmp_path}/typo.sqlite3")

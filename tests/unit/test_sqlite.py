@@ -46,7 +46,7 @@ def wheel() -> None:
 
 
 @pytest.mark.usefixtures("wheel")
-@pytest.mark.parametrize("place", ["settings.py", "package"])
+@pytest.mark.parametrize("place", ["settings.py", pytest.param("package", marks=pytest.mark.slow)])
 def test_django_works_with_it(tmp_path: Path, place: str) -> None:
     old = PRETEND.format(version=(3, 40, 1))
     project = SmallProject(tmp_path, old + CALL if place == "settings.py" else "")

@@ -186,6 +186,7 @@ def serving(chosen: dict[str, str]) -> list[str]:
     return INDEXES[""]
 
 
+@pytest.mark.slow
 def test_every_choice_of_payloads_is_served_by_its_index(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyset, "WINDOW", 1000)
     monkeypatch.setattr(RawPayloadAdmin, "list_per_page", 5)

@@ -113,7 +113,7 @@ def test_a_download_is_only_read(admin: Client) -> None:
     assert admin.post(f"{LIST}{payload().pk}/body/").status_code == 405
 
 
-@pytest.mark.parametrize("place", ["row", "storage"])
+@pytest.mark.parametrize("place", ["row", pytest.param("storage", marks=pytest.mark.slow)])
 def test_fifty_megabytes_are_neither_loaded_nor_walked_through(sqlite_file: Path, place: str, admin: Client) -> None:
     stored = payload(b"x" * 50_000_000, state=State.DONE, next_attempt_at=None)
     if place == "storage":
