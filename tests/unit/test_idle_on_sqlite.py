@@ -55,7 +55,11 @@ def test_its_chores(settings: Any, sqlite_file: Path) -> None:
             do()
 
 
-def test_follow_journal(stop: Stop, sqlite_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_follow_journal(
+    stop: Stop, sqlite_file: Path, tmp_path: Path, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # In the journal of this process are events of other tests: whoever has just read them is not idle yet.
+    settings.NOTIFICATIONS_JOURNAL_URL = (tmp_path / "journal").as_uri()
     workers = [make(stop) for make in worker_makers()]
     for worker in workers:
         turn(worker)
