@@ -39,6 +39,7 @@ File = tuple[Path, Record]
 def import_spool() -> int:
     """Import the oldest batch; returns how many files left the spool. One process of the machine does it at a time.
 
+    For one thread of a process: two would share the list of files, and one could take it while it is half made.
     Raises database errors while it is away, and OSError: the rest keeps waiting.
     """
     ours = spool()
@@ -167,7 +168,7 @@ def _insert(record: Record) -> None:
 
 
 def lock_path() -> Path:
-    """The one importing process or thread of this machine holds it."""
+    """The one importing process of this machine holds it."""
     return conf.state_dir / "locks" / "spool-import"
 
 

@@ -29,7 +29,7 @@ from notifications.store import insert, spool_import
 from notifications.store.database_breaker import breaker
 from notifications.store.new_payload import OTHER_BYTES, Record, digest_of
 from notifications.store.spool import spool
-from notifications.store.spool_import import import_spool
+from notifications.store.spool_import import Importer, import_spool
 from notifications.utils.file_locks import exclusive
 from tests.support.threads import in_threads
 
@@ -400,7 +400,7 @@ class TestDatabaseAway:
     def test_many_importers_at_once(self) -> None:
         breaker.open()
         receipts = {keep("photo", b"%d" % number) for number in range(60)}
-        in_threads(4, lambda _: import_spool())
+        in_threads(4, lambda _: Importer(spool()).run())  # each process has its own
         assert set(RawPayload.objects.values_list("receipt", flat=True)) == receipts
         assert waiting() == 0
 
