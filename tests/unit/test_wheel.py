@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from email import message_from_bytes
@@ -12,6 +13,8 @@ from typing import Final
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests.support.wheel import build
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: Imports each module of an installed engine, and says where that is.
@@ -48,14 +51,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `pip install` makes it, with the backend that is installed for the tests."""
-    folder = tmp_path_factory.mktemp("wheel")
-    code = "import sys; from flit_core import buildapi; print(buildapi.build_wheel(sys.argv[1]))"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, str(folder)], cwd=tree, capture_output=True, text=True, check=True
-    )
-    assert done.stderr == "", "a warning"
-    return folder / done.stdout.splitlines()[-1]
+    """As `pip install` makes it."""
+    return build(tree, tmp_path_factory.mktemp("wheel"))
+
+
+def test_an_sdist_is_built_without_a_warning(tree: Path, tmp_path: Path) -> None:
+    with tarfile.open(build(tree, tmp_path, "sdist")) as archive:
+        names = archive.getnames()
+    assert "pyproject.toml" in {Path(name).name for name in names}
+    assert not any("/build/" in name for name in names)
 
 
 def test_it_has_the_files_of_the_tree(wheel: Path, tree: Path) -> None:
