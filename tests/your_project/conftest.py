@@ -10,6 +10,9 @@ from tests.support.child import BASE_DIR
 from tests.support.postgres import Postgres
 from tests.support.wheel import build
 from tests.your_project.database import PORT, make_database
+from tests.your_project.release_before import wheel_before
+
+__all__ = ["database", "wheel", "wheel_before"]
 
 
 @pytest.fixture(scope="session")
