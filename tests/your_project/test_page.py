@@ -55,7 +55,7 @@ def _printed_what_it_says(printed: dict[str, str]) -> None:
     assert "\nproppy_payloads{" in metrics
     assert "no issues" in printed["python manage.py check"]
     assert "Ran 2 tests" in printed["python manage.py test"]
-    assert "SLACK" in printed["python manage.py proppy_status"]
+    assert printed["python manage.py proppy_status"].startswith("Payloads\n")
 
 
 def _nothing_is_left(project: Stock) -> None:
