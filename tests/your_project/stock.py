@@ -32,7 +32,7 @@ class Stock:
         self.port = free_port()
         pins = folder / "pins.txt"
         pins.write_text(pinned())
-        pip = {"PIP_CONSTRAINT": str(pins), "PIP_NO_COMPILE": "1"}
+        pip = {"PIP_CONSTRAINT": str(pins), "PIP_NO_COMPILE": "1", "PIP_CACHE_DIR": str(Path.home() / ".cache" / "pip")}
         path = f"{self.bin}:/usr/local/bin:/usr/bin:/bin"
         self.env = debian.environment() | pip | {"PATH": path, "HOME": str(folder)} | env
         self._processes: list[Process] = []
