@@ -10,26 +10,38 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
+from tests.benchmarks import conditions
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.machine import load, machine
 from tests.benchmarks.rows import BENCHMARKS
-from tests.benchmarks.table import Row, line, markdown, unmeasured
+from tests.benchmarks.table import NOTE, PAGE, Row, line, markdown, replace_table, unmeasured
+from tests.support.child import BASE_DIR
 
 
 def main() -> int:
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, _end)
     started, before = time.monotonic(), load()
-    with tempfile.TemporaryDirectory(prefix="proppy-bench-") as folder, Lab(Path(folder), quick=options.quick) as lab:
-        rows = list(_measure(lab, options.names or BENCHMARKS))
-    print(f"\n{machine()}.\nLoad average {before} before, {load()} after {time.monotonic() - started:.0f} s.\n")
-    print(markdown(rows))
+    with (
+        tempfile.TemporaryDirectory(prefix="proppy-bench-") as folder,
+        Lab(Path(folder), quick=options.quick, rounds=options.rounds, conditions=conditions.of_options(options)) as lab,
+    ):
+        rows = list(_measure(lab, options.only or BENCHMARKS))
+    seconds = time.monotonic() - started
+    report = (
+        f"{machine()}.\n{lab.rounds} rounds a row, {lab.conditions}."
+        f" Load average {before} before, {load()} after {seconds:.0f} s.\n\n{NOTE}\n\n{markdown(rows)}\n"
+    )
+    print(f"\n{report}", end="")
+    if options.write:
+        replace_table(PAGE, "make bench", report)
     missed = [row for row in rows if row.reached is False]
     return bool(options.check and missed)
 
 
 def _measure(lab: Lab, names: Iterable[str]) -> Iterator[Row]:
     for name in names:
+        started = time.monotonic()
         _say(f"{name} … (load average {load()})")
         try:
             for row in BENCHMARKS[name](lab):
@@ -38,6 +50,7 @@ def _measure(lab: Lab, names: Iterable[str]) -> Iterator[Row]:
         except Exception:  # noqa: BLE001  the others are worth measuring all the same
             traceback.print_exc()
             yield unmeasured(name, "failed, see above")
+        _say(f"  {time.monotonic() - started:.0f} s")
 
 
 def _say(text: str) -> None:
@@ -50,11 +63,12 @@ def _end(signum: int, _: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", choices=[*BENCHMARKS, []], help=f"of {', '.join(BENCHMARKS)}"
-    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=BENCHMARKS, help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds a row (5)")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure was missed")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(BASE_DIR)}")
     parser.add_argument("--quick", action="store_true", help="only see whether they run; the figures mean nothing")
+    conditions.add_options(parser)
     return parser
 
 

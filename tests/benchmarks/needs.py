@@ -9,11 +9,12 @@ INSTALL: Final = {
     "journald": "systemd",
     "postgresql": "postgresql",
     "wrk": "wrk",
+    "gcc": "gcc libc6-dev",
 }
 
 
 def lacks(*needs: str) -> str:
-    """What of "root", "journald", "postgresql", "wrk" is missing here, and what to do; "" where nothing is."""
+    """What of "root", "journald", "postgresql", "wrk", "gcc" is missing here, and what to do; "" where nothing is."""
     missing = [need for need in needs if not is_there(need)]
     packages = [INSTALL[need] for need in missing if need in INSTALL]
     hints = ["run it as root"] * ("root" in missing) + [f"apt-get install {' '.join(packages)}"] * bool(packages)

@@ -1,20 +1,16 @@
 """What a process takes, from /proc (man proc)."""
 
-import os
 import re
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
-def cpu_percent(pid: int, seconds: float) -> float:
-    """CPU time of a process and its threads while `seconds` go by, in percent of a core."""
-    before, started = _ticks(pid), time.monotonic()
+def cpu_percent(*pids: int, seconds: float) -> float:
+    """CPU time of processes and their threads while `seconds` go by, in percent of a core."""
+    before, started = sum(map(_cpu_time, pids)), time.monotonic()
     time.sleep(seconds)
-    return (_ticks(pid) - before) / TICKS / (time.monotonic() - started) * 100
+    return (sum(map(_cpu_time, pids)) - before) / (time.monotonic() - started) / 1e7
 
 
 def memory(pid: int) -> tuple[int, int]:
@@ -41,7 +37,6 @@ def _bytes(name: str, text: str) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _ticks(pid: int) -> int:
-    """utime and stime."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _cpu_time(pid: int) -> int:
+    """Nanoseconds of its threads: what is idle takes less than a tick of /proc/PID/stat."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))

@@ -1,22 +1,20 @@
 """A client that posts at a steady rate over kept connections, however slowly it is answered."""
 
-import http.client
-import threading
+import re
+import selectors
+import socket
 import time
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.benchmarks.payload import CONTENT_TYPE
+from tests.benchmarks.payload import SENT
 
-CONNECTIONS: Final = 4
+CONNECTIONS: Final = 8
+#: Seconds until an answer is given up.
 TIMEOUT: Final = 30.0
-HEADERS: Final = {
-    "Content-Type": CONTENT_TYPE,
-    "X-Forwarded-Proto": "https",  # as nginx would send it on
-    "X-Forwarded-For": "203.0.113.7",
-}
+LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -27,44 +25,80 @@ class Posted:
     answers: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(slots=True)
+class Connection:
+    wire: socket.socket
+    #: When it was free again, and since when its request counts; by time.monotonic().
+    free_at: float = 0.0
+    since: float = 0.0
+
+
 class Steady:
-    """Posts `rate` requests a second to a path of 127.0.0.1:`port`, each with a body of its own."""
+    """Posts `rate` requests a second to a path of 127.0.0.1:`port`, in one thread.
+
+    A request that is due while no connection is free waits, and that counts. What this client is late by itself does
+    not.
+    """
 
     def __init__(self, port: int, path: str, *, rate: float, body: bytes) -> None:
-        self._port, self._path, self._rate, self._body = port, path, rate, body
-        self._lock = threading.Lock()
-        self._sent = 0
+        headers = SENT | {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(body))}
+        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        self._port, self._rate, self._request = port, rate, "\r\n".join(lines).encode() + body
 
     def post(self, seconds: float) -> Posted:
         """Post for so long; what came of it."""
-        posted = Posted()
-        start, count = time.monotonic_ns(), int(seconds * self._rate)
-        threads = [
-            threading.Thread(target=self._run, args=[posted, start, range(number, count, CONNECTIONS)])
-            for number in range(CONNECTIONS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self._sent += count
+        posted, count = Posted(), round(seconds * self._rate)
+        with selectors.DefaultSelector() as selector:
+            free = deque(Connection(_connect(self._port)) for _ in range(CONNECTIONS))
+            start, sent = time.monotonic(), 0
+            while len(posted.times) < count:
+                while sent < count and free and start + sent / self._rate <= time.monotonic():
+                    self._send(free.popleft(), start + sent / self._rate, selector)
+                    sent += 1
+                wait = start + sent / self._rate - time.monotonic() if free and sent < count else TIMEOUT
+                answered = selector.select(max(wait, 0))
+                if not answered and wait == TIMEOUT:
+                    raise TimeoutError(f"no answer within {TIMEOUT:g} s")
+                for key, _ in answered:
+                    selector.unregister(key.fileobj)
+                    free.append(self._receive(key.data, posted))
+            for connection in free:
+                connection.wire.close()
         return posted
 
-    def _run(self, posted: Posted, start: int, numbers: range) -> None:
-        wire = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
-        pause = threading.Event()  # never set
-        for number in numbers:
-            due = start + int(number / self._rate * 1e9)
-            pause.wait(max(0.0, (due - time.monotonic_ns()) / 1e9))
-            try:
-                wire.request("POST", self._path, b"%d %b" % (self._sent + number, self._body), HEADERS)
-                with wire.getresponse() as response:
-                    response.read()
-                answer = str(response.status)
-            except (OSError, http.client.HTTPException) as error:
-                wire.close()
-                answer = type(error).__name__
-            with self._lock:
-                posted.times.append(time.monotonic_ns() - due)
-                posted.answers[answer] += 1
-        wire.close()
+    def _send(self, connection: Connection, due: float, selector: selectors.BaseSelector) -> None:
+        connection.since = due if connection.free_at > due else time.monotonic()
+        selector.register(connection.wire, selectors.EVENT_READ, connection)
+        connection.wire.sendall(self._request)
+
+    def _receive(self, connection: Connection, posted: Posted) -> Connection:
+        try:
+            answer = _answer(connection.wire)
+        except OSError as error:
+            answer = type(error).__name__
+            connection.wire.close()
+            connection.wire = _connect(self._port)
+        connection.free_at = time.monotonic()
+        posted.times.append(int((connection.free_at - connection.since) * 1e9))
+        posted.answers[answer] += 1
+        return connection
+
+
+def _connect(port: int) -> socket.socket:
+    wire = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return wire
+
+
+def _answer(wire: socket.socket) -> str:
+    """The status, once all of the answer is there. Raises OSError."""
+    data = b""
+    while True:
+        piece = wire.recv(65536)
+        if not piece:
+            raise ConnectionResetError(data[:200])
+        data += piece
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = LENGTH.search(head + b"\r\n")
+        if end and length and len(body) >= int(length[1]):
+            return head[9:12].decode()

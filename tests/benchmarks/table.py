@@ -1,48 +1,84 @@
-"""Rows of the table, and how it is printed."""
+"""Rows of the table, and how it is printed. A figure is the median of its rounds, with the lowest and the highest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 from typing import Final
 
+from tests.support.child import BASE_DIR
+
+PAGE: Final = BASE_DIR / "docs" / "speed.md"
+NOTE: Final = (
+    "A figure is the median of its rounds, with the lowest and the highest. What is reached in one round and missed in"
+    " another counts as missed."
+)
 HEAD: Final = ("path", "held against", "reach", "measured", "", "the numbers behind it")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `reached` is None where it is only reported, or could not be measured here."""
+    """One figure. `rounds`: which of them reached it; none where it is only reported, or could not be measured here."""
 
     path: str
     limit: str
     reach: str
     measured: str
-    reached: bool | None
+    rounds: tuple[bool, ...]
     numbers: str
 
-
-def at_most(path: str, limit: str, ratio: float, bound: float, numbers: str) -> Row:
-    """A ratio of times."""
-    return Row(path, limit, f"<= {bound:g} x", f"{ratio:.3g} x", ratio <= bound, numbers)
-
-
-def at_least(path: str, limit: str, ratio: float, bound: float, numbers: str) -> Row:
-    """A ratio of rates."""
-    return Row(path, limit, f">= {bound:.2f} x", f"{ratio:.3g} x", ratio >= bound, numbers)
+    @property
+    def reached(self) -> bool | None:
+        """Whether each round reached it: what is reached in one round and missed in another counts as missed."""
+        return all(self.rounds) if self.rounds else None
 
 
-def reported(path: str, limit: str, ratio: float, numbers: str) -> Row:
-    """A ratio that is held against nothing."""
-    return Row(path, limit, "(report)", f"{ratio:.3g} x", None, numbers)
+def at_most(path: str, limit: str, figures: Sequence[float], bound: float, numbers: str, unit: str = "x") -> Row:
+    """Ratios of times, or times."""
+    met = tuple(figure <= bound for figure in figures)
+    return Row(path, limit, f"<= {bound:g} {unit}", spread(figures, unit), met, numbers)
+
+
+def at_least(path: str, limit: str, figures: Sequence[float], bound: float, numbers: str, unit: str = "x") -> Row:
+    """Ratios of rates, or rates."""
+    met = tuple(figure >= bound for figure in figures)
+    return Row(path, limit, f">= {bound:g} {unit}", spread(figures, unit), met, numbers)
+
+
+def reported(path: str, limit: str, figures: Sequence[float], numbers: str, unit: str = "x") -> Row:
+    """What is held against nothing."""
+    return Row(path, limit, "(report)", spread(figures, unit), (), numbers)
 
 
 def unmeasured(path: str, why: str) -> Row:
     """What this machine lacks, or what went wrong, instead of a figure."""
-    return Row(path, "", "", "not measured", None, why)
+    return Row(path, "", "", "not measured", (), why)
+
+
+def spread(figures: Sequence[float], unit: str) -> str:
+    """The median, and the lowest and highest where there is more than one."""
+    around = f" ({number(min(figures))} to {number(max(figures))})" if len(figures) > 1 else ""
+    return f"{number(median(figures))} {unit}{around}"
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """The table, as a README has it."""
+    """The table, as a page of the documents has it."""
     lines = [HEAD, ("---",) * len(HEAD), *map(_cells, rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def replace_table(page: Path, name: str, report: str) -> None:
+    """Put a report into a page, between the comments that name it."""
+    before, begin, rest = page.read_text().partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    if not end:
+        raise ValueError(f"{page} has no <!-- {name} --> … <!-- end -->")
+    page.write_text(f"{before}{begin}{report}{end}{after}")
 
 
 def line(row: Row) -> str:
@@ -55,4 +91,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _verdict(row: Row) -> str:
-    return "" if row.reached is None else "reached" if row.reached else "**missed**"
+    missed = row.rounds.count(False)
+    if not missed:
+        return "reached" if row.rounds else ""
+    return "**missed**" if missed == len(row.rounds) else f"**missed** in {missed} of {len(row.rounds)} rounds"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.payload import SENT
+
 CONNECTIONS: Final = 8
 #: As nginx would send it on: over HTTPS, from a client elsewhere.
 SCRIPT: Final = """
 wrk.method = "POST"
-wrk.body = %s
-wrk.headers["Content-Type"] = "%s"
-wrk.headers["X-Forwarded-Proto"] = "https"
-wrk.headers["X-Forwarded-For"] = "203.0.113.7"
+wrk.body = [[%s]]
+%s
 """
 
 
@@ -25,11 +25,12 @@ class Answered:
     p99: float
 
 
-def post(url: str, body: bytes, content_type: str, *, seconds: int, folder: Path) -> Answered:
+def post(url: str, body: bytes, *, seconds: int, folder: Path) -> Answered:
     """Post the body again and again over kept connections. Raises RuntimeError for answers other than 2xx or 3xx."""
     script = folder / "post.lua"
-    script.write_text(SCRIPT % (f"[[{body.decode()}]]", content_type))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
+    headers = [f'wrk.headers["{name}"] = "{value}"' for name, value in SENT.items()]
+    script.write_text(SCRIPT % (body.decode(), "\n".join(headers)))
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout=20s", "--latency", "-s", str(script), url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     return parse(done.stdout)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -25,10 +25,12 @@ class Postgres:
     """A cluster of its own, on a Unix socket in `folder` and a port of 127.0.0.1; `with Postgres() as pg:`.
 
     fsync is on unless said otherwise, so that what is measured holds elsewhere. Root starts it as `postgres`.
-    `standby_of` makes it a hot standby of another, which takes no writes before `promote()`.
+    `standby_of` makes it a hot standby of another, which takes no writes before `promote()`. `env`: of its processes.
     """
 
-    def __init__(self, *, fsync: bool = True, standby_of: "Postgres | None" = None) -> None:
+    def __init__(
+        self, *, fsync: bool = True, standby_of: "Postgres | None" = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self._bin = _programs()
         self._user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         # Not below pytest's folder, which other users may not enter; and short, for the socket's path.
@@ -36,6 +38,7 @@ class Postgres:
         self.port = free_port()
         self._primary = standby_of
         self._fsync = "on" if fsync else "off"
+        self._env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(env or {})}
 
     def __enter__(self) -> "Postgres":
         if os.getuid() == 0:
@@ -119,7 +122,7 @@ class Postgres:
             user=self._user if os.getuid() == 0 else None,
             group=pwd.getpwnam(self._user).pw_gid if os.getuid() == 0 else None,
             extra_groups=[] if os.getuid() == 0 else None,
-            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+            env=self._env,
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -51,11 +51,13 @@ DATABASES = {"default": sqlite.database(BASE_DIR / "db.sqlite3")}
 class StockProject:
     """`folder` has manage.py, and the project's package `shop`, which is an app too. `settings` end its settings.py.
 
-    `engine`: how INSTALLED_APPS names ours.
+    `engine`: how INSTALLED_APPS names ours. `python`: its interpreter.
     """
 
-    def __init__(self, folder: Path, settings: str = DATABASE, *, engine: str = "notifications") -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, settings: str = DATABASE, *, engine: str = "notifications", python: str = sys.executable
+    ) -> None:
+        self.folder, self._python = folder, python
         self.env = bare_env(folder) | {"PYTHONPATH": str(BASE_DIR), "DJANGO_SETTINGS_MODULE": "shop.settings"}
         folder.mkdir()
         self._run("-m", "django", "startproject", "shop", str(folder), env=self.env | {"DJANGO_SETTINGS_MODULE": ""})
@@ -85,7 +87,7 @@ class StockProject:
     def start(self, *command: str) -> Process:
         """Start a process of Python; `stop()` ends it."""
         log = self.folder / f"{len(self._processes)}.log"
-        self._processes.append(Process([sys.executable, *command], env=self.env, log=log, cwd=self.folder))
+        self._processes.append(Process([self._python, *command], env=self.env, log=log, cwd=self.folder))
         return self._processes[-1]
 
     def stop(self) -> None:
@@ -95,7 +97,7 @@ class StockProject:
             print(f"--- {process.log_path}\n{process.log}")
 
     def _run(self, *arguments: str, env: dict[str, str]) -> str:
-        command = [sys.executable, *arguments]
+        command = [self._python, *arguments]
         done = subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks import wrk
-from tests.benchmarks.lab import on_core
+from tests.benchmarks.cores import on_core
 from tests.support.processes import Site
 from tests.web_servers.servers import running
 
@@ -32,6 +32,6 @@ def intake(name: str) -> float:
 def _rate(url: str, folder: Path) -> float:
     with on_core(1):
         try:
-            return wrk.post(url, BODY, "application/octet-stream", seconds=SECONDS, folder=folder).rate
+            return wrk.post(url, BODY, seconds=SECONDS, folder=folder).rate
         except RuntimeError:  # some were not answered
             return 0.0

@@ -9,31 +9,26 @@ from typing import Final
 
 from notifications.models import RawPayload, State
 from tests.benchmarks.filling import fill, settle
-from tests.benchmarks.payload import BODY, CONTENT_TYPE
+from tests.benchmarks.payload import BODY, SENT
 from tests.benchmarks.timing import empty_times, microseconds
 
 #: Of the backlog.
 SOURCE: Final = "bench"
 #: Requests a second.
 RATE: Final = 100
-#: As nginx would send it on: over HTTPS, from a client elsewhere.
-HEADERS: Final = {"Content-Type": CONTENT_TYPE, "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 #: Seconds for the worker to begin.
 PATIENCE: Final = 60
 #: Posts that warm the server up.
 WARM: Final = 50
 
 
-def run(
-    *, port: int = 0, seconds: float = 0, since: float = 0, backlog: int = 0, state: str = State.RECEIVED
-) -> dict[str, float]:
-    """Make it `backlog` payloads in a state; or post for `seconds`, once the worker has begun, and give times in ms.
+def run(*, port: int = 0, seconds: float = 0, since: float = 0, backlog: int = 0) -> dict[str, float]:
+    """Make it `backlog` payloads that wait; or post for `seconds`, once the worker has begun, and give times in ms.
 
-    `since` is when the worker was started, in seconds since the epoch. `left` says how many wait in the end, `handled`
-    how many of the backlog were handled since.
+    `since` is when the worker was started, in seconds since the epoch. `left` says how many wait in the end.
     """
     if not seconds:
-        return _refill(backlog, state)
+        return _refill(backlog)
     began = datetime.fromtimestamp(since, UTC)
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as client:
         for _ in range(WARM):
@@ -43,15 +38,14 @@ def run(
     quantiles = {"median": 0.5, "p99": 0.99, "worst": 1.0}
     waiting = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__isnull=False)
     return {name: microseconds(times, quantile) / 1000 for name, quantile in quantiles.items()} | {
-        "left": waiting.count(),
-        "handled": RawPayload.objects.filter(source=SOURCE, done_at__gt=began).count(),
+        "left": waiting.count()
     }
 
 
-def _refill(count: int, state: str) -> dict[str, float]:
+def _refill(count: int) -> dict[str, float]:
     RawPayload.objects.all().delete()
     if count:
-        fill(count, state=state, source=SOURCE)
+        fill(count, state=State.RECEIVED, source=SOURCE)
     settle()
     return {}
 
@@ -84,7 +78,7 @@ def _post_steadily(client: HTTPConnection, count: int) -> "array[int]":
 
 
 def _post(client: HTTPConnection) -> None:
-    client.request("POST", "/in/demo/", BODY, HEADERS)
+    client.request("POST", "/in/demo/", BODY, SENT)
     answer = client.getresponse()
     text = answer.read()
     if answer.status != 202:

@@ -2,27 +2,24 @@
 
 import os
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest import mock
 
 from notifications import emit
 from notifications.events.emit import process_outbox
-from tests.benchmarks.timing import empty_times, microseconds, time_each
+from tests.benchmarks.rounds import interleaved
+from tests.benchmarks.timing import PAUSE, empty_times, microseconds, time_each
 from tests.support.journald import JournaldNamespace
 
-#: Nanoseconds of other work between two calls: time for journald to read the last one and fall asleep again, as it
-#: does between two requests. Work and no sleep, which would leave this process with cold caches.
-GAP: Final = 200_000
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-def run(*, namespace: str, calls: int, overflow: int) -> dict[str, float]:
-    """Times in µs, sizes in bytes. `overflow` calls fill the queue, and as many more must not make it grow."""
+def run(*, namespace: str, rounds: int, calls: int, overflow: int) -> dict[str, Any]:
+    """Times in µs, sizes in bytes; `calls` a round. `overflow` fill the queue, as many more must not make it grow."""
     with JournaldNamespace(namespace) as journald:
-        numbers = _running(journald.socket_path, calls)
+        numbers = _running(journald.socket_path, rounds, calls)
         journald.pause()
         try:
             numbers |= _stopped(calls, overflow)
@@ -37,9 +34,8 @@ def tell(number: int) -> None:
     emit("SLACK", "Ada Lovelace signed up with ada@example.com", user=number)
 
 
-def _running(address: Path, calls: int) -> dict[str, float]:
+def _running(address: Path, rounds: int, calls: int) -> dict[str, Any]:
     record, path = _record(), str(address)
-    emits, sends = empty_times(calls), empty_times(calls)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bare:
         bare.setblocking(False)
 
@@ -47,28 +43,24 @@ def _running(address: Path, calls: int) -> dict[str, float]:
             with suppress(BlockingIOError):
                 bare.sendto(record, path)
 
-        for number in range(calls):
-            _work()
-            time_each(tell, [number], emits, number)
-            if process_outbox().queue:  # journald was busy; else what follows would have to queue up as well
-                process_outbox().flush(30)
-            _work()
-            time_each(send, [number], sends, number)
-    return {
-        "emit": microseconds(emits),
-        "emit_p99": microseconds(emits, 0.99),
-        "sendto": microseconds(sends),
-        "sendto_p99": microseconds(sends, 0.99),
-        "size": len(record),
-    }
+        def in_turn() -> tuple[float, float]:
+            emits, sends = empty_times(calls), empty_times(calls)
+            for number in range(calls):
+                time_each(tell, [number], emits, number, pause=PAUSE)
+                if process_outbox().queue:  # journald was busy; else what follows would have to queue up as well
+                    process_outbox().flush(30)
+                time_each(send, [number], sends, number, pause=PAUSE)
+            return microseconds(emits), microseconds(sends)
+
+        (medians,) = interleaved(rounds, in_turn)
+    emits, sends = zip(*medians, strict=True)
+    return {"emit": emits, "sendto": sends, "size": len(record)}
 
 
-def _stopped(calls: int, overflow: int) -> dict[str, float]:
+def _stopped(calls: int, overflow: int) -> dict[str, Any]:
     times = empty_times(calls + 2 * overflow)
     before = _resident_bytes()
-    for number in range(calls):
-        _work()
-        time_each(tell, [number], times, number)
+    time_each(tell, range(calls), times, pause=PAUSE)
     median = microseconds(times[:calls])
     time_each(tell, range(overflow), times, calls)
     full = _resident_bytes()
@@ -81,12 +73,6 @@ def _stopped(calls: int, overflow: int) -> dict[str, float]:
         "queued": len(process_outbox().queue),
         "grown": full - before,
     }
-
-
-def _work() -> None:
-    until = time.perf_counter_ns() + GAP
-    while time.perf_counter_ns() < until:
-        pass
 
 
 def _record() -> bytes:

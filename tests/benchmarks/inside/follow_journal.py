@@ -1,6 +1,5 @@
 """The real `follow_journal` into an empty channel, and a bare journalctl, in turn, over the same entries."""
 
-import statistics
 import subprocess
 import time
 from typing import Final
@@ -11,18 +10,16 @@ from notifications.models import Position
 from notifications.workers import loop
 from tests.benchmarks.channels import Empty
 from tests.benchmarks.journal import events, fill
+from tests.benchmarks.rounds import interleaved
 
 OPTIONS: Final = ("-o", "json", f"--output-fields={','.join(FIELDS)}", "SYSLOG_IDENTIFIER=proppy")
 
 
-def run(*, namespace: str, entries: int, rounds: int) -> dict[str, float]:
-    """Entries per second, medians of the rounds."""
+def run(*, namespace: str, entries: int, rounds: int) -> dict[str, list[float]]:
+    """Entries per second, by round."""
     fill(namespace, events("BENCH", entries))
-    printed, followed = [], []
-    for _ in range(rounds):
-        printed.append(entries / _print(namespace))
-        followed.append(entries / _follow(entries))
-    return {"journalctl": statistics.median(printed), "followed": statistics.median(followed)}
+    printed, followed = interleaved(rounds, lambda: entries / _print(namespace), lambda: entries / _follow(entries))
+    return {"journalctl": printed, "followed": followed}
 
 
 def _print(namespace: str) -> float:

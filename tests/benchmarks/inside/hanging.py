@@ -1,6 +1,5 @@
 """Some channels, without one more that hangs and with it, in turn, over the same entries."""
 
-import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,18 +10,15 @@ from notifications.models import Position
 from notifications.workers import loop
 from tests.benchmarks.channels import Hanging, OneByOne
 from tests.benchmarks.lab import LONGEST
+from tests.benchmarks.rounds import interleaved
 from tests.support.wait import wait_for
 
 
-def run(*, names: Sequence[str], hangs: str, events: int, rounds: int) -> dict[str, float]:
-    """Seconds until each of `names` has delivered so many events, medians of the rounds."""
-    without, beside = [], []
-    for turn in range(-1, rounds):  # the first warms up
-        times = _deliver(names, [], events), _deliver(names, [hangs], events)
-        if turn >= 0:
-            without.append(times[0])
-            beside.append(times[1])
-    return {"without": statistics.median(without), "beside": statistics.median(beside)}
+def run(*, names: Sequence[str], hangs: str, events: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds until each of `names` has delivered so many events, by round."""
+    measures = (lambda: _deliver(names, [], events), lambda: _deliver(names, [hangs], events))
+    without, beside = interleaved(rounds, *measures)
+    return {"without": without, "beside": beside}
 
 
 def _deliver(names: Sequence[str], besides: Sequence[str], events: int) -> float:

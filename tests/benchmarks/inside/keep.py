@@ -1,80 +1,101 @@
-"""`keep()`, and a bare INSERT of the very rows that it wrote into the same table elsewhere, in turn."""
+"""`keep()` and `capture()` as requests call them, and the driver's INSERT of the rows that they wrote, in turn."""
 
+import uuid
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
-import psycopg
 from django.db import connection
 
-from notifications import keep
+from notifications import capture, keep
 from notifications.store.insert import VALUES
+from notifications.wsgi import Request
 from tests.benchmarks.filling import TABLE
-from tests.benchmarks.payload import BODY, CONTENT_TYPE
-from tests.benchmarks.timing import empty_times, microseconds, time_each
+from tests.benchmarks.payload import CONTENT_TYPE, HEADERS, body
+from tests.benchmarks.request import request
+from tests.benchmarks.rounds import interleaved
+from tests.benchmarks.timing import PAUSE, empty_times, microseconds, time_each
 
 Row = tuple[Any, ...]
+Insert = Callable[[Row], object]
 
 COLUMNS: Final = ["attempts", *VALUES]
+RECEIPT: Final = COLUMNS.index("receipt")
 
 
-def run(*, rounds: int, calls: int, elsewhere: str) -> dict[str, float]:
-    """Times in µs. `elsewhere`: a file for SQLite, the URL of the same database for PostgreSQL."""
-    insert = _into_sqlite(elsewhere) if connection.vendor == "sqlite" else _into_postgresql(elsewhere)
-    keeps, inserts = empty_times(rounds * calls), empty_times(rounds * calls)
-    for turn in range(-1, rounds):  # the first warms up
-        start = max(turn, 0) * calls
-        time_each(_keep, range(calls), keeps, start)
-        time_each(insert, _last_rows(calls), inserts, start)
-    return {
-        "keep": microseconds(keeps),
-        "keep_p99": microseconds(keeps, 0.99),
-        "insert": microseconds(inserts),
-        "insert_p99": microseconds(inserts, 0.99),
+def run(*, rounds: int, calls: int, size: int) -> dict[str, list[float]]:
+    """Medians in µs, by round; "plain" is an INSERT into a table without secondary indexes."""
+    data = body(size)
+    insert, plain = _on_sqlite() if connection.vendor == "sqlite" else _on_postgresql()
+    measures = {
+        "keep": lambda: _median(partial(_keep, data), list(range(calls))),
+        "capture": lambda: _median(_capture, [request(data, "demo") for _ in range(calls)]),
+        "insert": lambda: _median(insert, _last_rows(calls)),
+        "plain": lambda: _median(plain, _last_rows(calls)),
     }
+    return dict(zip(measures, interleaved(rounds, *measures.values()), strict=True))
 
 
-def _keep(_: int) -> None:
-    keep("bench", BODY, content_type=CONTENT_TYPE)
+def _median(function: Callable[[Any], object], arguments: list[Any]) -> float:
+    times = empty_times(len(arguments))
+    time_each(function, arguments, times, pause=PAUSE)
+    return microseconds(times)
+
+
+def _keep(data: bytes, _: int) -> None:
+    keep("bench", data, content_type=CONTENT_TYPE, headers=HEADERS)
+
+
+def _capture(post: Request) -> None:
+    capture(post, "demo")
 
 
 def _last_rows(count: int) -> list[Row]:
-    return _fetch(f"SELECT {', '.join(COLUMNS)} FROM {TABLE} ORDER BY id DESC LIMIT {count}")
-
-
-def _fetch(query: str) -> list[Row]:
+    """As the database has them, but each with a receipt of its own."""
     with connection.cursor() as cursor:
-        cursor.execute(query)
-        return [tuple(row) for row in cursor.fetchall()]
+        cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM {TABLE} ORDER BY id DESC LIMIT {count}")
+        return [_renewed(row) for row in cursor.fetchall()]
 
 
-def _into_sqlite(path: str) -> Callable[[Row], None]:
-    """INSERT and COMMIT with the library and the pragmas of the site, into a table with the same indexes."""
+def _renewed(row: Row) -> Row:
+    values = list(row)
+    values[RECEIPT] = uuid.uuid4()
+    if connection.vendor == "sqlite":
+        values[RECEIPT] = values[RECEIPT].hex
+        values = [str(value.replace(tzinfo=None)) if isinstance(value, datetime) else value for value in values]
+    return tuple(values)
+
+
+def _on_sqlite() -> tuple[Insert, Insert]:
+    """INSERT and COMMIT with the library, the file and the pragmas of the site."""
     import sqlite3  # which notifications.sqlite may have replaced
 
-    bare = sqlite3.connect(path)
+    bare = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     bare.executescript(connection.settings_dict["OPTIONS"]["init_command"])
-    name = TABLE.strip('"')
-    for (definition,) in _fetch(f"SELECT sql FROM sqlite_master WHERE tbl_name = '{name}' AND sql IS NOT NULL"):
-        bare.execute(definition)
-    statement = _insert_into(TABLE, "?")
+    definition = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+    (table,) = bare.execute(definition, [TABLE.strip('"')]).fetchone()
+    bare.execute(table.replace(f"CREATE TABLE {TABLE}", "CREATE TABLE IF NOT EXISTS plain", 1))
 
-    def insert(row: Row) -> None:
-        bare.execute(statement, row)
-        bare.commit()
+    def into(table: str) -> Insert:
+        statement = _insert_into(table, "?")
+        return lambda row: bare.execute(statement, row)
 
-    return insert
+    return into(TABLE), into("plain")
 
 
-def _into_postgresql(url: str) -> Callable[[Row], None]:
-    """An autocommit INSERT into a table with the same indexes."""
-    bare = psycopg.connect(url, autocommit=True)
-    bare.execute(f"CREATE TABLE bare (LIKE {TABLE} INCLUDING ALL)")
-    statement = _insert_into("bare", "%s").encode()
+def _on_postgresql() -> tuple[Insert, Insert]:
+    """An autocommit INSERT."""
+    import psycopg
 
-    def insert(row: Row) -> None:
-        bare.execute(statement, row)
+    bare = psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}, autocommit=True)
+    bare.execute(f"CREATE TABLE IF NOT EXISTS plain (LIKE {TABLE} INCLUDING DEFAULTS INCLUDING IDENTITY)".encode())
 
-    return insert
+    def into(table: str) -> Insert:
+        statement = _insert_into(table, "%s").encode()
+        return lambda row: bare.execute(statement, row)
+
+    return into(TABLE), into("plain")
 
 
 def _insert_into(table: str, placeholder: str) -> str:

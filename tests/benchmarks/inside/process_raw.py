@@ -18,7 +18,7 @@ from notifications.store import insert
 from notifications.store.new_payload import Record, digest_of
 from notifications.workers import loop
 from tests.benchmarks.filling import TABLE
-from tests.benchmarks.payload import BODY, CONTENT_TYPE
+from tests.benchmarks.payload import CONTENT_TYPE, body
 
 #: Turns of the worker (of 50 payloads each) between two slices of bare updates.
 BETWEEN: Final = 10
@@ -56,8 +56,9 @@ class Bare:
         self._connection: psycopg.Connection[Any] = psycopg.connect(url)
         self._token = uuid.uuid4()
         execute = self._connection.execute
+        execute("DROP TABLE IF EXISTS bare")
         execute(f"CREATE TABLE bare (LIKE {TABLE} INCLUDING ALL)".encode())
-        execute(f"INSERT INTO bare SELECT * FROM {TABLE} ORDER BY id LIMIT {count}".encode())
+        execute(f"INSERT INTO bare SELECT * FROM {TABLE} ORDER BY id DESC LIMIT {count}".encode())
         execute("UPDATE bare SET state = 'processing', lease_token = %s, lease_until = now()", [self._token])
         self._ids = iter([pk for (pk,) in execute("SELECT id FROM bare ORDER BY id")])
         self._connection.commit()
@@ -75,28 +76,33 @@ class Bare:
         self._connection.close()
 
 
-def run(*, payloads: int, url: str = "") -> dict[str, float]:
-    """Rates per second: of payloads handled; of updates too, with the `url` of a PostgreSQL."""
+def run(*, payloads: int, rounds: int, size: int, url: str = "") -> dict[str, list[float]]:
+    """Rates per second, by round: of payloads handled; of updates too, with the `url` of a PostgreSQL."""
     handlers.autodiscover()
-    _fill(payloads)
+    rates = [_measure(payloads, body(size), url) for _ in range(rounds + 1)][1:]  # the first warms up
+    return {"handled": [handled for handled, _ in rates], "updated": [updated for _, updated in rates]}
+
+
+def _measure(payloads: int, data: bytes, url: str) -> tuple[float, float]:
+    RawPayload.objects.filter(source="bench").delete()
+    _fill(payloads, data)
     if not url:
-        return {"handled": payloads / _drain(payloads, lambda: None)}
-    bare = Bare(url, payloads)
-    with closing(bare):
+        return payloads / _drain(payloads, lambda: None), 0
+    with closing(Bare(url, payloads)) as bare:
         bare.update_some(SLICE)
         handled = payloads / _drain(payloads, lambda: bare.update_some(SLICE))
-    return {"handled": handled, "updated": bare.done / bare.seconds}
+    return handled, bare.done / bare.seconds
 
 
-def _fill(count: int) -> None:
-    digest = digest_of(BODY)
+def _fill(count: int, data: bytes) -> None:
+    digest = digest_of(data)
     with transaction.atomic():
         for _ in range(count):
             now = datetime.now(UTC)
             record = Record(
                 receipt=uuid.uuid4(),
                 source="bench",
-                body=BODY,
+                body=data,
                 digest=digest,
                 received_at=now,
                 next_attempt_at=now,
@@ -113,7 +119,7 @@ def _drain(count: int, between: Callable[[], None]) -> float:
         return timed[0]
 
     loop.run([make])
-    done = RawPayload.objects.filter(state=State.DONE).count()
+    done = RawPayload.objects.filter(source="bench", state=State.DONE).count()
     if done != count:
         raise RuntimeError(f"process_raw handled {done} of {count} payloads")
     return timed[0].seconds

@@ -19,7 +19,7 @@ from tests.benchmarks.rows import (
     post,
     process_raw,
     slack_down,
-    slack_limits,
+    slow_disk,
     to_slack,
 )
 from tests.benchmarks.table import Row
@@ -30,6 +30,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "emit": emit.rows,
     "keep": keep.rows,
     "post": post.rows,
+    "slow_disk": slow_disk.rows,
     "process_raw": process_raw.rows,
     "idle": idle.rows,
     "claim_cost": claim_cost.rows,
@@ -39,7 +40,6 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "to_slack": to_slack.rows,
     "catch_up": catch_up.rows,
     "slack_down": slack_down.rows,
-    "slack_limits": slack_limits.rows,
     "hanging": hanging.rows,
     "admin": admin.rows,
     "away": away.rows,

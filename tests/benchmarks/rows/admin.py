@@ -5,34 +5,27 @@ from typing import Final
 
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.needs import lacks
-from tests.benchmarks.table import Row, unmeasured
-from tests.support.processes import Site
+from tests.benchmarks.rows.claim_cost import MANY
+from tests.benchmarks.table import Row, at_most, unmeasured
 
-FINISHED: Final = 5_000_000
-#: That one process adds: it may take five minutes.
-AT_ONCE: Final = 1_000_000
 REACH: Final = 200.0
 PATHS: Final = {
-    database: f"slowest admin page beside {FINISHED:,} finished payloads, {database}"
+    database: f"slowest admin page beside {MANY:,} finished payloads, {database}"
     for database in ("SQLite", "PostgreSQL")
 }
 
 
 def rows(lab: Lab) -> Iterator[Row]:
-    yield _measure(lab, PATHS["SQLite"], lab.site())
+    yield _measure(lab, "SQLite")
     if why := lacks("postgresql"):
         yield unmeasured(PATHS["PostgreSQL"], why)
         return
-    yield _measure(lab, PATHS["PostgreSQL"], lab.site(DATABASE_URL=lab.database()))
+    yield _measure(lab, "PostgreSQL")
 
 
-def _measure(lab: Lab, path: str, site: Site) -> Row:
-    count = lab.count(FINISHED)
-    for start in range(0, count, AT_ONCE):
-        lab.inside(site, "admin", finished=min(AT_ONCE, count - start))
-    times = lab.inside(site, "admin", visit=True)
+def _measure(lab: Lab, database: str) -> Row:
+    times = lab.inside(lab.filled(database, MANY), "admin")
     slowest = sorted(times, key=lambda name: times[name], reverse=True)
-    worst = times[slowest[0]]
-    text = ", ".join(f"{name} {times[name]:.0f}" for name in slowest[:5])
+    text = ", ".join(f"{name} {times[name]:.0f}" for name in slowest[:3])
     numbers = f"median of 5 visits, ms: {text}; the first list {times['list']:.0f}; {len(times)} pages"
-    return Row(path, "", f"<= {REACH:g} ms", f"{worst:.0f} ms", worst <= REACH, numbers)
+    return at_most(PATHS[database], "", [times[slowest[0]]], REACH, numbers, "ms")

@@ -1,39 +1,43 @@
-"""`keep()` in process."""
+"""`keep()` and `capture()` in process."""
 
 from collections.abc import Iterator
+from statistics import median
 from typing import Final
 
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.needs import lacks
+from tests.benchmarks.rounds import ratios
 from tests.benchmarks.table import Row, at_most, reported, unmeasured
 
-POSTGRESQL: Final = "`keep()` in process, PostgreSQL"
+#: By database: the most that `capture()` should take.
+REACH: Final = {"SQLite NORMAL": 1.5, "SQLite FULL": 1.25, "PostgreSQL": 1.5}
+LIMIT: Final = "the same row into the same table by the driver alone"
+INDEXES: Final = "the driver's INSERT into our table, SQLite NORMAL"
+PLAIN: Final = "the same into a table without secondary indexes"
+CALLS: Final = 200
 
 
 def rows(lab: Lab) -> Iterator[Row]:
-    yield _sqlite(lab, "NORMAL", rounds=20)
-    yield _sqlite(lab, "FULL", rounds=10)
+    yield from _measure(lab, "SQLite NORMAL", SQLITE_SYNCHRONOUS="NORMAL")
+    yield from _measure(lab, "SQLite FULL", SQLITE_SYNCHRONOUS="FULL")
     if why := lacks("postgresql"):
-        yield unmeasured(POSTGRESQL, why)
+        yield from (unmeasured(path, why) for path in _paths("PostgreSQL"))
         return
-    url = lab.database()
-    numbers = _measure(lab, 10, url, DATABASE_URL=url)
-    ratio = numbers["keep"] / numbers["insert"]
-    yield at_most(POSTGRESQL, "psycopg autocommit INSERT of the same row", ratio, 1.3, _text(**numbers))
+    yield from _measure(lab, "PostgreSQL", DATABASE_URL=lab.database())
 
 
-def _sqlite(lab: Lab, synchronous: str, rounds: int) -> Row:
-    numbers = _measure(lab, rounds, "", SQLITE_SYNCHRONOUS=synchronous)
-    path, limit = f"`keep()` in process, SQLite {synchronous}", "`sqlite3` INSERT + COMMIT of the same row"
-    ratio, text = numbers["keep"] / numbers["insert"], _text(**numbers)
-    return at_most(path, limit, ratio, 3, text) if synchronous == "NORMAL" else reported(path, limit, ratio, text)
+def _paths(database: str) -> tuple[str, str]:
+    return f"`capture()` in process, {database}", f"`keep()` in process, {database}"
 
 
-def _measure(lab: Lab, rounds: int, elsewhere: str, **env: str) -> dict[str, float]:
-    site = lab.site(**env)
-    where = elsewhere or str(site.folder / "state" / "bare.sqlite3")
-    return lab.inside(site, "keep", rounds=rounds, calls=lab.count(250), elsewhere=where)
-
-
-def _text(*, keep: float, keep_p99: float, insert: float, insert_p99: float) -> str:
-    return f"median {keep:.0f} µs (p99 {keep_p99:.0f}); INSERT {insert:.0f} µs (p99 {insert_p99:.0f}); 1 kB"
+def _measure(lab: Lab, database: str, **env: str) -> Iterator[Row]:
+    size = lab.conditions.body
+    numbers = lab.inside(lab.site(**env), "keep", rounds=lab.rounds, calls=lab.count(CALLS), size=size)
+    capture, keep, insert, plain = (numbers[name] for name in ("capture", "keep", "insert", "plain"))
+    text = f"{median(capture):.0f} µs; INSERT {median(insert):.0f} µs; eight headers; 0.5 ms between calls"
+    by_capture, by_keep = _paths(database)
+    yield at_most(by_capture, LIMIT, ratios(capture, insert), REACH[database], text)
+    yield reported(by_keep, LIMIT, ratios(keep, insert), f"{median(keep):.0f} µs; the same")
+    if database == "SQLite NORMAL":
+        text = f"{median(insert):.0f} µs; without {median(plain):.0f} µs"
+        yield at_most(INDEXES, PLAIN, ratios(insert, plain), 1.8, text)

@@ -7,7 +7,7 @@ from typing import Final
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.needs import lacks
 from tests.benchmarks.process import memory
-from tests.benchmarks.table import Row, unmeasured
+from tests.benchmarks.table import Row, at_most, unmeasured
 from tests.support.processes import Site
 
 WAITING: Final = 1_000_000
@@ -29,14 +29,14 @@ def rows(lab: Lab) -> Iterator[Row]:
 
 def _measure(lab: Lab, site: Site, database: str) -> Row:
     waiting = lab.count(WAITING)
-    lab.inside(site, "memory", waiting=waiting)
+    lab.inside(site, "fill", count=waiting, state="received", source="bench")
     worker = site.start("process_raw")
     done = 0.0
     while not done:  # it has begun
-        done = lab.inside(site, "memory")["done"]
+        done = lab.inside(site, "fill")["done"]
     time.sleep(lab.seconds(SECONDS))
     now, most = memory(worker.pid)
-    done = lab.inside(site, "memory")["done"]
+    done = lab.inside(site, "fill")["done"]
     site.terminate("process_raw")
     text = f"at most, from its start; {now / 1e6:.0f} MB in the end; {done:,.0f} of {waiting:,} handled meanwhile"
-    return Row(PATHS[database], "none", f"< {LIMIT_MB} MB", f"{most / 1e6:.0f} MB", most < LIMIT_MB * 1e6, text)
+    return at_most(PATHS[database], "", [most / 1e6], LIMIT_MB, text, "MB")
