@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 # A virtual environment that was not finished must not count as finished.
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all test-services test-system test-release coverage soak lint bench web-servers requirements clean
+.PHONY: help run test test-all test-services test-system test-release coverage soak lint bench bench-peers web-servers requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -50,8 +50,19 @@ lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: .venv/test.installed ## The benchmarks, as a table of ratios
-	@$(BIN)/python -m tests.benchmarks
+bench: .venv/test.installed ## The benchmarks, as a table of ratios (30 minutes; options: ARGS=--help)
+	@sh tests/install-services
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: .venv/test.installed .venv-bench-peers/bin/gunicorn ## Other queues beside ours, as a table (options: ARGS=--help)
+	@sh tests/install-services
+	@$(BIN)/python -m tests.peers $(ARGS)
+
+.venv-bench-peers/bin/gunicorn: requirements/bench-peers.txt
+	@echo "Installing $< into .venv-bench-peers ..."
+	@$(PYTHON) -m venv .venv-bench-peers
+	@.venv-bench-peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 web-servers: .venv/test.installed .venv-web-servers/bin/waitress-serve ## Compare web servers: bodies, slow clients, speed (10 minutes)
 	@sh tests/install-services
@@ -76,7 +87,7 @@ requirements: .venv/test.installed ## Compile requirements/*.in to hashed *.txt 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/compile $(ARGS)
 
 clean: ## Remove what make has made, except .env and var (the data)
-	rm -rf .venv .venv-web-servers .venv-asgi-servers staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-web-servers .venv-asgi-servers .venv-bench-peers staticfiles .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/%.installed: requirements/%.txt .venv/pyvenv.cfg

@@ -51,6 +51,11 @@ class Lab:
         """How many to measure, of `number` in earnest."""
         return max(2, number // QUICK) if self._quick else number
 
+    @property
+    def rows(self) -> int:
+        """How many finished payloads each site and project has."""
+        return self.count(self.conditions.rows) if self.conditions.rows else 0
+
     def seconds(self, number: float) -> float:
         """How long to measure, of `number` in earnest."""
         return 1.0 if self._quick else number
@@ -84,7 +89,7 @@ class Lab:
         } | env
         self._stack.callback(_end, site)
         site.migrate()
-        self.fill(site, self.count(self.conditions.rows) if self.conditions.rows else 0)
+        self.fill(site, self.rows)
         site.env |= self.slow_disk() | env
         return site
 

@@ -57,7 +57,7 @@ def own_project(
     for name, text in [*FILES.items(), *(more or {}).items()]:
         project.add(f"shop/{name}", text)
     project.manage("migrate", "--verbosity", "0")
-    lab.fill(project, lab.conditions.rows)
+    lab.fill(project, lab.rows)
     project.env |= lab.slow_disk()
     return project
 

@@ -64,6 +64,8 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     ],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:
+    if name == "slow_disk" and not is_there("gcc"):
+        pytest.skip(lacks("gcc"))
     measured = list(rows.BENCHMARKS[name](lab))
     assert len(measured) == count
     for row in measured:

@@ -1,0 +1,1 @@
+"""`make bench-peers`: other queues beside ours, in one run, with their defaults."""
