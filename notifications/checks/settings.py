@@ -151,7 +151,12 @@ def check_connections(**_: Any) -> list[CheckMessage]:
     options = default.get("OPTIONS", {})
     found: list[CheckMessage] = []
     if default.get("CONN_MAX_AGE") == 0 and not options.get("pool"):
-        hint = f'Set DATABASES["{conf.database}"]["CONN_MAX_AGE"] = None.'
+        pool = 'set "pool": {"timeout": 2} in its OPTIONS'
+        silence = 'add "notifications.W002" to SILENCED_SYSTEM_CHECKS'
+        hint = (
+            f'Under WSGI set DATABASES["{conf.database}"]["CONN_MAX_AGE"] = None.'
+            f" Under ASGI leave it at 0, and {pool if found_vendor == 'postgresql' else silence}."
+        )
         found.append(checks.Warning("A connection is opened for each request.", hint=hint, id="notifications.W002"))
     # libpq has no limit of its own, psycopg's is 130 s.
     if found_vendor == "postgresql" and "connect_timeout" not in options:

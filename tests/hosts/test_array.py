@@ -1,123 +1,204 @@
-"""Host projects as a covering array over settings and databases: in each all that a project does with the engine."""
+"""Host projects as a covering array of settings: in each all that a project does with the engine, and its own pages."""
 
+import hashlib
 import json
 import re
+import shutil
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import django
 import pytest
 
-from tests.hosts.crawl import crawl
-from tests.hosts.pairs import Row, covering
-from tests.support.host_project import URLS, HostProject
+from tests.hosts import rows
+from tests.hosts.covering import Row
+from tests.hosts.odd_posts import POSTS, expected_status
+from tests.support.host_project import Answer, HostProject, Request
+from tests.support.pairs import PAIRS, Pair
 from tests.support.postgres import Postgres
+from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.release]
 
-READS: Final = """
-def reads_body(get_response):
-    def middleware(request):
-        request.body
-        return get_response(request)
-    return middleware
+#: A payload that belongs to a transaction, and two events.
+KEEP_AND_EMIT: Final = """
+from django.db import transaction
+from notifications import emit, keep
+
+with transaction.atomic():
+    keep("welcome", b"kept")
+emit("SLACK", "hello")
+emit("REPORT", "sign-up")
 """
-OF_OTHERS: Final = """
-class Elsewhere:
-    def db_for_read(self, model, **_):
-        return "replica" if model._meta.app_label == "notifications" else None
+DIGESTS: Final = """
+import hashlib, json
+from notifications.models import RawPayload
+
+posted = RawPayload.objects.exclude(source="welcome")
+digests = {str(each.receipt): hashlib.sha256(each.body).hexdigest() for each in posted}
+print("DIGESTS" + json.dumps(digests))
 """
-REPLICA: Final = (
-    "DATABASES['replica'] = {'ENGINE': 'django.db.backends.sqlite3', 'NAME': BASE_DIR / 'replica.sqlite3'}\n"
-    "DATABASE_ROUTERS = ['shop.routers.Elsewhere']\n"
-)
-SETTINGS: Final[dict[str, dict[str, str]]] = {
-    "database": {
-        "sqlite": "",
-        "postgres": "DATABASES['default'] |= POSTGRES\n",
-        "pool": "DATABASES['default'] |= POSTGRES | {'CONN_MAX_AGE': 0}\n"
-        "DATABASES['default']['OPTIONS'] |= {'pool': {'timeout': 2, 'max_size': 8}}\n",
-        "serializable": "import psycopg\nDATABASES['default'] |= POSTGRES\n"
-        "DATABASES['default']['OPTIONS']['isolation_level'] = psycopg.IsolationLevel.SERIALIZABLE\n",
-        "repeatable": "import psycopg\nDATABASES['default'] |= POSTGRES\n"
-        "DATABASES['default']['OPTIONS']['isolation_level'] = psycopg.IsolationLevel.REPEATABLE_READ\n",
-        "alias": "DATABASES['engine'] = {'ENGINE': 'django.db.backends.sqlite3', 'NAME': BASE_DIR / 'engine.sqlite3'}\n"
-        "NOTIFICATIONS_DATABASE = 'engine'\n",
-        "router": REPLICA,
-    },
-    "zones": {"aware": "", "naive": "USE_TZ = False\nTIME_ZONE = 'America/New_York'\n"},
-    "numbers": {
-        "plain": "",
-        "separated": "USE_THOUSAND_SEPARATOR = True\nDEFAULT_AUTO_FIELD = 'django.db.models.AutoField'\n",
-    },
-    "requests": {"plain": "", "atomic": "for each in DATABASES.values():\n    each['ATOMIC_REQUESTS'] = True\n"},
-    "login": {"none": "", "required": "MIDDLEWARE += ['django.contrib.auth.middleware.LoginRequiredMiddleware']\n"},
-    "reads": {"nobody": "", "middleware": "MIDDLEWARE.insert(0, 'shop.middleware.reads_body')\n"},
-    "language": {
-        "one": "",
-        "many": "MIDDLEWARE.insert(2, 'django.middleware.locale.LocaleMiddleware')\nLANGUAGE_CODE = 'de'\n",
-    },
-    "urls": {"root": "", "prefix": "MIDDLEWARE.insert(0, 'notifications.health.StatusPages')\n"},
-}
-ROWS: Final = covering({name: list(values) for name, values in SETTINGS.items()})
+
+
+class Host:
+    """The project of a row, with tables of its own and pages of its own."""
+
+    def __init__(self, row: Row, folder: Path, postgres: str) -> None:
+        self.row = row
+        self.interface: Any = row["interface"]
+        self.prefix = "/proppy" if row["urls"] == "prefix" else ""
+        self.script_name = "/below" if row["path"] == "below" else ""
+        self.label = "proppy_engine" if row["label"] == "taken" else "notifications"
+        self.project = HostProject(
+            folder, pair=_pair_of(row["pair"]), settings=postgres + rows.settings(rows.THEIRS, row)
+        )
+        for name, text in rows.files(row).items():
+            self.project.write(name, text)
+        self.project.write("config/urls.py", rows.urls(row))
+        if {row["user"], row["label"]} & {"own", "taken"}:  # they have models
+            self.project.manage("makemigrations", "--verbosity", "0")
+        self.project.manage("migrate", "--verbosity", "0")
+
+    def install(self) -> None:
+        """Put the engine in."""
+        engine = "shop.engine.Engine" if self.row["label"] == "taken" else "notifications"
+        include = f'path("{self.prefix[1:]}{self.prefix and "/"}", include("notifications.urls")),'
+        urls = rows.urls(self.row, include)
+        self.project.install(settings=rows.settings(rows.OURS, self.row), urls=urls, engine=engine)
+        if self.row["entry"] == "ours":
+            for name in ("wsgi", "asgi"):
+                self.project.replace(f"config/{name}.py", f"django.core.{name}", f"notifications.{name}")
+
+    def ask(self, *requests: Request) -> list[Answer]:
+        """In the row's way."""
+        return self.project.ask(*requests, interface=self.interface)
+
+    def own_pages(self) -> list[Answer]:
+        """What the project's own pages answer: one with a route, those of the catch-all, and its own /metrics."""
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        script = {"script_name": self.script_name}
+        paths = ["/own/", "/anything/in/demo", *(["/metrics"] if self.prefix else [])]
+        gets = [Request(path, headers={"content-length": None}, method="GET", **script) for path in paths]
+        return self.ask(*gets, Request("/own/", b"a=1&b=%C3%A4", form, **script), Request("/own/", b"{}", **script))
+
+    def drain(self) -> list[tuple[str, int]]:
+        """Have process_raw handle what is due; each source and length that a handler has printed."""
+        said = self.project.manage("process_raw", "--drain")
+        return [(source, int(length)) for source, length in re.findall(r"handled (\w+) (\d+)", said)]
+
+
+def _pair_of(name: str) -> Pair | None:
+    """None: this process has it."""
+    if name == f"{sys.version_info[0]}.{sys.version_info[1]}-{django.VERSION[0]}.{django.VERSION[1]}":
+        return None
+    for tool in ("debootstrap", "systemd-nspawn"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}: sh tests/install-services")
+    return next(pair for pair in PAIRS if f"{pair.python}-{pair.django}" == name)
 
 
 @pytest.fixture
-def make(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Row], HostProject]:
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Row], Host]:
     """Makes the project of a row."""
 
-    def made(row: Row) -> HostProject:
-        lines = "".join(SETTINGS[name][value] for name, value in row.items())
-        if "POSTGRES" in lines:
+    def made(row: Row) -> Host:
+        lines = ""
+        if "POSTGRES" in rows.settings(rows.THEIRS, row):
             postgres: Postgres = request.getfixturevalue("postgres")
             name = f"host_{uuid.uuid4().hex}"
             postgres.create_database(name)
             request.addfinalizer(lambda: postgres.drop_database(name))
             where = {"NAME": name, "USER": "postgres", "HOST": "127.0.0.1", "PORT": postgres.port}
             entry = {"ENGINE": "django.db.backends.postgresql", **where, "OPTIONS": {"connect_timeout": 2}}
-            lines = f"POSTGRES = {entry!r}\n{lines}"
-        prefix = "proppy/" if row["urls"] == "prefix" else ""
-        urls = URLS.replace('path("", include', f'path("{prefix}", include')
-        host = HostProject(tmp_path, settings=lines, urls=urls)
-        host.write("shop/middleware.py", READS)
-        host.write("shop/routers.py", OF_OTHERS)
-        return host
+            lines = f"POSTGRES = {entry!r}\n"
+        return Host(row, tmp_path, lines)
 
     return made
 
 
 def test_it_is_small() -> None:
-    assert len(ROWS) <= 30
+    assert len(rows.ROWS) <= 30
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row.values()))
-def test_in_a_project_with(row: Row, make: Callable[[Row], HostProject]) -> None:
+@pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: "-".join(row[name] for name in rows.FACTORS))
+def test_in_a_project_with(row: Row, make: Callable[[Row], Host]) -> None:
     host = make(row)
-    prefix = "/proppy" if row["urls"] == "prefix" else ""
-    said = host.manage("check")
-    assert not re.search(r"notifications\.(E\d+|W05\d)", said), said
-    assert "No changes detected" in host.manage("makemigrations", "--check", "--dry-run")
-    host.manage("migrate", "--verbosity", "0")
-    if row["database"] == "alias":
-        assert "manage.py migrate --database engine" in host.manage("process_raw", "--drain", fails=True)
-        host.manage("migrate", "--database", "engine", "--verbosity", "0")
-    posts = host.post(
-        (f"{prefix}/in/demo/", "{}"),
-        (f"{prefix}/in/demo/", "a=1&b=%FF", {"CONTENT_TYPE": "application/x-www-form-urlencoded"}),
-        (f"{prefix}/in/fails/", "x", {"HTTP_IDEMPOTENCY_KEY": "7", "HTTP_ACCEPT_LANGUAGE": "de"}),
-        (f"{prefix}/in/fails/", "x", {"HTTP_IDEMPOTENCY_KEY": "7"}),
-        (f"{prefix}/in/nobody/", "x"),
-        (f"{prefix}/in/demo/", "short", {"CONTENT_LENGTH": "6"}),
-    )
-    assert [answer.status for answer in posts] == [202, 202, 202, 202, 404, 400]
-    assert posts[2].text == posts[3].text
-    host.python("from notifications import emit; emit('SLACK', 'hello'); emit('REPORT', 'sign-up')")
-    said = host.manage("process_raw", "--drain") + host.manage("follow_journal", "--drain")
-    assert re.findall(r"handled demo (\d+)", said) == ["2", "9"]
+    before = host.own_pages()
+    host.install()
+    _checks_and_migrates(host)
+    _takes_odd_posts(host)
+    _handles_them(host)
+    assert host.own_pages() == before
+    _shows_them(host)
+    _replays_them(host)
+
+
+def _checks_and_migrates(host: Host) -> None:
+    said = host.project.manage("check")
+    expected = {"router": {"W003", "W030"}, "alias": {"W003"}}.get(host.row["database"], set())
+    if host.interface == "asgi" and host.row["database"] != "pool":
+        expected = {*expected, "W002"}  # it cannot know that there is no WSGI
+    assert set(re.findall(r"notifications\.([EW]\d+)", said)) <= expected, said
+    assert "No changes detected" in host.project.manage("makemigrations", "--check", "--dry-run")
+    host.project.manage("migrate", "--verbosity", "0")
+    if host.row["database"] == "alias":
+        assert "manage.py migrate --database engine" in host.project.manage("process_raw", "--drain", fails=True)
+        host.project.manage("migrate", "--database", "engine", "--verbosity", "0")
+
+
+def _takes_odd_posts(host: Host) -> None:
+    answers = host.ask(*(post.request(host.prefix, host.script_name) for post in POSTS.values()))
+    statuses = {name: answer.status for name, answer in zip(POSTS, answers, strict=True)}
+    assert statuses == {name: expected_status(name, host.row) for name in POSTS}
+    stored = {
+        json.loads(answer.text)["id"]: hashlib.sha256(post.body).hexdigest()
+        for post, answer in zip(POSTS.values(), answers, strict=True)
+        if answer.status == 202
+    }
+    said = host.project.python(KEEP_AND_EMIT + DIGESTS)
+    assert json.loads(said.partition("DIGESTS")[2].splitlines()[0]) == stored
+
+
+def _handles_them(host: Host) -> None:
+    handled = host.drain()
+    taken = [len(post.body) for name, post in POSTS.items() if post.source.startswith("demo") and _is_taken(name, host)]
+    assert sorted(length for source, length in handled if source == "demo") == sorted(taken)
+    assert ("welcome", 4) in handled
+    assert not [source for source, _ in handled if source == "fails"]
+    wobbled = [source for source, _ in handled if source == "wobbles"]
+    wait_for(lambda: wobbled or ("wobbles", 6) in host.drain(), timeout=60, message="its second attempt")
+    said = host.project.manage("follow_journal", "--drain")
     assert "hello" in said
-    assert host.get(f"{prefix}/readyz").text == "database ok\nspool ok\n"
-    assert 'proppy_payloads{state="dead"} 1' in host.get(f"{prefix}/metrics").text
-    found = json.loads(host.manage("proppy_status", "--json").splitlines()[0])
+
+
+def _is_taken(name: str, host: Host) -> bool:
+    return expected_status(name, host.row) == 202
+
+
+def _shows_them(host: Host) -> None:
+    ready, metrics = host.ask(
+        *(
+            Request(
+                f"{host.prefix}/{page}", headers={"content-length": None}, method="GET", script_name=host.script_name
+            )
+            for page in ("readyz", "metrics")
+        )
+    )
+    assert ready.text == "database ok\nspool ok\n"
+    assert 'proppy_payloads{state="dead"} 1' in metrics.text
+    found = json.loads(host.project.manage("proppy_status", "--json").splitlines()[0])
     assert (found["database"]["payloads"]["dead"], found["spool"]["waiting"]) == (1, 0)
-    assert crawl(host, pages=15) > 10
+    admin = "/de/admin/" if host.row["language"] == "many" else "/admin/"
+    seen = host.project.crawl(
+        admin=admin, label=host.label, pages=20, interface=host.interface, script_name=host.script_name
+    )
+    assert len(seen) > 10
+
+
+def _replays_them(host: Host) -> None:
+    host.project.write("mended", "")
+    host.project.manage("replay_raw")
+    assert host.drain() == [("fails", 3)]

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from tests.hosts.crawl import crawl
-from tests.support.host_project import URLS, HostProject
+from tests.support.host_project import URLS, HostProject, Request
 
 pytestmark = [pytest.mark.slow, pytest.mark.release]
+
+POSTS = (Request("/in/demo/", b"{}"), Request("/in/fails/", b"x"))
 
 
 def drained(host: HostProject) -> str:
@@ -18,20 +19,20 @@ def drained(host: HostProject) -> str:
 def test_a_stock_project(host: HostProject) -> None:
     assert "No changes detected" in host.manage("makemigrations", "--check", "--dry-run")
     host.manage("migrate", "--verbosity", "0")
-    assert [each.status for each in host.post(("/in/demo/", "{}"), ("/in/fails/", "x"))] == [202, 202]
+    assert [each.status for each in host.ask(*POSTS)] == [202, 202]
     assert "handled demo 2" in drained(host)
-    assert crawl(host) > 10
+    assert len(host.crawl()) > 10
 
 
 def test_no_time_zones(host: HostProject) -> None:
     host.add_settings("USE_TZ = False\nTIME_ZONE = 'America/New_York'")
     host.manage("migrate", "--verbosity", "0")
-    assert [each.status for each in host.post(("/in/demo/", "{}"), ("/in/fails/", "x"))] == [202, 202]
+    assert [each.status for each in host.ask(*POSTS)] == [202, 202]
     host.python("from notifications import emit; emit('SLACK', 'hello'); emit('REPORT', 'sign-up')")
     said = drained(host)
     assert "handled demo 2" in said
     assert "hello" in said
-    assert crawl(host) > 10
+    assert len(host.crawl()) > 10
     assert re.search(r"dead +1\n", host.manage("proppy_status"))
     assert "1 payloads" in host.manage("replay_raw", "--dry-run")
     host.manage("replay_raw")
@@ -52,9 +53,10 @@ def test_numbers_with_separators(host: HostProject) -> None:
         "keep('fails', b'x'); RawPayload.objects.update(id=1234567)"
     )
     host.manage("process_raw", "--drain")
-    then = "assert not [page for page, text in seen.items() if '1,234' in text or '1,234' in page]\n"
-    then += "assert any('1234567' in text for text in seen.values())\n"
-    assert crawl(host, then) > 5
+    seen = host.crawl()
+    assert len(seen) > 5
+    assert not [page for page, text in seen.items() if "1,234" in text or "1,234" in page]
+    assert any("1234567" in text for text in seen.values())
     assert "1,234" not in host.manage("replay_raw", "--dry-run") + host.manage("proppy_status")
 
 
@@ -66,7 +68,7 @@ def test_a_transaction_for_each_request_and_a_login(host: HostProject) -> None:
         "MIDDLEWARE += ['django.contrib.auth.middleware.LoginRequiredMiddleware']"
     )
     host.manage("migrate", "--verbosity", "0")
-    assert host.post(("/in/demo/", "{}"))[0].status == 202
+    assert host.ask(POSTS[0])[0].status == 202
     assert [host.get(path).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 200]
 
 
@@ -87,16 +89,16 @@ def test_a_user_of_their_own(host: HostProject) -> None:
     host.add_settings("AUTH_USER_MODEL = 'shop.Customer'")
     host.manage("makemigrations", "shop", "--verbosity", "0")
     host.manage("migrate", "--verbosity", "0")
-    host.post(("/in/fails/", "{}"))
+    host.ask(POSTS[1])
     drained(host)
-    assert crawl(host) > 10
+    assert len(host.crawl()) > 10
 
 
 def test_below_a_path(host: HostProject) -> None:
     host.add_settings("FORCE_SCRIPT_NAME = '/shop'\nMIDDLEWARE.insert(0, 'notifications.health.StatusPages')")
     host.manage("migrate", "--verbosity", "0")
-    assert host.post(("/in/demo/", "{}", {"SCRIPT_NAME": "/shop"}))[0].status == 202
-    assert host.get("/metrics", SCRIPT_NAME="/shop", HTTP_HOST="10.0.0.5").status == 200
+    assert host.ask(Request("/in/demo/", b"{}", script_name="/shop"))[0].status == 202
+    assert host.get("/metrics", script_name="/shop", headers={"host": "10.0.0.5"}).status == 200
     assert "no issues" in host.manage("check").lower() or "W0" in host.manage("check")
 
 
@@ -118,9 +120,9 @@ def test_their_own_metrics_stay_theirs_and_ours_are_below_a_prefix(host: HostPro
     host.manage("migrate", "--verbosity", "0")
     assert "notifications.W05" not in host.manage("check")
     assert host.get("/metrics").text == "their own"
-    assert "proppy_database_up 1" in host.get("/proppy/metrics", HTTP_HOST="10.0.0.5").text
+    assert "proppy_database_up 1" in host.get("/proppy/metrics", headers={"host": "10.0.0.5"}).text
     assert host.get("/healthz").text == "their own"
-    assert host.post(("/proppy/in/demo/", "{}"))[0].status == 202
+    assert host.ask(Request("/proppy/in/demo/", b"{}"))[0].status == 202
 
 
 def test_a_page_of_the_same_name_is_reported(host: HostProject) -> None:
@@ -148,6 +150,7 @@ def test_urls_of_each_language(host: HostProject) -> None:
     )
     assert "notifications.W05" not in host.manage("check")
     host.manage("migrate", "--verbosity", "0")
-    german = {"HTTP_ACCEPT_LANGUAGE": "de"}
-    assert [each.status for each in host.post(("/in/demo/", "{}", german), ("/in/nobody/", "", german))] == [202, 404]
-    assert crawl(host, prefix="/en/admin/") > 5
+    german = {"accept-language": "de"}
+    answers = host.ask(Request("/in/demo/", b"{}", german), Request("/in/nobody/", b"", german))
+    assert [each.status for each in answers] == [202, 404]
+    assert len(host.crawl(admin="/en/admin/")) > 5

@@ -4,30 +4,36 @@ It sees the package `notifications` alone. Each command is a process of its own,
 """
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import pytest
-from django.core.management import call_command
 
+from tests.support import host_client, pairs
 from tests.support.child import BASE_DIR, bare_env
+from tests.support.pairs import Pair
 
 SETTINGS: Final = """
 
 # The engine, as docs/your-project.md has it.
-INSTALLED_APPS += ["notifications", "shop"]
-ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
-DATABASES["default"]["CONN_MAX_AGE"] = None
+INSTALLED_APPS += [ENGINE]
 NOTIFICATIONS_STATE_DIR = BASE_DIR / "var"
 NOTIFICATIONS_JOURNAL_URL = f"file://{BASE_DIR}/var/journal"
 NOTIFICATIONS_CHANNELS = {
     "SLACK": {"class": "notifications.channels.slack.Slack", "token": "", "channel": "#general"},
     "REPORT": {"class": "notifications.channels.report.Report"},
 }
-NOTIFICATIONS_SOURCES = {"welcome": {}, "demo": {"http": True}, "fails": {"http": True, "max_attempts": 1}}
+NOTIFICATIONS_SOURCES = {
+    "welcome": {},
+    "demo": {"http": True},
+    "wobbles": {"http": True, "max_attempts": 2},
+    "fails": {"http": True, "max_attempts": 1},
+}
 """
 URLS: Final = """
 from django.contrib import admin
@@ -36,69 +42,99 @@ from django.urls import include, path
 urlpatterns = [path("admin/", admin.site.urls), path("", include("notifications.urls"))]
 """
 HANDLERS: Final = """
-from notifications import on_event, on_payload
+from pathlib import Path
+
+from notifications import on_payload
 
 @on_payload("demo")
 @on_payload("welcome")
 def show(payload):
     print("handled", payload.source, len(payload.body))
 
+@on_payload("wobbles")
+def wobble(payload):
+    if payload.attempts < 2:
+        raise ValueError("it wobbles")
+    print("handled", payload.source, len(payload.body))
+
 @on_payload("fails")
 def fail(payload):
-    raise ValueError("it fails")
+    if not Path("mended").exists():
+        raise ValueError("it fails")
+    print("handled", payload.source, len(payload.body))
 """
-#: Posts to the project's WSGI application, as a web server would: [path, body, more of the environment] each.
-POST: Final = """
-import io, json, sys
-from config.wsgi import application
-
-def post(path, body, more):
-    statuses, body = [], body.encode()
-    environ = {
-        "REQUEST_METHOD": "POST", "PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", "SERVER_NAME": "testserver",
-        "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body), "wsgi.errors": sys.stderr, "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": "application/json", **more,
-    }
-    answer = application(environ, lambda status, headers, *_: statuses.append([status, dict(headers)]))
-    content = b"".join(answer)
-    getattr(answer, "close", lambda: None)()
-    status, headers = statuses[-1]
-    return [int(status.split()[0]), headers, content.decode("utf-8", "replace")]
-
-print("ANSWERS" + json.dumps([post(*each) for each in json.loads(sys.argv[1])]))
-"""
+Interface = Literal["wsgi", "asgi"]
 
 
 class Answer(NamedTuple):
-    """What a request was answered with."""
+    """What a request was answered with. `headers` by names in title case."""
 
     status: int
     headers: dict[str, str]
     text: str
 
 
-class HostProject:
-    """`settings` are lines after those of the engine; `urls` is the whole urls.py."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A post, unless `method` says otherwise. Of `headers` one that is None is not sent."""
 
-    def __init__(self, folder: Path, *, settings: str = "", urls: str = URLS) -> None:
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    method: str = "POST"
+    query: str = ""
+    script_name: str = ""
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """For host_client.py."""
+        return asdict(self) | {"body": self.body.decode("latin-1")}
+
+
+class HostProject:
+    """`pair`: whose Python and Django it has; None: ours. `settings` end settings.py. The engine is not in it yet."""
+
+    def __init__(self, folder: Path, *, pair: Pair | None = None, settings: str = "") -> None:
         self.folder = folder / "host"
-        self.folder.mkdir()
-        call_command("startproject", "config", self.folder, verbosity=0)
-        shop, alone = self.folder / "shop", folder / "packages"
-        for path in (shop, alone):
+        env = {"DJANGO_SETTINGS_MODULE": "config.settings"}
+        packages = folder / "packages"
+        for path in (self.folder, packages):
             path.mkdir()
+        if pair is None:
+            self._env = bare_env(folder) | env | {"PYTHONPATH": str(packages)}
+            self._python = [sys.executable]
+            (packages / "notifications").symlink_to(BASE_DIR / "notifications")
+        else:
+            self._env = None
+            env["PYTHONPATH"] = f"{pairs.TREE}/{packages.name}"
+            self._python = pairs.python_of(pair, folder, inside=self.folder.name, env=env)
+            unlike = shutil.ignore_patterns("__pycache__")  # of another Python
+            shutil.copytree(BASE_DIR / "notifications", packages / "notifications", ignore=unlike)
+        self.run("-m", "django", "startproject", "config", ".")
+        (self.folder / "shop" / "migrations").mkdir(parents=True)
+        for name in ("shop/__init__.py", "shop/migrations/__init__.py"):
+            (self.folder / name).touch()
+        self.add_settings(f'INSTALLED_APPS += ["shop"]\nALLOWED_HOSTS = ["testserver", "127.0.0.1"]\n{settings}')
+        shutil.copy(host_client.__file__, self.folder / "client.py")
+
+    def install(self, *, settings: str = "", urls: str = URLS, engine: str = "notifications") -> None:
+        """Put the engine in. `settings` are lines after its own; `engine` is how INSTALLED_APPS names it."""
         (self.folder / "var").mkdir(mode=0o700)
-        (shop / "__init__.py").touch()
         self.write("shop/handlers.py", HANDLERS)
-        (alone / "notifications").symlink_to(BASE_DIR / "notifications")
         self.write("config/urls.py", urls)
-        self.add_settings(SETTINGS + settings)
-        self.env = bare_env(folder) | {"PYTHONPATH": f"{alone}", "DJANGO_SETTINGS_MODULE": "config.settings"}
+        self.add_settings(SETTINGS.replace("ENGINE", repr(engine)) + settings)
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the project."""
-        (self.folder / name).write_text(text)
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Replace text that is there in a file of the project."""
+        text = (self.folder / name).read_text()
+        assert old in text, text
+        self.write(name, text.replace(old, new))
 
     def add_settings(self, lines: str) -> None:
         """Lines at the end of settings.py."""
@@ -107,11 +143,21 @@ class HostProject:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """Run Python with these arguments in the project; what it printed. AssertionError with that otherwise."""
-        done = subprocess.run(
-            [sys.executable, *command], env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=120
-        )
-        said = done.stdout + done.stderr
-        assert bool(done.returncode) == fails, f"{' '.join(command)[:200]}: {done.returncode}\n{said}"
+        with subprocess.Popen(
+            [*self._python, *command],
+            env=self._env,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                said, _ = process.communicate(timeout=240)
+            except subprocess.TimeoutExpired:
+                process.terminate()  # SIGKILL would leave what runs in a pair's Debian
+                raise AssertionError(f"{command} still runs:\n{process.communicate()[0]}") from None
+        assert bool(process.returncode) == fails, f"{' '.join(command)[:200]}: {process.returncode}\n{said}"
         return said
 
     def manage(self, *arguments: str, fails: bool = False) -> str:
@@ -122,24 +168,38 @@ class HostProject:
         """Run code once Django is set up."""
         return self.run("-c", f"import django; django.setup()\n{code}")
 
-    def post(self, *requests: Sequence[Any]) -> list[Answer]:
-        """POST each (path, body, more of the WSGI environment) to config.wsgi."""
-        filled = [[*request, *("", {})[len(request) - 1 :]] for request in requests]
-        said = self.run("-c", POST, json.dumps(filled))
-        line = next(line for line in said.splitlines() if line.startswith("ANSWERS"))
-        return [Answer(*each) for each in json.loads(line.removeprefix("ANSWERS"))]
+    def ask(self, *requests: Request, interface: Interface = "wsgi") -> list[Answer]:
+        """What its application answers to each."""
+        return [Answer(*each) for each in self._client("ask", interface, [each.as_json for each in requests])]
 
-    def get(self, path: str, **more: str) -> Answer:
+    def get(self, path: str, **more: Any) -> Answer:
         """GET one page."""
-        return self.post((path, "", {"REQUEST_METHOD": "GET", "CONTENT_LENGTH": "", **more}))[0]
+        return self.ask(Request(path, method="GET", **more))[0]
 
+    def crawl(
+        self,
+        *,
+        admin: str = "/admin/",
+        label: str = "notifications",
+        pages: int = 30,
+        script_name: str = "",
+        interface: Interface = "wsgi",
+    ) -> dict[str, str]:
+        """Open up to so many pages of the engine's admin; their texts by address. AssertionError at one that fails."""
+        found: dict[str, str] = self._client("crawl", interface, [f"{admin}{label}/", pages, script_name])
+        return found
 
-def settings_of(values: Mapping[str, Any]) -> str:
-    """Lines of a settings.py."""
-    return "".join(f"{name} = {value!r}\n" for name, value in values.items())
+    def _client(self, command: str, interface: Interface, asked: Any) -> Any:
+        self.write("asked.json", json.dumps(asked))
+        said = self.run("client.py", command, interface, "asked.json")
+        line = next((line for line in said.splitlines() if line.startswith("ANSWERS")), None)
+        assert line, said
+        return json.loads(line.removeprefix("ANSWERS"))
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> HostProject:
-    """A stock project, on SQLite, without tables."""
-    return HostProject(tmp_path)
+    """A stock project with the engine, on SQLite, without tables."""
+    project = HostProject(tmp_path)
+    project.install()
+    return project

@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tests.support import debian
@@ -36,16 +38,12 @@ PAIRS: Final = (Pair("bookworm", "3.11", "5.2"), Pair("trixie", "3.13", "6.0"), 
 def run(pair: Pair, folder: Path, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     """Run Python with this working tree in a Debian of the pair; stdout and stderr are one.
 
-    `folder` is the test's own. The Debian and the packages take two minutes, once.
-    Raises AssertionError with what was printed where they cannot be made, or the command does not end.
+    `folder` is the test's own. Raises AssertionError as `python_of()`, and where the command does not end, with what
+    was printed.
     """
-    with debian.locked(pair.suite):
-        base = debian.base_disk(pair.suite)
-        venv = _environment(pair, base)
     copy_working_tree(folder)
-    binds = [f"--bind-ro={venv}:{VENV}", f"--bind={folder}:{TREE}", f"--chdir={TREE}"]
     with subprocess.Popen(
-        [*_nspawn(base, *binds), f"{VENV}/bin/python", *command],
+        [*python_of(pair, folder), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -57,6 +55,21 @@ def run(pair: Pair, folder: Path, command: Sequence[str]) -> "subprocess.Complet
             process.terminate()  # SIGKILL would leave what runs in there
             raise AssertionError(f"still running after {LONGEST} s:\n{process.communicate()[0]}") from None
     return subprocess.CompletedProcess(command, process.returncode, printed)
+
+
+def python_of(
+    pair: Pair, folder: Path, *, inside: str = "", env: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
+    """The command of the pair's Python, in its Debian, where `folder` is TREE. `inside`: where in it Python starts.
+
+    The Debian and the packages take two minutes, once. Raises AssertionError where they cannot be made.
+    """
+    with debian.locked(pair.suite):
+        base = debian.base_disk(pair.suite)
+        venv = _environment(pair, base)
+    binds = [f"--bind-ro={venv}:{VENV}", f"--bind={folder}:{TREE}", f"--chdir={TREE}/{inside}"]
+    names = [f"--setenv={name}={value}" for name, value in env.items()]
+    return [*_nspawn(base, *binds, *names), f"{VENV}/bin/python"]
 
 
 def _environment(pair: Pair, base: Path) -> Path:
@@ -78,7 +91,8 @@ def _environment(pair: Pair, base: Path) -> Path:
 
 def _nspawn(base: Path, *options: str) -> list[str]:
     """Runs a program in the disk, which it cannot write to, on the network of this machine."""
-    machine = ("--register=no", "--keep-unit", "--as-pid2", "--console=pipe", "--read-only")
+    name = f"--machine=proppy-{uuid.uuid4().hex}"  # several may run in one disk
+    machine = (name, "--register=no", "--keep-unit", "--as-pid2", "--console=pipe", "--read-only")
     host = ("--resolv-conf=bind-host", "--timezone=off", "--link-journal=no")
     known = {**debian.environment(), "HOME": "/tmp"}
     names = [f"--setenv={name}={value}" for name, value in known.items()]

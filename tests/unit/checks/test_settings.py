@@ -254,7 +254,12 @@ def test_warns_of_a_postgresql_that_does_not_answer(monkeypatch: pytest.MonkeyPa
 
 def test_warns_of_a_connection_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "CONN_MAX_AGE", 0)
-    assert ids() == ["notifications.W002"]
+    (message,) = found()
+    assert message.id == "notifications.W002"
+    assert message.hint == (
+        'Under WSGI set DATABASES["default"]["CONN_MAX_AGE"] = None. Under ASGI leave it at 0,'
+        ' and add "notifications.W002" to SILENCED_SYSTEM_CHECKS.'
+    )
     monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "pool", True)
     assert ids() == []
 

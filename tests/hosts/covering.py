@@ -1,5 +1,6 @@
 """A covering array: few rows in which each two values of two factors meet."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
@@ -14,7 +15,10 @@ def covering(factors: Mapping[str, Sequence[str]]) -> list[Row]:
     while missing:
         row = dict(min(missing))
         for factor in sorted(factors.keys() - row.keys(), key=lambda name: (-len(factors[name]), name)):
-            row[factor] = max(factors[factor], key=lambda value: len(missing & _met(row | {factor: value})))
+            used = Counter(each[factor] for each in rows)  # where no pair is missing the rarest, for variety
+            row[factor] = max(
+                factors[factor], key=lambda value: (len(missing & _met(row | {factor: value})), -used[value])
+            )
         rows.append(row)
         missing -= _met(row)
     return rows
