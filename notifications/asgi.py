@@ -16,10 +16,11 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefi
 from django.db import connections
 from django.urls import ResolverMatch, resolve
 
-from notifications.errors import BadRequest
+from notifications.errors import UnknownSource
 from notifications.events.emit import process_outbox
 from notifications.http.asgi_servers import module_of_server, modules_that_tell
 from notifications.http.django_entry import AnyContentType, set_up
+from notifications.intake.raw_view import answer_refusal
 from notifications.intake.received_body import Receive, ReceivedBody, receive_body
 from notifications.utils.process_exit import hand_over
 
@@ -53,8 +54,8 @@ class RawReceive:
         self._tells_cut_chunks = tells_cut_chunks
 
     async def body(self) -> ReceivedBody:
-        if self._limit is None:  # the view answers without it; another reader must not take it for an empty one
-            return ReceivedBody(refusal=BadRequest("the body was not received: the answer does not depend on it"))
+        if self._limit is None:  # as the view answers; another reader must not take it for an empty one
+            return ReceivedBody(refusal=UnknownSource("no such source"))
         meta = length_meta(self._scope)
         return await receive_body(self._receive, meta, self._limit, tells_cut_chunks=self._tells_cut_chunks)
 
@@ -78,6 +79,17 @@ class Handler(ASGIHandler):
             tells = scope["http_version"].startswith("1.") and module_of_server(receive, send) in self._tell
             receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)
         return await super().__call__(scope, receive, send)
+
+    async def get_response_async(self, request: Any) -> Any:
+        """Django's answer; of a refused body that a middleware wanted to read it is a 400 for any reason."""
+        response: Any = await super().get_response_async(request)
+        body = getattr(request, "received_body", None)
+        if body is not None and body.was_refused and response.status_code == 400:
+            refusal = answer_refusal(body.refusal)
+            response.status_code, response.content = refusal.status_code, refusal.content
+            for name, value in refusal.items():
+                response[name] = value
+        return response
 
     async def read_body(self, receive: Any) -> Any:
         """What Django takes for the body: a whole one, or one that says why it is refused."""

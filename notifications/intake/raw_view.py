@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpResponseBase, JsonResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from notifications.conf import conf
@@ -14,7 +14,7 @@ from notifications.http.independent_view import independent
 from notifications.http.no_store import forbid_storing
 
 View = TypeVar("View", bound=Callable[..., Any])
-#: The most bytes that a view takes; None if it answers without the body. Gets the arguments of the URL.
+#: The most bytes that a view takes; None if there is no such source. Gets the arguments of the URL.
 BodyLimit = Callable[..., int | None]
 
 
@@ -33,7 +33,7 @@ def raw_body(view: View) -> View:
 def limit_body(view: View, limit_of: BodyLimit) -> View:
     """Let `notifications.asgi` receive the body for this view: at most the bytes that `limit_of` returns.
 
-    `limit_of` is called with the arguments of the URL. It returns None if the view answers without the body.
+    `limit_of` is called with the arguments of the URL. It returns None where the view knows no source.
     """
     view.body_limit = limit_of  # type: ignore[attr-defined]  # a mark on the view, as Django's csrf_exempt sets one
     return view
@@ -45,7 +45,7 @@ def _answering(view: Any) -> Any:
         try:
             response: HttpResponseBase = view(*args, **kwargs)
         except IntakeError as error:
-            return _refusal(error)
+            return answer_refusal(error)
         return response
 
     return wrapped
@@ -57,13 +57,14 @@ def _answering_async(view: Any) -> Any:
         try:
             response: HttpResponseBase = await view(*args, **kwargs)
         except IntakeError as error:
-            return _refusal(error)
+            return answer_refusal(error)
         return response
 
     return wrapped
 
 
-def _refusal(error: IntakeError) -> HttpResponseBase:
+def answer_refusal(error: IntakeError) -> HttpResponse:
+    """What the sender is told."""
     response = JsonResponse({"error": str(error)}, status=error.status)
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
 from typing import Any, ClassVar, Final
 
+from django.core.exceptions import BadRequest as DjangosBadRequest
+
 from notifications.errors import BadRequest, BodyTooShort, BodyTooSlow, IntakeError, NowhereToStore
 from notifications.intake.body_length import announced_length, check_size
 
@@ -19,16 +21,20 @@ SMALL: Final = 64 * 1024
 
 
 class ReceivedBody(BytesIO):
-    """The stream of a request whose body was received here: whole `data`, or a `refusal` that says why it is not."""
+    """The stream of a request whose body was received here: whole `data`, or a `refusal` that says why it is not.
+
+    `was_refused`: code that reads bodies before the view was told of the refusal.
+    """
 
     def __init__(self, data: bytes = b"", refusal: IntakeError | None = None) -> None:
         super().__init__(data)
-        self.data, self.refusal = data, refusal
+        self.data, self.refusal, self.was_refused = data, refusal, False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Raises OSError if the body is not whole: for code that reads it before the view."""
+        """Raises BadRequest of Django's, which is no error of the project, if the body is not whole."""
         if self.refusal is not None:
-            raise OSError(str(self.refusal))
+            self.was_refused = True
+            raise DjangosBadRequest(str(self.refusal))
         return super().read(size)
 
 

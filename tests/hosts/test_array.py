@@ -7,6 +7,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import pytest
 from tests.hosts import rows
 from tests.hosts.covering import Row
 from tests.hosts.odd_posts import POSTS, expected_status
-from tests.support.host_project import Answer, HostProject, Request
+from tests.support.host_project import Answer, HostProject, Request, get
 from tests.support.pairs import PAIRS, Pair
 from tests.support.postgres import Postgres
 from tests.support.wait import wait_for
@@ -74,15 +75,16 @@ class Host:
 
     def ask(self, *requests: Request) -> list[Answer]:
         """In the row's way."""
-        return self.project.ask(*requests, interface=self.interface)
+        return self.project.ask(
+            *(replace(each, script_name=self.script_name) for each in requests), interface=self.interface
+        )
 
     def own_pages(self) -> list[Answer]:
         """What the project's own pages answer: one with a route, those of the catch-all, and its own /metrics."""
         form = {"content-type": "application/x-www-form-urlencoded"}
-        script = {"script_name": self.script_name}
         paths = ["/own/", "/anything/in/demo", *(["/metrics"] if self.prefix else [])]
-        gets = [Request(path, headers={"content-length": None}, method="GET", **script) for path in paths]
-        return self.ask(*gets, Request("/own/", b"a=1&b=%C3%A4", form, **script), Request("/own/", b"{}", **script))
+        posts = [Request("/own/", b"a=1&b=%C3%A4", form), Request("/own/", b"{}")]
+        return self.ask(*map(get, paths), *posts)
 
     def drain(self) -> list[tuple[str, int]]:
         """Have process_raw handle what is due; each source and length that a handler has printed."""
@@ -150,7 +152,7 @@ def _checks_and_migrates(host: Host) -> None:
 
 
 def _takes_odd_posts(host: Host) -> None:
-    answers = host.ask(*(post.request(host.prefix, host.script_name) for post in POSTS.values()))
+    answers = host.ask(*(post.request(host.prefix) for post in POSTS.values()))
     statuses = {name: answer.status for name, answer in zip(POSTS, answers, strict=True)}
     assert statuses == {name: expected_status(name, host.row) for name in POSTS}
     stored = {
@@ -179,17 +181,11 @@ def _is_taken(name: str, host: Host) -> bool:
 
 
 def _shows_them(host: Host) -> None:
-    ready, metrics = host.ask(
-        *(
-            Request(
-                f"{host.prefix}/{page}", headers={"content-length": None}, method="GET", script_name=host.script_name
-            )
-            for page in ("readyz", "metrics")
-        )
-    )
+    ready, metrics = host.ask(get(f"{host.prefix}/readyz"), get(f"{host.prefix}/metrics"))
     assert ready.text == "database ok\nspool ok\n"
     assert 'proppy_payloads{state="dead"} 1' in metrics.text
-    found = json.loads(host.project.manage("proppy_status", "--json").splitlines()[0])
+    said = host.project.manage("proppy_status", "--json")
+    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     assert (found["database"]["payloads"]["dead"], found["spool"]["waiting"]) == (1, 0)
     admin = "/de/admin/" if host.row["language"] == "many" else "/admin/"
     seen = host.project.crawl(

@@ -95,7 +95,8 @@ def _headers(asked: Asked) -> list[tuple[str, str]]:
 def crawl(ask: Callable[[Asked], Answer], below: str, most: int, script_name: str) -> dict[str, str]:
     """The texts of up to so many pages of the admin, as its superuser sees them. AssertionError at one that fails."""
     cookie = f"sessionid={_log_in()}"
-    seen, left = {}, deque([below])
+    seen: dict[str, str] = {}
+    left = deque([below])
     while left and len(seen) < most:
         page = left.popleft()
         path, _, query = page.partition("?")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -91,6 +91,11 @@ class Request:
         return asdict(self) | {"body": self.body.decode("latin-1")}
 
 
+def get(path: str, **more: Any) -> Request:
+    """A GET, without a body."""
+    return replace(Request(path, **more), method="GET", headers={"content-length": None, **more.get("headers", {})})
+
+
 class HostProject:
     """`pair`: whose Python and Django it has; None: ours. `settings` end settings.py. The engine is not in it yet."""
 
@@ -100,12 +105,12 @@ class HostProject:
         packages = folder / "packages"
         for path in (self.folder, packages):
             path.mkdir()
+        self._env: dict[str, str] | None = None
         if pair is None:
             self._env = bare_env(folder) | env | {"PYTHONPATH": str(packages)}
             self._python = [sys.executable]
             (packages / "notifications").symlink_to(BASE_DIR / "notifications")
         else:
-            self._env = None
             env["PYTHONPATH"] = f"{pairs.TREE}/{packages.name}"
             self._python = pairs.python_of(pair, folder, inside=self.folder.name, env=env)
             unlike = shutil.ignore_patterns("__pycache__")  # of another Python
@@ -174,7 +179,7 @@ class HostProject:
 
     def get(self, path: str, **more: Any) -> Answer:
         """GET one page."""
-        return self.ask(Request(path, method="GET", **more))[0]
+        return self.ask(get(path, **more))[0]
 
     def crawl(
         self,

@@ -53,12 +53,40 @@ def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+#: Lengths that `request.body` itself fails on, as `int()` does. No web server hands them on.
+NO_NUMBERS: Final = {"no number", "other digits", "huge"}
+
+
+def reads_body(get_response: Any) -> Any:
+    """A middleware of others."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        assert request.body is not None
+        response: HttpResponse = get_response(request)
+        return response
+
+    return middleware
+
+
 @pytest.mark.parametrize(("status", "post"), REFUSED.values(), ids=REFUSED)
 def test_refuses_in_the_same_words_as_wsgi(status: int, post: RawPost) -> None:
     answer = asgi_answer(asgi.Handler(), post)
     assert answer[0] == status
     assert words_of(answer)
     assert answer == wsgi_answer(wsgi.Handler(), post)
+    assert not RawPayload.objects.exists()
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED.keys() - NO_NUMBERS))
+def test_refuses_in_the_same_words_behind_a_middleware_that_reads_bodies(
+    settings: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    status, post = REFUSED[name]
+    without = asgi_answer(asgi.Handler(), post)
+    settings.MIDDLEWARE = [f"{__name__}.reads_body"]
+    assert asgi_answer(asgi.Handler(), post) == without
+    assert without[0] == status
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert not RawPayload.objects.exists()
 
 
