@@ -34,6 +34,7 @@ def slow_fsync(folder: Path, milliseconds: int) -> dict[str, str]:
     """The environment of a process for which it takes so long. The library is made in `folder`."""
     library = folder / "slow_fsync.so"
     if not library.exists():
+        folder.chmod(0o711)  # the user of PostgreSQL loads it, too
         source = library.with_suffix(".c")
         source.write_text(SOURCE)
         subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
