@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 # A virtual environment that was not finished must not count as finished.
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all test-services test-system test-release coverage soak lint bench bench-peers web-servers requirements clean
+.PHONY: help run test test-all test-services test-system test-hosts test-release coverage soak lint bench bench-peers web-servers requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install se
 test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system
+
+test-hosts: .venv/test.installed ## Only the projects that the engine was not made for: an array of settings; Wagtail, django CMS
+	@sh tests/install-services
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope tests/hosts
 
 test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a release (two hours): booted Debian 13 and 12, pairs of Python and Django, host projects, a soak of 200,000 requests
 	@sh tests/install-services

@@ -4,10 +4,10 @@ It sees the package `notifications` alone. Each command is a process of its own,
 """
 
 import json
+import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -17,6 +17,7 @@ import pytest
 from tests.support import host_client, pairs
 from tests.support.child import BASE_DIR, bare_env
 from tests.support.pairs import Pair
+from tests.support.project import Project
 
 SETTINGS: Final = """
 
@@ -96,78 +97,12 @@ def get(path: str, **more: Any) -> Request:
     return replace(Request(path, **more), method="GET", headers={"content-length": None, **more.get("headers", {})})
 
 
-class HostProject:
-    """`pair`: whose Python and Django it has; None: ours. `settings` end settings.py. The engine is not in it yet."""
+class AskedProject(Project):
+    """One whose application is asked without a web server: config.wsgi or config.asgi."""
 
-    def __init__(self, folder: Path, *, pair: Pair | None = None, settings: str = "") -> None:
-        self.folder = folder / "host"
-        env = {"DJANGO_SETTINGS_MODULE": "config.settings"}
-        packages = folder / "packages"
-        for path in (self.folder, packages):
-            path.mkdir()
-        self._env: dict[str, str] | None = None
-        if pair is None:
-            self._env = bare_env(folder) | env | {"PYTHONPATH": str(packages)}
-            self._python = [sys.executable]
-            (packages / "notifications").symlink_to(BASE_DIR / "notifications")
-        else:
-            env["PYTHONPATH"] = f"{pairs.TREE}/{packages.name}"
-            self._python = pairs.python_of(pair, folder, inside=self.folder.name, env=env)
-            unlike = shutil.ignore_patterns("__pycache__")  # of another Python
-            shutil.copytree(BASE_DIR / "notifications", packages / "notifications", ignore=unlike)
-        self.run("-m", "django", "startproject", "config", ".")
-        (self.folder / "shop" / "migrations").mkdir(parents=True)
-        for name in ("shop/__init__.py", "shop/migrations/__init__.py"):
-            (self.folder / name).touch()
-        self.add_settings(f'INSTALLED_APPS += ["shop"]\nALLOWED_HOSTS = ["testserver", "127.0.0.1"]\n{settings}')
-        shutil.copy(host_client.__file__, self.folder / "client.py")
-
-    def install(self, *, settings: str = "", urls: str = URLS, engine: str = "notifications") -> None:
-        """Put the engine in. `settings` are lines after its own; `engine` is how INSTALLED_APPS names it."""
-        (self.folder / "var").mkdir(mode=0o700)
-        self.write("shop/handlers.py", HANDLERS)
-        self.write("config/urls.py", urls)
-        self.add_settings(SETTINGS.replace("ENGINE", repr(engine)) + settings)
-
-    def write(self, name: str, text: str) -> None:
-        """Write a file of the project."""
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-
-    def replace(self, name: str, old: str, new: str) -> None:
-        """Replace text that is there in a file of the project."""
-        text = (self.folder / name).read_text()
-        assert old in text, text
-        self.write(name, text.replace(old, new))
-
-    def add_settings(self, lines: str) -> None:
-        """Lines at the end of settings.py."""
-        with (self.folder / "config" / "settings.py").open("a") as settings:
-            settings.write(lines + "\n")
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        """Run Python with these arguments in the project; what it printed. AssertionError with that otherwise."""
-        with subprocess.Popen(
-            [*self._python, *command],
-            env=self._env,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            try:
-                said, _ = process.communicate(timeout=240)
-            except subprocess.TimeoutExpired:
-                process.terminate()  # SIGKILL would leave what runs in a pair's Debian
-                raise AssertionError(f"{command} still runs:\n{process.communicate()[0]}") from None
-        assert bool(process.returncode) == fails, f"{' '.join(command)[:200]}: {process.returncode}\n{said}"
-        return said
-
-    def manage(self, *arguments: str, fails: bool = False) -> str:
-        """Run manage.py."""
-        return self.run("manage.py", *arguments, fails=fails)
+    def __init__(self, folder: Path, command: Sequence[str], env: Mapping[str, str]) -> None:
+        super().__init__(folder, command, env)
+        shutil.copy(host_client.__file__, folder / "client.py")
 
     def python(self, code: str) -> str:
         """Run code once Django is set up."""
@@ -200,6 +135,40 @@ class HostProject:
         line = next((line for line in said.splitlines() if line.startswith("ANSWERS")), None)
         assert line, said
         return json.loads(line.removeprefix("ANSWERS"))
+
+
+class HostProject(AskedProject):
+    """`pair`: whose Python and Django it has; None: ours. `settings` end settings.py. The engine is not in it yet."""
+
+    def __init__(self, folder: Path, *, pair: Pair | None = None, settings: str = "") -> None:
+        project, packages = folder / "host", folder / "packages"
+        for path in (project, packages):
+            path.mkdir()
+        env = {"DJANGO_SETTINGS_MODULE": "config.settings"}
+        if pair is None:
+            super().__init__(project, [sys.executable], bare_env(folder) | env | {"PYTHONPATH": str(packages)})
+            (packages / "notifications").symlink_to(BASE_DIR / "notifications")
+        else:
+            env["PYTHONPATH"] = f"{pairs.TREE}/{packages.name}"
+            super().__init__(project, pairs.python_of(pair, folder, inside=project.name, env=env), os.environ)
+            unlike = shutil.ignore_patterns("__pycache__")  # of another Python
+            shutil.copytree(BASE_DIR / "notifications", packages / "notifications", ignore=unlike)
+        self.run("-m", "django", "startproject", "config", ".")
+        for name in ("shop/__init__.py", "shop/migrations/__init__.py"):
+            self.write(name, "")
+        self.add_settings(f'INSTALLED_APPS += ["shop"]\nALLOWED_HOSTS = ["testserver", "127.0.0.1"]\n{settings}')
+
+    def install(self, *, settings: str = "", urls: str = URLS, engine: str = "notifications") -> None:
+        """Put the engine in. `settings` are lines after its own; `engine` is how INSTALLED_APPS names it."""
+        (self.folder / "var").mkdir(mode=0o700)
+        self.write("shop/handlers.py", HANDLERS)
+        self.write("config/urls.py", urls)
+        self.add_settings(SETTINGS.replace("ENGINE", repr(engine)) + settings)
+
+    def add_settings(self, lines: str) -> None:
+        """Lines at the end of settings.py."""
+        with (self.folder / "config" / "settings.py").open("a") as settings:
+            settings.write(lines + "\n")
 
 
 @pytest.fixture

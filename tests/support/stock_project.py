@@ -1,7 +1,6 @@
 """A project as `startproject` makes it, with the engine beside it and nothing of the site."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.child import BASE_DIR, Process, bare_env
+from tests.support.project import Project
 
 #: What our page has a project add, in a project of one folder.
 SETTINGS = """
@@ -48,7 +48,7 @@ DATABASES = {"default": sqlite.database(BASE_DIR / "db.sqlite3")}
 """
 
 
-class StockProject:
+class StockProject(Project):
     """`folder` has manage.py, and the project's package `shop`, which is an app too. `settings` end its settings.py.
 
     `engine`: how INSTALLED_APPS names ours. `python`: its interpreter.
@@ -57,10 +57,10 @@ class StockProject:
     def __init__(
         self, folder: Path, settings: str = DATABASE, *, engine: str = "notifications", python: str = sys.executable
     ) -> None:
-        self.folder, self._python = folder, python
-        self.env = bare_env(folder) | {"PYTHONPATH": str(BASE_DIR), "DJANGO_SETTINGS_MODULE": "shop.settings"}
+        env = bare_env(folder) | {"PYTHONPATH": str(BASE_DIR), "DJANGO_SETTINGS_MODULE": "shop.settings"}
+        super().__init__(folder, [python], env)
         folder.mkdir()
-        self._run("-m", "django", "startproject", "shop", str(folder), env=self.env | {"DJANGO_SETTINGS_MODULE": ""})
+        self.run("-m", "django", "startproject", "shop", ".")
         (folder / "var").mkdir(mode=0o700)
         self.add("shop/__init__.py", PACKAGE)
         self.add("shop/handlers.py", HANDLERS)
@@ -75,19 +75,15 @@ class StockProject:
         with path.open("a") as file:
             file.write(text)
 
-    def manage(self, *arguments: str) -> str:
-        """Run `manage.py ARGUMENTS` to its end; what it printed. AssertionError with that if it fails."""
-        return self._run("manage.py", *arguments, env=self.env)
-
     def python(self, code: str) -> Any:
         """Run code in a process of the project, after `django.setup()`; what it printed last, from JSON."""
-        out = self._run("-W", "error", "-c", f"import django; django.setup()\n{code}", env=self.env)
+        out = self.run("-W", "error", "-c", f"import django; django.setup()\n{code}")
         return json.loads(out.splitlines()[-1])
 
     def start(self, *command: str) -> Process:
         """Start a process of Python; `stop()` ends it."""
         log = self.folder / f"{len(self._processes)}.log"
-        self._processes.append(Process([self._python, *command], env=self.env, log=log, cwd=self.folder))
+        self._processes.append(Process([*self.command, *command], env=self.env, log=log, cwd=self.folder))
         return self._processes[-1]
 
     def stop(self) -> None:
@@ -95,12 +91,6 @@ class StockProject:
         for process in self._processes:
             process.kill()
             print(f"--- {process.log_path}\n{process.log}")
-
-    def _run(self, *arguments: str, env: dict[str, str]) -> str:
-        command = [self._python, *arguments]
-        done = subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
 
 
 @pytest.fixture
