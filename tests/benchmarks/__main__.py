@@ -14,12 +14,14 @@ from tests.benchmarks import conditions
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.machine import load, machine
 from tests.benchmarks.rows import BENCHMARKS
-from tests.benchmarks.table import NOTE, PAGE, Row, line, markdown, replace_table, unmeasured
-from tests.support.child import BASE_DIR
+from tests.benchmarks.table import NOTE, PAGE, README, Row, bullets, line, markdown, replace_table, unmeasured
 
 
 def main() -> int:
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.write and options.only:
+        parser.error("--write needs all rows")
     signal.signal(signal.SIGTERM, _end)
     started, before = time.monotonic(), load()
     with (
@@ -35,6 +37,7 @@ def main() -> int:
     print(f"\n{report}", end="")
     if options.write:
         replace_table(PAGE, "make bench", report)
+        replace_table(README, "make bench", bullets(rows))
     missed = [row for row in rows if row.reached is False]
     return bool(options.check and missed)
 
@@ -66,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=BENCHMARKS, help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds a row (5)")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure was missed")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(BASE_DIR)}")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/speed.md, and some of it into README.md"
+    )
     parser.add_argument("--quick", action="store_true", help="only see whether they run; the figures mean nothing")
     conditions.add_options(parser)
     return parser

@@ -1,5 +1,6 @@
 """Rows of the table, and how it is printed. A figure is the median of its rounds, with the lowest and the highest."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Final
 from tests.support.child import BASE_DIR
 
 PAGE: Final = BASE_DIR / "docs" / "speed.md"
+README: Final = BASE_DIR / "README.md"
+IN_README: Final = re.compile(
+    r"`emit\(\)`, 0|`capture\(\)`|`POST /in/<source>/` of the site, [\w ]+, gunicorn|`process_raw`"
+)
 NOTE: Final = (
     "A figure is the median of its rounds, with the lowest and the highest. What is reached in one round and missed in"
     " another counts as missed."
@@ -70,6 +75,12 @@ def markdown(rows: Iterable[Row]) -> str:
     """The table, as a page of the documents has it."""
     lines = [HEAD, ("---",) * len(HEAD), *map(_cells, rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def bullets(rows: Iterable[Row]) -> str:
+    """Those that README has."""
+    chosen = (row for row in rows if IN_README.match(row.path))
+    return "".join(f"- {row.path}: {row.measured} against {row.limit}\n" for row in chosen)
 
 
 def replace_table(page: Path, name: str, report: str) -> None:

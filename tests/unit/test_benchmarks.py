@@ -24,7 +24,18 @@ from tests.benchmarks.payload import body
 from tests.benchmarks.rounds import interleaved, ratios
 from tests.benchmarks.slow_fsync import slow_fsync
 from tests.benchmarks.steady import Steady
-from tests.benchmarks.table import Row, at_least, at_most, markdown, replace_table, reported, unmeasured
+from tests.benchmarks.table import (
+    PAGE,
+    README,
+    Row,
+    at_least,
+    at_most,
+    bullets,
+    markdown,
+    replace_table,
+    reported,
+    unmeasured,
+)
 from tests.benchmarks.timing import empty_times, microseconds, time_each
 from tests.support.child import BASE_DIR, bare_env
 from tests.support.wait import wait_for
@@ -132,6 +143,19 @@ def test_a_table_takes_its_place_in_a_page(tmp_path: Path) -> None:
     assert page.read_text() == "a\n<!-- make bench -->\nnew\n<!-- end -->\nb\n<!-- make other -->\n<!-- end -->\n"
     with pytest.raises(ValueError, match="make nothing"):
         replace_table(page, "make nothing", "new\n")
+
+
+def test_readme_has_some_rows() -> None:
+    post = "`POST /in/<source>/` of the site, SQLite FULL"
+    paths = [f"{post}, gunicorn", f"{post}, Granian", f"{post}, an fsync of 2 ms, gunicorn", "`keep()` in process"]
+    assert (
+        bullets([at_least(path, "a view", [0.5], 1, "n") for path in paths]) == f"- {paths[0]}: 0.5 x against a view\n"
+    )
+
+
+def test_both_pages_have_a_place_for_the_table() -> None:
+    for page, name in ((PAGE, "make bench"), (PAGE, "make bench-peers"), (README, "make bench")):
+        assert page.read_text().count(f"<!-- {name} -->\n") == 1
 
 
 def test_what_is_compared_is_measured_in_turn() -> None:

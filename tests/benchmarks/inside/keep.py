@@ -1,7 +1,7 @@
 """`keep()` and `capture()` as requests call them, and the driver's INSERT of the rows that they wrote, in turn."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,8 @@ Row = tuple[Any, ...]
 Insert = Callable[[Row], object]
 
 COLUMNS: Final = ["attempts", *VALUES]
+#: Few, so that all meet the same load; more than one, since another connection's commit empties SQLite's cache.
+IN_A_ROW: Final = 20
 RECEIPT: Final = COLUMNS.index("receipt")
 
 
@@ -28,19 +30,23 @@ def run(*, rounds: int, calls: int, size: int) -> dict[str, list[float]]:
     """Medians in µs, by round; "plain" is an INSERT into a table without secondary indexes."""
     data = body(size)
     insert, plain = _on_sqlite() if connection.vendor == "sqlite" else _on_postgresql()
-    measures = {
-        "keep": lambda: _median(partial(_keep, data), list(range(calls))),
-        "capture": lambda: _median(_capture, [request(data, "demo") for _ in range(calls)]),
-        "insert": lambda: _median(insert, _last_rows(calls)),
-        "plain": lambda: _median(plain, _last_rows(calls)),
+    #: By name: what is called, and what gives so many arguments.
+    measures: dict[str, tuple[Callable[[Any], object], Callable[[int], Iterable[Any]]]] = {
+        "keep": (partial(_keep, data), range),
+        "capture": (_capture, lambda count: [request(data, "demo") for _ in range(count)]),
+        "insert": (insert, _last_rows),
+        "plain": (plain, _last_rows),
     }
-    return dict(zip(measures, interleaved(rounds, *measures.values()), strict=True))
 
+    def medians() -> list[float]:
+        times = {name: empty_times(calls) for name in measures}
+        for start in range(0, calls, IN_A_ROW):
+            for name, (function, arguments) in measures.items():
+                time_each(function, arguments(min(IN_A_ROW, calls)), times[name], start, pause=PAUSE)
+        return [microseconds(each) for each in times.values()]
 
-def _median(function: Callable[[Any], object], arguments: list[Any]) -> float:
-    times = empty_times(len(arguments))
-    time_each(function, arguments, times, pause=PAUSE)
-    return microseconds(times)
+    (by_round,) = interleaved(rounds, medians)
+    return {name: list(column) for name, column in zip(measures, zip(*by_round, strict=True), strict=True)}
 
 
 def _keep(data: bytes, _: int) -> None:
