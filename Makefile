@@ -24,9 +24,10 @@ test: lint ## Lint, and every test that needs neither root nor services
 test-all: test ## make test, then make test-services (about 25 minutes)
 	@$(MAKE) test-services
 
-test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a short soak; a booted Debian 13
+test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a booted Debian 13; pairs of Python and Django; a short soak
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak and not release"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --ignore tests/pairs -m "(services or slow or system) and not soak and not release"
+	$(BIN)/python -m pytest tests/pairs
 	$(BIN)/python -m pytest -m soak
 
 test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore
@@ -37,7 +38,7 @@ test-hosts: .venv/test.installed ## Only the projects that the engine was not ma
 	@sh tests/install-services
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope tests/hosts
 
-test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a release (two hours): booted Debian 13 and 12, pairs of Python and Django, host projects, a soak of 200,000 requests
+test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a release (two hours): booted Debian 13 and 12, host projects, a soak of 200,000 requests
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system --suite=trixie
 	$(BIN)/python -m pytest -m system --suite=bookworm
@@ -47,7 +48,7 @@ test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a re
 
 coverage: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Coverage of the tests, without the short soak and the booted Debian
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not soak and not system and not release" --cov --cov-report term
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --ignore tests/pairs -m "not soak and not system and not release" --cov --cov-report term
 
 lint: .venv/test.installed ## ruff and mypy
 	$(BIN)/ruff check

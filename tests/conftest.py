@@ -48,7 +48,6 @@ pytest_plugins = [
 
 
 SYSTEM: Final = "tests/system/"
-PAIRS: Final = "tests/pairs/"
 
 
 class OneMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own is untyped
@@ -67,8 +66,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: the booted machine, in one process, and the pairs of Python and Django."""
-    items.sort(key=lambda item: (item.get_closest_marker("system") is None, not item.nodeid.startswith(PAIRS)))
+    """What takes longest first: the booted machine, in one process."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
 
 
 #: Django's own rows, which migrations make and no test changes.

@@ -1,5 +1,6 @@
 """The engine's unit tests, on each pair of Python and Django."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.support import pairs
 from tests.support.child import BASE_DIR
 from tests.support.pairs import PAIRS, Pair
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.release]
+pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 #: What is not of the engine but of the site, its deployment and this project.
 OTHERS: Final = (
@@ -34,7 +35,8 @@ def test_the_engine_works_on(pair: Pair, tmp_path: Path) -> None:
     assert all((BASE_DIR / option.partition("=")[2]).exists() for option in ignored)
     code = f"import sys, django; assert (sys.version_info[:2], django.VERSION[:2]) == {_numbers(pair)}, sys.version\n"
     code += "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    options = ["-q", "-n", "2", "-p", "no:cacheprovider", "-m", QUICK, *ignored, "tests/unit"]
+    workers = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
+    options = ["-q", *workers, "-p", "no:cacheprovider", "-m", QUICK, *ignored, "tests/unit"]
     done = pairs.run(pair, tmp_path, ["-c", code, *options])
     print(done.stdout)
     assert done.returncode == 0
