@@ -34,7 +34,7 @@ test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, u
 	@sh tests/install-services
 	$(BIN)/python -m pytest -m system
 
-test-hosts: .venv/test.installed ## Only the projects that the engine was not made for: an array of settings; Wagtail, django CMS
+test-hosts: .venv/test.installed ## Only the projects that the engine was not made for: an array of settings; Wagtail, django CMS, django-oscar
 	@sh tests/install-services
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope tests/hosts
 

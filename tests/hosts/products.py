@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from tests.hosts import django_cms, oscar
 from tests.support.child import BASE_DIR, BIN, bare_env
 from tests.support.host_project import HANDLERS, SETTINGS, AskedProject
-from tests.support.project import MANAGE
 
 #: Its own tests may take as long on a busy machine.
 LONGEST: Final = 1800
@@ -49,7 +51,7 @@ application = get_wsgi_application()
 
 
 class Product(NamedTuple):
-    """`tests` are some of its own, with its `test_settings`. `start` makes a project, whose settings are `settings`."""
+    """`tests` are some of its own, with its `test_settings`. `start` and `files` make a project with its `settings`."""
 
     name: str
     tests: tuple[str, ...]
@@ -57,6 +59,7 @@ class Product(NamedTuple):
     start: tuple[str, ...]
     settings: str
     admin: str
+    files: Mapping[str, str] = MappingProxyType({})
 
 
 PRODUCTS: Final = (
@@ -72,9 +75,19 @@ PRODUCTS: Final = (
         "django-cms",
         ("cms.tests.test_menu_utils", "cms.tests.test_views"),
         "cms.tests.settings",
-        (),
-        "cms.tests.settings",
+        ("-m", "django", "startproject", "site_of_theirs", "."),
+        "site_of_theirs.cms_settings",
         "/en/admin/",
+        django_cms.FILES,
+    ),
+    Product(
+        "django-oscar",
+        (),  # neither its wheel nor its sdist has them
+        "site_of_theirs.shop_settings",
+        ("-m", "django", "startproject", "site_of_theirs", "."),
+        "site_of_theirs.shop_settings",
+        "/admin/",
+        oscar.FILES,
     ),
 )
 
@@ -99,10 +112,9 @@ class InstalledProduct(AskedProject):
         self._pip("install", "--quiet", "--require-hashes", "--requirements", str(requirements))
         env = bare_env(folder) | {"PATH": f"{self._venv}/bin:/usr/bin:/bin"}
         super().__init__(project, [f"{self._venv}/bin/python"], env)
-        if product.start:
-            self.run(*product.start)
-        else:
-            self.write("manage.py", MANAGE)
+        self.run(*product.start)
+        for name, text in product.files.items():
+            self.write(name, text)
 
     def versions(self) -> set[str]:
         """Of all packages that are installed."""

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,7 +122,10 @@ def make(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Row], Host
     return made
 
 
-def test_it_is_small() -> None:
+def test_each_two_values_meet_in_a_few_rows() -> None:
+    met = {pair for row in rows.ROWS for pair in combinations(sorted(row.items()), 2)}
+    for one, two in combinations(sorted(rows.FACTORS), 2):
+        assert {((one, a), (two, b)) for a in rows.FACTORS[one] for b in rows.FACTORS[two]} <= met
     assert len(rows.ROWS) <= 30
 
 

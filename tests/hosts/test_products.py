@@ -14,21 +14,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.release]
 @pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.name)
 def test_the_engine_works_in(product: Product, tmp_path: Path) -> None:
     host = InstalledProduct(product, tmp_path)
-    before, versions = host.own_tests(product.test_settings), host.versions()
-    assert before.ran - before.skipped - len(before.failed) > 20
+    versions = host.versions()
+    before = host.own_tests(product.test_settings) if product.tests else None
+    assert before is None or before.ran - before.skipped - len(before.failed) > 20
     copy_working_tree(tmp_path / "tree")
     host.then_engine(tmp_path / "tree")
     assert versions < host.versions()
-    assert host.own_tests("with_engine.tests") == before
+    assert before is None or host.own_tests("with_engine.tests") == before
     _works_in(host)
 
 
 def _works_in(host: InstalledProduct) -> None:
     assert "notifications.E" not in host.manage("check")
-    assert "notifications" not in host.manage("makemigrations", "--dry-run")
+    assert "Migrations for 'notifications'" not in host.manage("makemigrations", "--dry-run")
     host.manage("migrate", "--verbosity", "0")
     answers = host.ask(Request("/in/demo/", b"{}"), Request("/in/fails/", b"\xff"), Request("/in/nobody/", b"x"))
-    assert [answer.status for answer in answers] == [202, 202, 404]
+    assert [answer.status for answer in answers[:2]] == [202, 202]
+    assert answers[2].status in {302, 404}  # LocaleMiddleware redirects what is not found
     host.python("from notifications import emit; emit('SLACK', 'hello')")
     said = host.manage("process_raw", "--drain") + host.manage("follow_journal", "--drain")
     assert "handled demo 2" in said
