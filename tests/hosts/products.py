@@ -65,7 +65,7 @@ class Product(NamedTuple):
 PRODUCTS: Final = (
     Product(
         "wagtail",
-        ("wagtail.contrib.redirects",),
+        ("wagtail.sites", "wagtail.contrib.routable_page", "wagtail.contrib.simple_translation"),
         "wagtail.test.settings",
         ("-c", "from wagtail.bin.wagtail import main; main()", "start", "site_of_theirs", "."),
         "site_of_theirs.settings.dev",
