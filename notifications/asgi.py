@@ -20,7 +20,7 @@ from notifications.errors import UnknownSource
 from notifications.events.emit import process_outbox
 from notifications.http.asgi_servers import module_of_server, modules_that_tell
 from notifications.http.django_entry import AnyContentType, set_up
-from notifications.intake.raw_view import answer_refusal
+from notifications.intake.answer import refusal, response_of
 from notifications.intake.received_body import Receive, ReceivedBody, receive_body
 from notifications.utils.process_exit import hand_over
 
@@ -85,9 +85,9 @@ class Handler(ASGIHandler):
         response: Any = await super().get_response_async(request)
         body = getattr(request, "received_body", None)
         if body is not None and body.was_refused and response.status_code == 400:
-            refusal = answer_refusal(body.refusal)
-            response.status_code, response.content = refusal.status_code, refusal.content
-            for name, value in refusal.items():
+            answered = response_of(refusal(body.refusal))
+            response.status_code, response.content = answered.status_code, answered.content
+            for name, value in answered.items():
                 response[name] = value
         return response
 

@@ -2,14 +2,15 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponseRedirectBase
 from django.template.loader import render_to_string
 
-from notifications.conf import Source, conf
-from notifications.errors import IntakeError, UnknownSource
+from notifications.conf import Source
+from notifications.errors import IntakeError
 from notifications.http.no_store import never_stored
-from notifications.intake.capture_post import capture
+from notifications.intake.answer import answer, open_source, response_of, wants_page
+from notifications.intake.capture_post import capture, post_of
 from notifications.intake.raw_view import limit_body, raw_body
 
 
@@ -23,20 +24,15 @@ class SeeOther(HttpResponseRedirectBase):
 @raw_body
 def intake(request: HttpRequest, source: str) -> HttpResponseBase:
     """Store a post and answer 202 with the receipt; the body is not parsed."""
-    rules = conf.sources.get(source)
-    if rules is None or not rules.http:  # must look alike
-        raise UnknownSource("no such source")
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"], b'{"error": "POST only"}', content_type="application/json")
-    if rules.redirect and "text/html" in request.META.get("HTTP_ACCEPT", ""):
+    rules = open_source(source)
+    if rules is not None and request.method == "POST" and wants_page(rules, request.META):
         return _answer_browser(request, rules)
-    receipt = capture(request, source)
-    return HttpResponse(b'{"id": "%s"}' % str(receipt).encode(), status=202, content_type="application/json")
+    return response_of(answer(post_of(request), source))
 
 
 def _body_limit(source: str) -> int | None:
-    rules = conf.sources.get(source)
-    return rules.body_limit if rules is not None and rules.http else None
+    rules = open_source(source)
+    return None if rules is None else rules.body_limit
 
 
 limit_body(intake, _body_limit)

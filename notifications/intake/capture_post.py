@@ -1,9 +1,10 @@
-"""Stores the body of a request unparsed: `capture()`, for a view."""
+"""Stores the body of a request unparsed: `capture()`, for a view; `store_post()`, which needs no request."""
 
 import time
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
@@ -21,17 +22,38 @@ from notifications.proxies import client_address
 from notifications.store.database_or_spool import check_disk
 
 
+class Post(NamedTuple):
+    """A request whose body is not read yet. `meta` is as in `HttpRequest.META`.
+
+    `read` returns a whole body of at most so many bytes, or raises IntakeError.
+    """
+
+    method: str
+    path: str
+    meta: Mapping[str, Any]
+    read: Callable[[int], bytes]
+
+
 def capture(request: HttpRequest, source: str) -> uuid.UUID:
     """Store the body of a request unparsed, and return the receipt. For views decorated with `@raw_body`.
 
     Raises a subclass of IntakeError: its `status` is the answer.
     """
-    rules, meta = configured_for_posts(source), request.META
+    return store_post(post_of(request), source)
+
+
+def post_of(request: HttpRequest) -> Post:
+    return Post(request.method or "", request.path, request.META, partial(read_body, request))
+
+
+def store_post(post: Post, source: str) -> uuid.UUID:
+    """Store the body of a post, and return the receipt. Raises a subclass of IntakeError."""
+    rules, meta = configured_for_posts(source), post.meta
     address = client_address(meta)
     check_source_rate(rules, address)
     check_disk(bounded_wait.connection())
     quota.check_quota(rules)
-    body = read_body(request, rules.body_limit)
+    body = post.read(rules.body_limit)
     problem = _signature_problem(rules, meta, body) if rules.signature else ""
     if problem and not _may_be_quarantined(rules, body):
         raise SignatureRefused(problem)
@@ -44,8 +66,8 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
         key,
         content_type=meta.get("CONTENT_TYPE", ""),
         headers=stored_headers(meta),
-        method=request.method or "",
-        path=request.path,
+        method=post.method,
+        path=post.path,
         query=meta.get("QUERY_STRING", ""),
         remote_addr=address,
         quarantined_for=problem,

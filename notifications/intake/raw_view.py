@@ -5,13 +5,13 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from notifications.conf import conf
 from notifications.errors import IntakeError
 from notifications.http.independent_view import independent
-from notifications.http.no_store import forbid_storing
+from notifications.intake.answer import refusal, response_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 #: The most bytes that a view takes; None if there is no such source. Gets the arguments of the URL.
@@ -45,7 +45,7 @@ def _answering(view: Any) -> Any:
         try:
             response: HttpResponseBase = view(*args, **kwargs)
         except IntakeError as error:
-            return answer_refusal(error)
+            return response_of(refusal(error))
         return response
 
     return wrapped
@@ -57,18 +57,10 @@ def _answering_async(view: Any) -> Any:
         try:
             response: HttpResponseBase = await view(*args, **kwargs)
         except IntakeError as error:
-            return answer_refusal(error)
+            return response_of(refusal(error))
         return response
 
     return wrapped
-
-
-def answer_refusal(error: IntakeError) -> HttpResponse:
-    """What the sender is told."""
-    response = JsonResponse({"error": str(error)}, status=error.status)
-    if error.retry_after is not None:
-        response["Retry-After"] = str(error.retry_after)
-    return forbid_storing(response)
 
 
 def largest_limit() -> int:

@@ -343,7 +343,7 @@ def test_is_exempt_from_atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None
         return "id"
 
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    monkeypatch.setattr("notifications.views.capture", look)
+    monkeypatch.setattr("notifications.intake.answer.store_post", look)
     before = len(connection.savepoint_ids)
     assert post("open").status_code == 202
     assert seen == [before]
