@@ -82,3 +82,10 @@ class NowhereToStore(IntakeError):
 
     status = 503
     retry_after = 5
+
+
+class UnexpectedFailure(IntakeError):
+    """An exception that nobody expects, which is reported. The sender tries again."""
+
+    status = 503
+    retry_after = 5

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any, Final
 
 import pytest
+from django.core.signals import got_request_exception
 from django.db import connection
 from django.test import Client
 from hypothesis import given
@@ -347,6 +348,56 @@ def test_is_exempt_from_atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None
     before = len(connection.savepoint_ids)
     assert post("open").status_code == 202
     assert seen == [before]
+
+
+def break_down(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("nobody expects it")
+
+
+@pytest.fixture
+def _broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifications.intake.capture_post.store", break_down)
+
+
+@pytest.mark.usefixtures("_broken")
+class TestAnUnexpectedException:
+    def test_asks_the_sender_to_try_again(self) -> None:
+        response = Client(raise_request_exception=False).generic("POST", "/in/open/", b"x")
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert json.loads(response.content) == {
+            "error": "it was not stored, for a reason that is in our log: send it again"
+        }
+        assert "no-store" in response["Cache-Control"]
+
+    def test_a_browser_gets_a_page(self) -> None:
+        client = Client(raise_request_exception=False)
+        response = client.generic("POST", "/in/form/", b"x", headers={"accept": "text/html"})
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert "Go back, and try again in 5 seconds." in response.text
+
+    def test_is_reported_as_django_reports_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        seen: list[Any] = []
+        got_request_exception.connect(lambda **sent: seen.append(sent["request"].path), weak=False, dispatch_uid="seen")
+        Client(raise_request_exception=False).generic("POST", "/in/open/", b"x")
+        assert got_request_exception.disconnect(dispatch_uid="seen")
+        record = caplog.records[-1]
+        assert (record.name, record.levelname) == ("django.request", "ERROR")
+        assert record.getMessage() == "Service Unavailable: /in/open/"
+        assert record.exc_info is not None
+        assert record.exc_info[0] is ZeroDivisionError
+        assert record.__dict__["status_code"] == 503
+        assert record.__dict__["request"].path == "/in/open/"
+        assert seen == ["/in/open/"]
+        assert len(caplog.records) == 1
+
+    def test_a_test_sees_it(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            Client().generic("POST", "/in/open/", b"x")
+
+    def test_is_propagated_where_django_propagates_it(self, settings: Any) -> None:
+        settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+        with pytest.raises(ZeroDivisionError):
+            Client(raise_request_exception=False).generic("POST", "/in/open/", b"x")
 
 
 @given(
