@@ -193,6 +193,11 @@ class Conf:
         return _read(settings, "NOTIFICATIONS_RAW_MAX_BODY_BYTES", 10 * 1024 * 1024)
 
     @property
+    def gate(self) -> str | bool:
+        """Whether posts are answered in front of Django: True, False, or "auto" where that changes no answer."""
+        return _read(settings, "NOTIFICATIONS_GATE", "auto")
+
+    @property
     def spool_max_bytes(self) -> int:
         """Bytes that may wait in the spool while the database is away."""
         return _read(settings, "NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)

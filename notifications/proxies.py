@@ -1,7 +1,7 @@
 """Trusts X-Forwarded-For and X-Forwarded-Proto from TRUSTED_PROXIES only."""
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -26,9 +26,15 @@ class TrustedProxies(BothWays):
         super().__init__(get_response)
 
     def __call__(self, request: HttpRequest) -> Any:
-        if not _is_trusted(request.META.get("REMOTE_ADDR", ""), conf.trusted_proxies):
-            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        distrust(request.META)
         return self.get_response(request)
+
+
+def distrust(meta: MutableMapping[str, Any]) -> None:
+    """Remove X-Forwarded-Proto of an untrusted peer. Without TRUSTED_PROXIES nothing is removed."""
+    proxies = conf.trusted_proxies
+    if proxies and not _is_trusted(meta.get("REMOTE_ADDR", ""), proxies):
+        meta.pop("HTTP_X_FORWARDED_PROTO", None)
 
 
 def client_address(meta: Mapping[str, Any]) -> str:

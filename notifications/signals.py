@@ -1,4 +1,4 @@
-"""Signals for apps. Their receivers run in the workers, never in a request."""
+"""Signals for apps. Their receivers run in the workers, but for the last one's."""
 
 from django.dispatch import Signal
 
@@ -9,3 +9,6 @@ payload_failed = Signal()
 #: A channel delivered an event. Sent after the position was saved, not while the database is away, and only for the
 #: events that a digest shows. Arguments: channel (name), event, milliseconds.
 event_delivered = Signal()
+#: A post was stored and answered at the gate, in front of Django: no middleware sees it. Sent in the request, so be
+#: quick. What a receiver raises is logged. Arguments: route (as ResolverMatch has it), status, milliseconds.
+gate_answered = Signal()

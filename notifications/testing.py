@@ -10,12 +10,20 @@
 
 With pytest, `pytest_plugins = ["notifications.testing"]` gives the fixture `told`; test events with
 `@pytest.mark.django_db(transaction=True)`. In tests JOURNAL_URL=auto, the default, is the memory of the process.
+
+`GateClient` posts through the gate, as a web server does with `notifications.wsgi`. Django's client goes to the view.
 """
 
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Final, Self
+from functools import partial
+from typing import Any, Final, Self
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.test import Client
+from django.test.client import ClientHandler
 
 from notifications import handlers, keep
 from notifications.conf import conf
@@ -23,6 +31,8 @@ from notifications.events.emit import process_outbox
 from notifications.events.encoding import event_of
 from notifications.events.event import Event
 from notifications.http.rate_limit_report import refusals
+from notifications.intake.gate.gate import open_gate
+from notifications.intake.request_body import read_input
 from notifications.middleware import reporter
 from notifications.models import RawPayload, State
 from notifications.models.states import DUE
@@ -62,6 +72,28 @@ def work_off(source: str = "") -> list[RawPayload]:
             handle(payload)
             handled.append(payload.pk)
     return list(RawPayload.objects.filter(pk__in=handled).order_by("pk"))
+
+
+class GateHandler(ClientHandler):
+    """Asks the gate first."""
+
+    def __call__(self, environ: Any) -> Any:
+        gate = open_gate()
+        admitted = gate.admit(environ) if gate and environ["PATH_INFO"].startswith(gate.prefix) else None
+        answer = gate.answer(admitted, environ, partial(read_input, environ)) if gate and admitted else None
+        if admitted is None or answer is None:
+            return super().__call__(environ)
+        response: Any = HttpResponse(answer.body, status=answer.status, headers=dict(admitted.headers))
+        response.wsgi_request = WSGIRequest(environ)
+        return response
+
+
+class GateClient(Client):
+    """Django's test client, with the gate in front: what is stored there no middleware sees."""
+
+    def __init__(self, enforce_csrf_checks: bool = False, **defaults: Any) -> None:
+        super().__init__(enforce_csrf_checks, **defaults)
+        self.handler = GateHandler(enforce_csrf_checks)
 
 
 class Told:

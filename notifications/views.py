@@ -12,7 +12,7 @@ from django.utils.log import log_response
 from notifications.conf import Source
 from notifications.errors import IntakeError, UnexpectedFailure
 from notifications.http.no_store import never_stored
-from notifications.intake.answer import answer, open_source, refusal, response_of, wants_page
+from notifications.intake.answer import answer, decided, open_source, refusal, response_of, wants_page
 from notifications.intake.capture_post import capture, post_of
 from notifications.intake.raw_view import limit_body, raw_body
 
@@ -32,7 +32,7 @@ def intake(request: HttpRequest, source: str) -> HttpResponseBase:
     try:
         if page is not None:
             return _answer_browser(request, page)
-        return response_of(answer(post_of(request), source))
+        return response_of(decided(request.META) or answer(post_of(request), source))
     except Exception as error:  # noqa: BLE001  it is reported, and whoever sent it tries again
         return _report(request, error, page)
 

@@ -1,16 +1,20 @@
-"""Django's WSGI application with two changes, which must take effect before the first middleware.
+"""Django's WSGI application with three changes, which must take effect before the first middleware.
 
+Posts to /in/<source>/ are answered at the gate (intake/gate/), which leaves to Django what it cannot answer as Django.
 An invalid Content-Type header is no error. A transaction that an earlier request left open is rolled back: in it this
 request would store and acknowledge a body that is never committed.
 """
 
 import logging
+from functools import partial
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
 from notifications.database.transactions import close_open
 from notifications.http.django_entry import AnyContentType, set_up
+from notifications.intake.gate.gate import Gate, open_gate, tend_connections
+from notifications.intake.request_body import read_input
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +29,30 @@ class Handler(WSGIHandler):
     def __call__(self, environ: Any, start_response: Any) -> Any:
         if problem := close_open("An earlier request"):
             logger.error("%s", problem)
+        gate = open_gate()
+        if gate is not None and environ.get("PATH_INFO", "").startswith(gate.prefix):
+            body = _pass(gate, environ, start_response)
+            if body is not None:
+                return body
         return super().__call__(environ, start_response)
+
+
+class Body(list[bytes]):
+    """Of an answer at the gate."""
+
+    def close(self) -> None:
+        """The server calls it when the answer is sent."""
+        tend_connections()
+
+
+def _pass(gate: Gate, environ: Any, start_response: Any) -> Body | None:
+    """The body of an answer at the gate, or None."""
+    admitted = gate.admit(environ)
+    answer = gate.answer(admitted, environ, partial(read_input, environ)) if admitted else None
+    if admitted is None or answer is None:
+        return None
+    start_response("202 Accepted", admitted.headers)
+    return Body([answer.body])
 
 
 def get_wsgi_application() -> Handler:

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,6 +34,14 @@ class Trace(BothWays):
 
     async def _answer_async(self, request: HttpRequest, began: datetime, started: float) -> HttpResponseBase:
         return _traced(request, await self.get_response(request), began, started)
+
+    @staticmethod
+    def at_gate(meta: MutableMapping[str, Any]) -> Mapping[str, str] | None:
+        """The same at the gate of the intake. The followed forms are left to Django."""
+        if meta["PATH_INFO"] in FOLLOWED:
+            return None
+        trace = meta["HTTP_X_REQUEST_ID"] = uuid.uuid4().hex
+        return {"X-Request-ID": trace}
 
 
 def _traced(request: HttpRequest, response: HttpResponseBase, began: datetime, started: float) -> HttpResponseBase:

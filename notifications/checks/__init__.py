@@ -7,7 +7,7 @@ from django.core.checks import CheckMessage, register
 
 #: Each has CHECKS, and perhaps DEPLOY_CHECKS for `check --deploy`.
 SUBJECTS: Final = (
-    *("bodies", "databases", "handlers", "import_name", "rights"),
+    *("bodies", "databases", "gate", "handlers", "import_name", "rights"),
     *("settings", "sqlite_options", "urls", "values"),
 )
 

@@ -1,42 +1,18 @@
 """Checks that posts and monitors reach the engine's URLs, and that the project's own pages stay its own."""
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
-from django.urls import (
-    LocalePrefixPattern,
-    NoReverseMatch,
-    Resolver404,
-    URLPattern,
-    URLResolver,
-    get_resolver,
-    get_script_prefix,
-    resolve,
-    reverse,
-)
-from django.urls.resolvers import RoutePattern
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
 from notifications.conf import conf
+from notifications.http.url_patterns import INTAKE, Url, project_urls
 
 OURS: Final = ("notifications.views.", "notifications.health.")
-INTAKE: Final = "notifications.views.intake"
 INCLUDE: Final = 'include("notifications.urls")'
-
-
-class Url(NamedTuple):
-    """A pattern of the project: its view, its name with namespaces, and its route if that is all text."""
-
-    view: str
-    name: str
-    route: str | None
-    is_localized: bool
-
-    @property
-    def is_ours(self) -> bool:
-        return self.view.startswith(OURS)
 
 
 def check_urls(**_: Any) -> list[CheckMessage]:
@@ -44,24 +20,12 @@ def check_urls(**_: Any) -> list[CheckMessage]:
     if not getattr(settings, "ROOT_URLCONF", ""):
         return []
     try:
-        urls = list(_walk(get_resolver(), "", [], is_localized=False))
+        urls = project_urls()
     except Exception:  # noqa: BLE001  it cannot be imported, which Django's own checks report
         return []
-    ours = [url for url in urls if url.is_ours and url.name]
-    theirs: dict[str | None, str] = {url.route: url.view for url in urls if not url.is_ours and url.route}
+    ours = [url for url in urls if url.view.startswith(OURS) and url.name]
+    theirs: dict[str | None, str] = {url.text: url.view for url in urls if not url.view.startswith(OURS) and url.text}
     return [*_missing(urls), *_localized(ours), *_shadowed(ours, theirs), *_shadowing(ours, theirs)]
-
-
-def _walk(resolver: URLResolver, route: str | None, spaces: list[str], *, is_localized: bool) -> Iterator[Url]:
-    for each in resolver.url_patterns:
-        here = None if route is None or not isinstance(each.pattern, RoutePattern) else f"{route}{each.pattern}"
-        if isinstance(each, URLPattern):
-            is_text = here is not None and "<" not in here
-            yield Url(each.lookup_str, ":".join([*spaces, each.name or ""]), here if is_text else None, is_localized)
-        else:
-            inner = [*spaces, each.namespace] if each.namespace else spaces
-            localized = is_localized or isinstance(each.pattern, LocalePrefixPattern)
-            yield from _walk(each, here, inner, is_localized=localized)
 
 
 def _missing(urls: list[Url]) -> Iterator[CheckMessage]:
@@ -82,7 +46,7 @@ def _localized(ours: list[Url]) -> Iterator[CheckMessage]:
 def _shadowed(ours: list[Url], theirs: dict[str | None, str]) -> Iterator[CheckMessage]:
     for url in ours:
         path, view = _answers(url)
-        if view and view != url.view and url.route not in theirs:
+        if view and view != url.view and url.text not in theirs:
             hint = f"Write {INCLUDE} in front of that pattern in urlpatterns."
             yield checks.Warning(
                 f"{path} is answered by {view}, not by the engine.", hint=hint, id="notifications.W052"
@@ -91,11 +55,9 @@ def _shadowed(ours: list[Url], theirs: dict[str | None, str]) -> Iterator[CheckM
 
 def _shadowing(ours: list[Url], theirs: dict[str | None, str]) -> Iterator[CheckMessage]:
     for url in ours:
-        if url.route in theirs:
+        if url.text in theirs:
             hint = f'Give the engine a prefix of its own: path("proppy/", {INCLUDE}). Posts then go to /proppy/in/….'
-            text = (
-                f"Both {theirs[url.route]} and the engine have a page /{url.route}: the first of urlpatterns answers."
-            )
+            text = f"Both {theirs[url.text]} and the engine have a page /{url.text}: the first of urlpatterns answers."
             yield checks.Warning(text, hint=hint, id="notifications.W053")
 
 

@@ -12,6 +12,8 @@ from notifications.errors import IntakeError, UnknownSource
 from notifications.http.no_store import NO_STORE
 from notifications.intake.capture_post import Post, store_post
 
+#: In META: what the gate has decided, an Answer or the exception that was raised. No header has such a name.
+DECIDED: Final = "notifications.decided"
 ALWAYS: Final = {"Content-Type": "application/json", "Cache-Control": NO_STORE}
 
 
@@ -34,6 +36,14 @@ def answer(post: Post, source: str) -> Answer:
         return accepted(store_post(post, source))
     except IntakeError as error:
         return refusal(error)
+
+
+def decided(meta: Mapping[str, Any]) -> Answer | None:
+    """What the gate has decided, if it has. Raises the exception that was raised there."""
+    found = meta.get(DECIDED)
+    if isinstance(found, Exception):
+        raise found
+    return found if isinstance(found, Answer) else None
 
 
 def open_source(name: str) -> Source | None:

@@ -37,14 +37,22 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     received: ReceivedBody | None = getattr(request, "received_body", None)
     if received is not None:
         return _of_asgi(received, limit)
-    meta = request.META
-    tells = not meta.get("CONTENT_LENGTH") and _tells_cut_chunks(meta)
-    length = announced_length(meta, limit, tells_cut_chunks=tells)
+    length = _announced(request.META, limit)
     if length is not None:
         return _read_announced(request, length)
-    body = _read(_stream_of(request), limit + 1)  # without a length Django has read nothing of it
-    check_size(len(body), limit)
-    return body
+    return _read_to_end(_stream_of(request), limit)  # without a length Django has read nothing of it
+
+
+def read_input(environ: Mapping[str, Any], limit: int) -> bytes:
+    """Returns the whole body as the web server hands it on under WSGI. Raises what `read_body()` raises."""
+    length = _announced(environ, limit)
+    stream: Readable = environ["wsgi.input"]
+    return _read_to_end(stream, limit) if length is None else _read_exactly(stream, length)
+
+
+def _announced(meta: Mapping[str, Any], limit: int) -> int | None:
+    tells = not meta.get("CONTENT_LENGTH") and _tells_cut_chunks(meta)
+    return announced_length(meta, limit, tells_cut_chunks=tells)
 
 
 def _stream_of(request: HttpRequest) -> Readable:
@@ -108,6 +116,12 @@ def _read_exactly(stream: Readable, length: int) -> bytes:
     body = _read(stream, length)
     if len(body) < length:
         raise BodyTooShort(f"the body ended after {len(body)} of {length} bytes")
+    return body
+
+
+def _read_to_end(stream: Readable, limit: int) -> bytes:
+    body = _read(stream, limit + 1)
+    check_size(len(body), limit)
     return body
 
 

@@ -49,6 +49,7 @@ RULES: Final[dict[str, Rule]] = {
     "CHANNELS": ENTRIES,
     "DATABASE": (is_text, 'Write an alias in DATABASES, such as "default".'),
     "FOLLOWER_UNIT": TEXT,
+    "GATE": (lambda value: value == "auto" or is_flag(value), 'Write "auto", True or False.'),
     "HTTPS_PROXY": (is_text, 'Write "http://host:port", or "".'),
     "JOURNAL_URL": TEXT,
     "METRICS_INTERVAL": (is_positive, "Write seconds, such as 60."),

@@ -304,13 +304,18 @@ class TestSpool:
         assert Client().generic("POST", "/in/demo/", b"x").status_code == 202
         assert len(spool().waiting()) == 1
 
+    @pytest.mark.parametrize("gate", [True, False])
     @pytest.mark.parametrize("leave", [each for each in LEAVING if each is not atomic_entered_in_done])
-    def test_nor_what_a_view_before_has_left_open(self, leave: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_nor_what_a_view_before_has_left_open(
+        self, leave: Any, gate: bool, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Django's own handler keeps such a connection."""
+        settings.NOTIFICATIONS_GATE = gate
         leave(None)
         environ = RequestFactory().generic("POST", "/in/demo/", b"x").META
-        answer = Handler()(environ | {"wsgi.input": BytesIO(b"x")}, lambda *_: None)
-        assert answer.status_code == 202
+        statuses: list[str] = []
+        answer = Handler()(environ | {"wsgi.input": BytesIO(b"x")}, lambda status, _: statuses.append(status))
+        assert statuses == ["202 Accepted"]
         answer.close()
         transaction_of_nobody(connection)
         assert RawPayload.objects.get().body == b"x"

@@ -100,6 +100,7 @@ def test_the_sites_own_settings_are_right() -> None:
                 "MIN_FREE_BYTES": (-1, "128M"),
                 "METRICS_INTERVAL": (0, "60s", float("nan")),
                 "RATE_LIMITS": ("false", 0, None),
+                "GATE": ("on", "", 1, None),
             }.items()
             for value in values
         ),

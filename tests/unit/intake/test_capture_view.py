@@ -1,4 +1,4 @@
-"""POST /in/<source>/: what it answers, and that nothing is stored where it refuses."""
+"""POST /in/<source>/: what it answers, and that nothing is stored where it refuses; at the gate and by the view."""
 
 import json
 import time
@@ -17,10 +17,12 @@ from notifications.bodies.storage import LARGE
 from notifications.http.signatures import SCHEMES, sign
 from notifications.intake import quota
 from notifications.models import RawPayload
+from notifications.testing import GateClient
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "sources")]
 
-CLIENT: Final = Client(enforce_csrf_checks=True)
+CLIENTS: Final[dict[str, type[Client]]] = {"view": Client, "gate": GateClient}
+CLIENT = Client(enforce_csrf_checks=True)
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -50,6 +52,12 @@ CHUNKED: Final = {
     "SERVER_SOFTWARE": "gunicorn/27.0.1",
 }
 NO_CHUNKS: Final = {name: value for name, value in CHUNKED.items() if name != "HTTP_TRANSFER_ENCODING"}
+
+
+@pytest.fixture(autouse=True, params=CLIENTS)
+def _by(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers what is stored."""
+    monkeypatch.setitem(globals(), "CLIENT", CLIENTS[request.param](enforce_csrf_checks=True))
 
 
 @pytest.fixture
@@ -87,7 +95,7 @@ def test_stores_and_answers_the_receipt() -> None:
 
 
 def test_the_slash_at_the_end_is_optional() -> None:
-    assert Client().generic("POST", "/in/open", b"x").status_code == 202
+    assert CLIENT.generic("POST", "/in/open", b"x").status_code == 202
 
 
 @pytest.mark.parametrize("source", ["nobody", "", "%00", "open%2Fopen", "OPEN", "../open", "☃"])
@@ -98,7 +106,7 @@ def test_an_unknown_source_is_not_found(source: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
 def test_other_methods_are_not_allowed(method: str) -> None:
-    response = Client().generic(method, "/in/open/", b"x")
+    response = CLIENT.generic(method, "/in/open/", b"x")
     assert response.status_code == 405
     assert response.headers["Allow"] == "POST"
     assert not RawPayload.objects.exists()
@@ -354,6 +362,11 @@ def break_down(*_: object, **__: object) -> None:
     raise ZeroDivisionError("nobody expects it")
 
 
+def quiet() -> Client:
+    """A client that does not raise what was reported."""
+    return type(CLIENT)(raise_request_exception=False)
+
+
 @pytest.fixture
 def _broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifications.intake.capture_post.store", break_down)
@@ -362,7 +375,7 @@ def _broken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_broken")
 class TestAnUnexpectedException:
     def test_asks_the_sender_to_try_again(self) -> None:
-        response = Client(raise_request_exception=False).generic("POST", "/in/open/", b"x")
+        response = quiet().generic("POST", "/in/open/", b"x")
         assert (response.status_code, response["Retry-After"]) == (503, "5")
         assert json.loads(response.content) == {
             "error": "it was not stored, for a reason that is in our log: send it again"
@@ -370,15 +383,14 @@ class TestAnUnexpectedException:
         assert "no-store" in response["Cache-Control"]
 
     def test_a_browser_gets_a_page(self) -> None:
-        client = Client(raise_request_exception=False)
-        response = client.generic("POST", "/in/form/", b"x", headers={"accept": "text/html"})
+        response = quiet().generic("POST", "/in/form/", b"x", headers={"accept": "text/html"})
         assert (response.status_code, response["Retry-After"]) == (503, "5")
         assert "Go back, and try again in 5 seconds." in response.text
 
     def test_is_reported_as_django_reports_it(self, caplog: pytest.LogCaptureFixture) -> None:
         seen: list[Any] = []
         got_request_exception.connect(lambda **sent: seen.append(sent["request"].path), weak=False, dispatch_uid="seen")
-        Client(raise_request_exception=False).generic("POST", "/in/open/", b"x")
+        quiet().generic("POST", "/in/open/", b"x")
         assert got_request_exception.disconnect(dispatch_uid="seen")
         record = caplog.records[-1]
         assert (record.name, record.levelname) == ("django.request", "ERROR")
@@ -392,12 +404,12 @@ class TestAnUnexpectedException:
 
     def test_a_test_sees_it(self) -> None:
         with pytest.raises(ZeroDivisionError):
-            Client().generic("POST", "/in/open/", b"x")
+            CLIENT.generic("POST", "/in/open/", b"x")
 
     def test_is_propagated_where_django_propagates_it(self, settings: Any) -> None:
         settings.DEBUG_PROPAGATE_EXCEPTIONS = True
         with pytest.raises(ZeroDivisionError):
-            Client(raise_request_exception=False).generic("POST", "/in/open/", b"x")
+            quiet().generic("POST", "/in/open/", b"x")
 
 
 @given(

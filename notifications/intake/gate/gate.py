@@ -1,0 +1,135 @@
+"""Answers posts to /in/<source>/ in front of Django: no request object, no middleware, no resolver.
+
+Only a post that is stored is answered here. Before the body is read everything unusual is left to Django. What is
+refused, or fails, is decided here and answered by Django: the view returns it, so that each log record, signal and
+page is Django's own.
+"""
+
+import logging
+import time
+from collections.abc import Callable, MutableMapping
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.db import connections
+
+from notifications.conf import conf
+from notifications.intake.answer import DECIDED, Answer, answer, open_source, wants_page
+from notifications.intake.capture_post import Post
+from notifications.intake.gate.middlewares import REQUEST_STATS, TRUSTED_PROXIES, middlewares
+from notifications.intake.gate.prefix import NoPrefix, intake_prefix
+from notifications.intake.gate.rehearsal import Rehearsal
+from notifications.middleware import reporter
+from notifications.proxies import distrust
+from notifications.signals import gate_answered
+
+logger = logging.getLogger(__name__)
+
+#: Behind Apache's mod_rewrite they say what the path was.
+REWRITTEN: Final = ("SCRIPT_URL", "REDIRECT_URL")
+
+Meta = MutableMapping[str, Any]
+
+
+class Admitted(NamedTuple):
+    """A post that is answered at the gate, if it can be stored."""
+
+    source: str
+    path: str
+    route: str
+    headers: list[tuple[str, str]]
+
+
+class Gate:
+    """Knows at its start what MIDDLEWARE and the URLs say. Any thread may ask."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        found = middlewares()
+        self._own = found.own
+        self._rehearsal = Rehearsal(found.rehearsed)
+        self._distrusts = TRUSTED_PROXIES in settings.MIDDLEWARE
+        self._counts = REQUEST_STATS in settings.MIDDLEWARE
+
+    def admit(self, meta: Meta) -> Admitted | None:
+        """None leaves the request to Django. The body is not read yet. `meta` is as in `HttpRequest.META`."""
+        if meta["REQUEST_METHOD"] != "POST" or meta.get("HTTP_COOKIE") or any(name in meta for name in REWRITTEN):
+            return None
+        path: str = meta["PATH_INFO"]
+        source = path[len(self.prefix) :].removesuffix("/")
+        rules = open_source(source)
+        if rules is None or wants_page(rules, meta) or not path.isascii():
+            return None
+        if self._distrusts:
+            distrust(meta)
+        rehearsed = self._rehearsal.answer_to(meta)
+        if rehearsed is None:
+            return None
+        headers = list(rehearsed.headers)
+        for at_gate in self._own:
+            own = at_gate(meta)
+            if own is None:
+                return None
+            headers += own.items()
+        return Admitted(source, rehearsed.path, rehearsed.route, headers)
+
+    def answer(self, admitted: Admitted, meta: Meta, read: Callable[[int], bytes]) -> Answer | None:
+        """Store the post. None leaves the answer to Django; `meta` says what was decided.
+
+        The caller calls `tend_connections()` once the answer is sent.
+        """
+        began = time.monotonic()
+        tend_connections()
+        try:
+            decided = answer(Post("POST", admitted.path, meta, read), admitted.source)
+        except Exception as error:  # noqa: BLE001  the view raises it
+            meta[DECIDED] = error
+            return None
+        if decided.status != 202:
+            meta[DECIDED] = decided
+            return None
+        milliseconds = (time.monotonic() - began) * 1000
+        if self._counts:
+            reporter.add("POST", admitted.route, status=decided.status, ms=milliseconds)
+        gate_answered.send_robust(Gate, route=admitted.route, status=decided.status, milliseconds=milliseconds)
+        return decided
+
+
+def tend_connections() -> None:
+    """What Django does at the start and end of a request: CONN_MAX_AGE holds, and broken connections are closed."""
+    for db in connections.all(initialized_only=True):
+        if not db.in_atomic_block:  # of a test case: others were closed before
+            db.close_if_unusable_or_obsolete()
+
+
+def open_gate() -> Gate | None:
+    """The gate, or None where the view answers. It is built at the first request: URLs are not loaded before."""
+    try:
+        return _built()
+    except Exception:
+        logger.exception("The gate stays shut for this request: it cannot be built")
+        return None
+
+
+@cache
+def _built() -> Gate | None:
+    return Gate(intake_prefix()) if conf.gate is not False and not shut_by() else None
+
+
+def shut_by() -> list[str]:
+    """What keeps the gate shut, in words; nothing if it is open. Raises what an import of URLs raises."""
+    reasons = [f"{path} is in MIDDLEWARE" for path in middlewares().unknown] if conf.gate == "auto" else []
+    try:
+        intake_prefix()
+    except NoPrefix as error:
+        reasons.append(str(error))
+    return reasons
+
+
+def _forget(**_: Any) -> None:
+    _built.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="notifications.intake.gate")
