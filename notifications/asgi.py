@@ -1,5 +1,6 @@
-"""Django's ASGI application with three changes, which must take effect before the first middleware.
+"""Django's ASGI application with four changes, which must take effect before the first middleware.
 
+Posts to /in/<source>/ are answered at the gate (intake/gate/), which leaves to Django what it cannot answer as Django.
 The body of a post for a `@raw_body` view is received here, with the limit of its source and a deadline: Django would
 write any body to a file before it looks at the address. An invalid Content-Type header is no error. When the server
 ends, events that wait are written (uvicorn ends its process by a signal, which leaves Python no other moment).
@@ -9,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from io import BytesIO
 from typing import Any, Final
 
 from django.conf import settings
@@ -20,7 +22,9 @@ from notifications.errors import UnknownSource
 from notifications.events.emit import process_outbox
 from notifications.http.asgi_servers import module_of_server, modules_that_tell
 from notifications.http.django_entry import AnyContentType, set_up
-from notifications.intake.answer import refusal, response_of
+from notifications.intake.answer import DECIDED, Answer, refusal, response_of
+from notifications.intake.gate.gate import Admitted, Gate, Meta, open_gate
+from notifications.intake.gate.on_event_loop import answer_in_thread
 from notifications.intake.received_body import Receive, ReceivedBody, receive_body
 from notifications.utils.process_exit import hand_over
 
@@ -44,6 +48,8 @@ class Request(AnyContentType, ASGIRequest):
     def __init__(self, scope: Any, body_file: Any) -> None:
         super().__init__(scope, body_file)
         self.received_body = body_file if isinstance(body_file, ReceivedBody) else None
+        if DECIDED in scope:
+            self.META[DECIDED] = scope[DECIDED]
 
 
 class RawReceive:
@@ -64,6 +70,16 @@ class RawReceive:
         return await asyncio.Future()
 
 
+class Received(RawReceive):
+    """The same with a body that was received."""
+
+    def __init__(self, body: ReceivedBody) -> None:
+        self._body = body
+
+    async def body(self) -> ReceivedBody:
+        return self._body
+
+
 class Handler(ASGIHandler):
     request_class = Request
 
@@ -74,10 +90,17 @@ class Handler(ASGIHandler):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return await live(receive, send)
-        if scope["type"] == "http" and scope["method"].upper() == "POST" and (match := raw_view_of(scope)):
-            limit = match.func.body_limit(*match.args, **match.kwargs)  # type: ignore[attr-defined]  # see raw_view.py
+        if scope["type"] == "http" and scope["method"].upper() == "POST":
             tells = scope["http_version"].startswith("1.") and module_of_server(receive, send) in self._tell
-            receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)
+            if found := admitted_of(scope):
+                meta, gate, admitted = found
+                body = await receive_body(receive, length_meta(scope), admitted.limit, tells_cut_chunks=tells)
+                if answer := await answer_in_thread(gate, admitted, meta, body):
+                    return await send_answer(send, admitted, answer)
+                scope, receive = scope | {DECIDED: meta[DECIDED]}, Received(body)
+            elif match := raw_view_of(scope):
+                limit = match.func.body_limit(*match.args, **match.kwargs)  # type: ignore[attr-defined]  # see raw_view.py
+                receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)
         return await super().__call__(scope, receive, send)
 
     async def get_response_async(self, request: Any) -> Any:
@@ -94,6 +117,25 @@ class Handler(ASGIHandler):
     async def read_body(self, receive: Any) -> Any:
         """What Django takes for the body: a whole one, or one that says why it is refused."""
         return await (receive.body() if isinstance(receive, RawReceive) else super().read_body(receive))
+
+
+def admitted_of(scope: Scope) -> tuple[Meta, Gate, Admitted] | None:
+    """The post as the gate sees it, if the gate answers it."""
+    gate = open_gate()
+    if gate is None or not scope["path"].startswith(gate.prefix) or get_script_prefix(scope):
+        return None
+    try:
+        meta = Request(scope, BytesIO()).META | {"wsgi.url_scheme": scope.get("scheme") or "http"}
+    except UnicodeDecodeError:  # of the query: Django answers
+        return None
+    admitted = gate.admit(meta)
+    return None if admitted is None else (meta, gate, admitted)
+
+
+async def send_answer(send: Send, admitted: Admitted, answer: Answer) -> None:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in admitted.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
 def raw_view_of(scope: Scope) -> ResolverMatch | None:

@@ -36,7 +36,7 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     """
     received: ReceivedBody | None = getattr(request, "received_body", None)
     if received is not None:
-        return _of_asgi(received, limit)
+        return take_received(received, limit)
     length = _announced(request.META, limit)
     if length is not None:
         return _read_announced(request, length)
@@ -82,7 +82,8 @@ def _look_at() -> str:
     )
 
 
-def _of_asgi(received: ReceivedBody, limit: int) -> bytes:
+def take_received(received: ReceivedBody, limit: int) -> bytes:
+    """The whole body that came under ASGI. Raises what it is refused for."""
     if received.refusal is not None:
         raise received.refusal
     check_size(len(received.data), limit)  # the source of the view may have a lower limit than the largest

@@ -3,15 +3,13 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.asgi import get_asgi_application as djangos_application
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.urls import path
@@ -21,6 +19,7 @@ from notifications import asgi, wsgi
 from notifications.events import emit as events
 from notifications.http import asgi_servers
 from notifications.intake import received_body
+from notifications.intake.gate import on_event_loop
 from notifications.models import RawPayload
 from tests.contracts.raw_posts import (
     CHUNKED,
@@ -35,6 +34,9 @@ from tests.contracts.raw_posts import (
     words_of,
     wsgi_answer,
 )
+from tests.support.wsgi_calls import kept_connections
+
+T = TypeVar("T")
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_sources")]
 
@@ -46,11 +48,14 @@ def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.NOTIFICATIONS_SOURCES = SOURCES
     # The servers themselves are installed elsewhere.
     monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
-    for signal in (request_started, request_finished):  # as Django's test client: the test's connection stays open
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
+    monkeypatch.setattr(on_event_loop, "in_thread", in_the_tests_thread)
+    with kept_connections():
+        yield
+
+
+async def in_the_tests_thread(work: Callable[[], T]) -> T:
+    """Which has the test's transaction."""
+    return await sync_to_async(work, thread_sensitive=True)()
 
 
 #: Lengths that `request.body` itself fails on, as `int()` does. No web server hands them on.

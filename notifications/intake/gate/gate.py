@@ -37,6 +37,7 @@ class Admitted(NamedTuple):
     """A post that is answered at the gate, if it can be stored."""
 
     source: str
+    limit: int
     path: str
     route: str
     headers: list[tuple[str, str]]
@@ -73,7 +74,7 @@ class Gate:
             if own is None:
                 return None
             headers += own.items()
-        return Admitted(source, rehearsed.path, rehearsed.route, headers)
+        return Admitted(source, rules.body_limit, rehearsed.path, rehearsed.route, headers)
 
     def answer(self, admitted: Admitted, meta: Meta, read: Callable[[int], bytes]) -> Answer | None:
         """Store the post. None leaves the answer to Django; `meta` says what was decided.

@@ -1,0 +1,54 @@
+"""The gate under ASGI: the body was received on the event loop; a thread stores it, and keeps its connection."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+from notifications.database.transactions import close_open
+from notifications.intake.answer import Answer
+from notifications.intake.gate.gate import Admitted, Gate, Meta, tend_connections
+from notifications.intake.received_body import ReceivedBody
+from notifications.intake.request_body import take_received
+from notifications.utils.forks import renew_after_fork
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Each has a database connection.
+THREADS: Final = 8
+
+
+class _Threads:
+    """Those of this process: a fork has none of its parent's."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="gate")
+
+
+_threads = _Threads()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads.pool, work)
+
+
+async def answer_in_thread(gate: Gate, admitted: Admitted, meta: Meta, body: ReceivedBody) -> Answer | None:
+    """Store the post. None leaves the answer to Django; `meta` says what was decided."""
+    return await in_thread(partial(_answer, gate, admitted, meta, body))
+
+
+def _answer(gate: Gate, admitted: Admitted, meta: Meta, body: ReceivedBody) -> Answer | None:
+    if problem := close_open("Code in a thread of the gate"):
+        logger.error("%s", problem)
+    try:
+        return gate.answer(admitted, meta, partial(take_received, body))
+    finally:
+        tend_connections()
