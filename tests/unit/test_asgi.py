@@ -3,12 +3,12 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pytest
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync
 from django.core.asgi import get_asgi_application as djangos_application
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
@@ -34,9 +34,8 @@ from tests.contracts.raw_posts import (
     words_of,
     wsgi_answer,
 )
-from tests.support.wsgi_calls import kept_connections
-
-T = TypeVar("T")
+from tests.support.gate_calls import kept_connections
+from tests.support.gate_ways import in_tests_thread
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_sources")]
 
@@ -48,14 +47,9 @@ def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.NOTIFICATIONS_SOURCES = SOURCES
     # The servers themselves are installed elsewhere.
     monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
-    monkeypatch.setattr(on_event_loop, "in_thread", in_the_tests_thread)
+    monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
     with kept_connections():
         yield
-
-
-async def in_the_tests_thread(work: Callable[[], T]) -> T:
-    """Which has the test's transaction."""
-    return await sync_to_async(work, thread_sensitive=True)()
 
 
 #: Lengths that `request.body` itself fails on, as `int()` does. No web server hands them on.

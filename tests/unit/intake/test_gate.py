@@ -1,4 +1,4 @@
-"""The gate answers as the view does, byte for byte; what it does not answer, Django answers."""
+"""The gate answers as the view does, byte for byte, under WSGI and ASGI; what it does not answer, Django answers."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,11 +12,14 @@ from django.test import override_settings
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
-from notifications import wsgi
 from notifications.errors import KeyReused, NowhereToStore
+from notifications.http import asgi_servers
 from notifications.http.signatures import sign
 from notifications.intake.gate import gate as gates
-from tests.support.wsgi_calls import AtGate, Called, call, environ, kept_connections
+from notifications.intake.gate import on_event_loop
+from tests.contracts.raw_posts import Uvicorn
+from tests.support.gate_calls import AtGate, Called, kept_connections
+from tests.support.gate_ways import WAYS, Way, environ, in_tests_thread
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_sources")]
 
@@ -45,9 +48,17 @@ STOCK: Final = [
 PROXIES: Final = "notifications.proxies.TrustedProxies"
 
 
+@pytest.fixture(params=WAYS, ids=lambda way: way.name)
+def way(request: Any) -> Way:
+    found: Way = request.param
+    return found
+
+
 @pytest.fixture
-def _sources(settings: Any) -> Iterator[None]:
+def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.NOTIFICATIONS_SOURCES = SOURCES
+    monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
+    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
     with kept_connections():
         yield
 
@@ -59,12 +70,12 @@ def at_gate() -> Iterator[AtGate]:
     noted.close()
 
 
-def both(make: Callable[[], dict[str, Any]], **changed: Any) -> tuple[Called, Called]:
+def both(way: Way, make: Callable[[], dict[str, Any]], **changed: Any) -> tuple[Called, Called]:
     """What the view answers, and what an application with the gate in front does, from the same state."""
     called = []
     for gate in (False, getattr(current, "NOTIFICATIONS_GATE", "auto")):
         with override_settings(**{"NOTIFICATIONS_GATE": gate} | changed):
-            called.append(call(wsgi.Handler(), make()))
+            called.append(way.call(way.application(), make()))
     return called[0], called[1]
 
 
@@ -78,7 +89,7 @@ STORED: Final[dict[str, dict[str, Any]]] = {
     "empty": {"body": b""},
     "bytes": {"body": bytes(range(256)) * 300},
     "in chunks": {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"},
-    "a query": {"QUERY_STRING": "a=%00&b=\xff"},
+    "a query": {"QUERY_STRING": "a=%00&b=%FF"},
     "any content type": {"CONTENT_TYPE": "text/plain; charset=rot13"},
     "no content type": {"CONTENT_TYPE": None},
     "credentials": {"HTTP_AUTHORIZATION": "Bearer x", "HTTP_X_SHOP": "42"},
@@ -97,12 +108,12 @@ STORED: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("changes", STORED.values(), ids=STORED)
 @pytest.mark.parametrize("secure", [False, True], ids=["", "hsts"])
-def test_what_is_stored_is_answered_alike(changes: dict[str, Any], secure: bool, at_gate: AtGate) -> None:
+def test_what_is_stored_is_answered_alike(changes: dict[str, Any], secure: bool, at_gate: AtGate, way: Way) -> None:
     hsts = {"SECURE_HSTS_SECONDS": 60, "SECURE_HSTS_PRELOAD": True} if secure else {}
     # A key's second post finds the first row.
-    view, gate = both(lambda: environ(**changes), CONTENT_SECURITY_POLICY=CSP, **hsts)
-    assert len(at_gate.answered) == 1
-    assert gate.status == "202 Accepted"
+    view, gate = both(way, lambda: environ(**changes), CONTENT_SECURITY_POLICY=CSP, **hsts)
+    assert len(at_gate.answered) == way.knows_path_of(environ(**changes))
+    assert gate.status == 202
     if "HTTP_IDEMPOTENCY_KEY" in changes:
         assert (len(view.stored), gate.stored) == (1, [])
         gate.stored = view.stored
@@ -113,7 +124,6 @@ def test_what_is_stored_is_answered_alike(changes: dict[str, Any], secure: bool,
 DJANGOS: Final[dict[str, dict[str, Any]]] = {
     "GET": {"REQUEST_METHOD": "GET"},
     "HEAD": {"REQUEST_METHOD": "HEAD"},
-    "small letters": {"REQUEST_METHOD": "post"},
     "OPTIONS": {"REQUEST_METHOD": "OPTIONS"},
     "unknown": {"path": "/in/nobody/"},
     "none": {"path": "/in/"},
@@ -137,44 +147,66 @@ DJANGOS: Final[dict[str, dict[str, Any]]] = {
     "no valid host": {"HTTP_HOST": "a b"},
     "a cookie": {"HTTP_COOKIE": "sessionid=x"},
     "a cookie of a session": {"HTTP_COOKIE": f"sessionid={'x' * 32}"},
-    "rewritten by Apache": {"REDIRECT_URL": "/shop/in/open/"},
 }
 
 
 @pytest.mark.parametrize("changes", DJANGOS.values(), ids=DJANGOS)
-def test_all_else_django_answers(changes: dict[str, Any], at_gate: AtGate) -> None:
-    view, gate = both(lambda: environ(**changes), CONTENT_SECURITY_POLICY=CSP)
+def test_all_else_django_answers(changes: dict[str, Any], at_gate: AtGate, way: Way) -> None:
+    view, gate = both(way, lambda: environ(**changes), CONTENT_SECURITY_POLICY=CSP)
     assert at_gate.answered == []
     assert gate == view
 
 
-def test_a_good_signature(at_gate: AtGate) -> None:
+#: What servers of ASGI do not hand on like this.
+WSGI_ALONE: Final[dict[str, dict[str, Any]]] = {
+    "small letters": {"REQUEST_METHOD": "post"},
+    "rewritten by Apache": {"REDIRECT_URL": "/shop/in/open/"},
+    "no input that ends": {"CONTENT_LENGTH": "", "wsgi.input_terminated": None},
+}
+
+
+@pytest.mark.parametrize("changes", WSGI_ALONE.values(), ids=WSGI_ALONE)
+def test_so_it_does_for_what_only_wsgi_has(changes: dict[str, Any], at_gate: AtGate) -> None:
+    view, gate = both(WAYS[0], lambda: environ(**changes))
+    assert at_gate.answered == []
+    assert gate == view
+
+
+def test_a_query_that_is_no_text_is_what_django_makes_of_it(at_gate: AtGate, way: Way) -> None:
+    view, gate = both(way, lambda: environ(QUERY_STRING="a=\xff"))
+    assert gate == view
+    assert gate.status == (202 if way is WAYS[0] else 400)
+
+
+def test_a_good_signature(at_gate: AtGate, way: Way) -> None:
     signature = sign("github", b"x", SECRET, 0)["x-hub-signature-256"]
-    view, gate = both(lambda: environ("/in/signed/", HTTP_X_HUB_SIGNATURE_256=signature))
+    view, gate = both(way, lambda: environ("/in/signed/", HTTP_X_HUB_SIGNATURE_256=signature))
     assert gate == view
     assert at_gate.answered == [("in/<str:source>/", 202)]
 
 
 @pytest.mark.usefixtures("rate_limits")
-def test_a_rate_limit_counts_each_post_once(at_gate: AtGate) -> None:
+def test_a_rate_limit_counts_each_post_once(at_gate: AtGate, way: Way) -> None:
     with override_settings(NOTIFICATIONS_GATE="auto"):
-        application = wsgi.Handler()
-        called = [call(application, environ("/in/rare/")) for _ in range(3)]
-    assert [each.status for each in called] == ["202 Accepted", "429 Too Many Requests", "429 Too Many Requests"]
+        application = way.application()
+        called = [way.call(application, environ("/in/rare/")) for _ in range(3)]
+    assert [each.status for each in called] == [202, 429, 429]
     assert [len(each.logged) for each in called] == [0, 1, 1]
     assert "Retry-After" in headers(called[1])
     assert len(at_gate.answered) == 1
 
 
 @pytest.mark.parametrize("error", [NowhereToStore("full"), KeyReused("used"), ZeroDivisionError("nobody expects it")])
-def test_what_fails_is_reported_as_the_view_reports_it(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_is_reported_as_the_view_reports_it(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("notifications.intake.capture_post.store", fail)
-    view, gate = both(environ)
+    view, gate = both(way, environ)
     assert gate == view
-    assert gate.status == ("422 Unprocessable Entity" if isinstance(error, KeyReused) else "503 Service Unavailable")
+    assert gate.status == (422 if isinstance(error, KeyReused) else 503)
     assert len(gate.logged) == 1
     assert gate.raised == (["/in/open/"] if isinstance(error, ZeroDivisionError) else [])
 
@@ -257,19 +289,20 @@ EFFECTS: Final[dict[str, tuple[bool, dict[str, Any], dict[str, Any]]]] = {
 
 @pytest.mark.parametrize(("opens", "changed", "changes"), EFFECTS.values(), ids=EFFECTS)
 def test_middlewares_have_the_same_effect(
-    opens: bool, changed: dict[str, Any], changes: dict[str, Any], at_gate: AtGate
+    opens: bool, changed: dict[str, Any], changes: dict[str, Any], at_gate: AtGate, way: Way
 ) -> None:
-    view, gate = both(lambda: environ(**changes), **{"CONTENT_SECURITY_POLICY": CSP} | changed)
+    view, gate = both(way, lambda: environ(**changes), **{"CONTENT_SECURITY_POLICY": CSP} | changed)
     assert gate == view
-    assert bool(at_gate.answered) is opens
+    with override_settings(**changed):
+        assert bool(at_gate.answered) is (opens and way.knows_path_of(environ(**changes)))
 
 
-def test_the_language_of_one_is_not_the_language_of_the_next(at_gate: AtGate) -> None:
+def test_the_language_of_one_is_not_the_language_of_the_next(at_gate: AtGate, way: Way) -> None:
     languages = {"MIDDLEWARE": [f"{DJANGO}locale.LocaleMiddleware"]}
     with override_settings(**languages):
-        application = wsgi.Handler()
+        application = way.application()
         called = [
-            call(application, environ(HTTP_ACCEPT_LANGUAGE=language)) for language in ("de", "fr", "de", "nothing")
+            way.call(application, environ(HTTP_ACCEPT_LANGUAGE=language)) for language in ("de", "fr", "de", "nothing")
         ]
     assert [headers(each)["Content-Language"] for each in called] == ["de", "fr", "de", "en"]
     assert len(at_gate.answered) == 4
@@ -302,37 +335,37 @@ def catch_all(request: HttpRequest, **_: Any) -> HttpResponse:
 
 class TestWhatKeepsItShut:
     @pytest.mark.parametrize("own", [Own, Both])
-    def test_a_middleware_that_is_not_known(self, own: type, at_gate: AtGate) -> None:
+    def test_a_middleware_that_is_not_known(self, own: type, at_gate: AtGate, way: Way) -> None:
         name = f"{__name__}.{own.__name__}"
         with override_settings(MIDDLEWARE=[*current.MIDDLEWARE, name]):
             assert gates.shut_by() == ([] if own is Both else [f"{name} is in MIDDLEWARE"])
-            view, gate = both(environ)
+            view, gate = both(way, environ)
             assert gate == view
             assert headers(gate)["X-Own"] == "1"
         assert bool(at_gate.answered) is (own is Both)
 
-    def test_a_middleware_leaves_a_post_to_django(self, at_gate: AtGate) -> None:
+    def test_a_middleware_leaves_a_post_to_django(self, at_gate: AtGate, way: Way) -> None:
         with override_settings(MIDDLEWARE=[*current.MIDDLEWARE, f"{__name__}.Both"]):
-            view, gate = both(lambda: environ(HTTP_X_LEAVE="1"))
+            view, gate = both(way, lambda: environ(HTTP_X_LEAVE="1"))
         assert gate == view
         assert at_gate.answered == []
 
-    def test_proxies_that_are_judged_after_the_scheme(self, at_gate: AtGate) -> None:
+    def test_proxies_that_are_judged_after_the_scheme(self, at_gate: AtGate, way: Way) -> None:
         with override_settings(MIDDLEWARE=[*STOCK, PROXIES]):
             assert gates.shut_by() == [f"{PROXIES} is in MIDDLEWARE"]
-            view, gate = both(environ)
+            view, gate = both(way, environ)
         assert gate == view
         assert at_gate.answered == []
 
-    def test_the_setting(self, at_gate: AtGate) -> None:
+    def test_the_setting(self, at_gate: AtGate, way: Way) -> None:
         with override_settings(NOTIFICATIONS_GATE=False):
-            assert call(wsgi.Handler(), environ()).status == "202 Accepted"
+            assert way.call(way.application(), environ()).status == 202
         assert at_gate.answered == []
 
-    def test_but_not_where_the_setting_opens_it(self, at_gate: AtGate) -> None:
+    def test_but_not_where_the_setting_opens_it(self, at_gate: AtGate, way: Way) -> None:
         with override_settings(NOTIFICATIONS_GATE=True, MIDDLEWARE=[*STOCK, f"{__name__}.Own"]):
             assert gates.shut_by() == []
-            assert "X-Own" not in headers(call(wsgi.Handler(), environ()))
+            assert "X-Own" not in headers(way.call(way.application(), environ()))
         assert len(at_gate.answered) == 1
 
 
@@ -361,44 +394,46 @@ def urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Any]]
 
 @pytest.mark.parametrize(("patterns", "path_", "reason"), URLS.values(), ids=URLS)
 def test_where_the_urls_have_it(
-    patterns: list[Any], path_: str, reason: str | None, urls: Callable[[list[Any]], None], at_gate: AtGate
+    patterns: list[Any], path_: str, reason: str | None, urls: Callable[[list[Any]], None], at_gate: AtGate, way: Way
 ) -> None:
     urls(patterns)
     assert gates.shut_by() == ([] if reason is None else [reason])
-    view, gate = both(lambda: environ(path_))
-    if "<str:tenant>" not in str(patterns):  # the view takes no such argument
-        assert gate == view
+    if "<str:tenant>" in str(patterns):  # the view takes no such argument
+        return
+    view, gate = both(way, lambda: environ(path_))
+    assert gate == view
     assert bool(at_gate.answered) is (reason is None)
 
 
-def test_under_a_language(urls: Callable[[list[Any]], None], at_gate: AtGate) -> None:
+def test_under_a_language(urls: Callable[[list[Any]], None], at_gate: AtGate, way: Way) -> None:
     from django.conf.urls.i18n import i18n_patterns
 
     urls(i18n_patterns(path("", ENGINE)))
     assert gates.shut_by() == ["the URLs of the engine change with the language"]
-    view, gate = both(lambda: environ("/en/in/open/"))
+    view, gate = both(way, lambda: environ("/en/in/open/"))
     assert gate == view
     assert at_gate.answered == []
 
 
 @pytest.mark.parametrize("first", ["in/open/", "<path:anything>", "in/<slug:anything>/"])
-def test_a_pattern_in_front_of_it(first: str, urls: Callable[[list[Any]], None], at_gate: AtGate) -> None:
+def test_a_pattern_in_front_of_it(first: str, urls: Callable[[list[Any]], None], at_gate: AtGate, way: Way) -> None:
     urls([path(first, catch_all), path("", ENGINE)])
-    view, gate = both(environ)
+    view, gate = both(way, environ)
     assert gate == view
-    assert gate.body == "shadow"
+    assert gate.body == b"shadow"
     assert at_gate.answered == []
 
 
 def test_urls_that_cannot_be_imported_are_djangos_to_report(settings: Any, at_gate: AtGate) -> None:
-    application = wsgi.Handler()
+    way = WAYS[0]  # under ASGI Django leaves the file of the body open then
+    application = way.application()
     settings.ROOT_URLCONF = "tests.no_such_module"
     with pytest.raises(ModuleNotFoundError):
-        call(application, environ())
+        way.call(application, environ())
     assert at_gate.answered == []
 
 
-def test_the_input_of_a_post_for_another_page_is_not_touched(at_gate: AtGate) -> None:
+def test_the_input_of_a_post_for_another_page_is_not_touched() -> None:
     stream = BytesIO(b"x")
-    call(wsgi.Handler(), environ("/nothing/") | {"wsgi.input": stream})
+    WAYS[0].call(WAYS[0].application(), environ("/nothing/") | {"wsgi.input": stream})
     assert stream.tell() == 0

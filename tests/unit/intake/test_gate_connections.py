@@ -9,7 +9,8 @@ from django.db import DatabaseError, connection, connections
 
 from notifications import wsgi
 from notifications.models import RawPayload
-from tests.support.wsgi_calls import AtGate, environ
+from tests.support.gate_calls import AtGate
+from tests.support.gate_ways import environ
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("state_dir")]
 

@@ -1,4 +1,4 @@
-"""Calls of a WSGI application, as a web server makes them, with all that came of each."""
+"""What came of a call of an application: the answer, and all its effects."""
 
 import json
 import logging
@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.db import close_old_connections
@@ -16,7 +15,8 @@ from django.forms.models import model_to_dict
 from notifications.models import RawPayload
 from notifications.signals import gate_answered
 
-RECEIPT: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: Receipts, tokens of forms and cookies, and when those end.
+RANDOM: Final = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[A-Za-z0-9]{32,64}\b|expires=[^;]+")
 #: What is new in each answer, and in each row.
 NEW_HEADER: Final = "X-Request-ID"
 NEW_COLUMNS: Final = {"id", "receipt", "received_at", "next_attempt_at", "headers_json"}
@@ -26,56 +26,28 @@ NEW_COLUMNS: Final = {"id", "receipt", "received_at", "next_attempt_at", "header
 class Called:
     """An answer with its effects. Receipts and the id of the request are masked."""
 
-    status: str = ""
+    status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
-    body: str = ""
+    body: bytes = b""
     #: Of `django.*`: logger, level, text, the status, the path of the request, the class of an exception.
     logged: list[tuple[Any, ...]] = field(default_factory=list)
     raised: list[str] = field(default_factory=list)
     stored: list[dict[str, Any]] = field(default_factory=list)
+    before: set[int] = field(
+        default_factory=lambda: set(RawPayload.objects.values_list("pk", flat=True)), compare=False
+    )
+
+    def finish(self) -> Self:
+        """Of the rows, only the new ones."""
+        self.body = RANDOM.sub(b"masked", self.body)
+        self.stored = [_row(row) for row in RawPayload.objects.exclude(pk__in=self.before).order_by("pk")]
+        return self
 
 
-def environ(path: str = "/in/open/", body: bytes = b"x", **changes: Any) -> dict[str, Any]:
-    """None removes a variable."""
-    made = {
-        "REQUEST_METHOD": "POST",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(body)),
-        "HTTP_HOST": "testserver",
-        "SERVER_NAME": "testserver",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SERVER_SOFTWARE": "gunicorn/27.0.1",
-        "REMOTE_ADDR": "203.0.113.7",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(body),
-        "wsgi.input_terminated": True,
-    } | changes
-    return {name: value for name, value in made.items() if value is not None}
-
-
-def call(application: Any, environ: dict[str, Any]) -> Called:
-    """Of the rows, only the new ones."""
-    called = Called()
-    before = set(RawPayload.objects.values_list("pk", flat=True))
-
-    def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-        called.status = status
-        called.headers = sorted((name, _masked(value, name)) for name, value in headers)
-
-    with _noted(called):
-        response = application(environ, start)
-        called.body = _masked(b"".join(response).decode())
-        response.close()
-    called.stored = [_row(row) for row in RawPayload.objects.exclude(pk__in=before).order_by("pk")]
-    return called
-
-
-def _masked(text: str, header: str = "") -> str:
-    return "masked" if header == NEW_HEADER else RECEIPT.sub("masked", text)
+def masked(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Sorted, without what is new in each answer."""
+    new = {NEW_HEADER: "masked"}
+    return sorted((name, new.get(name, RANDOM.sub(b"masked", value.encode()).decode())) for name, value in headers)
 
 
 def _row(row: RawPayload) -> dict[str, Any]:
@@ -85,7 +57,7 @@ def _row(row: RawPayload) -> dict[str, Any]:
 
 
 @contextmanager
-def _noted(called: Called) -> Iterator[None]:
+def noted(called: Called) -> Iterator[None]:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             request, error = getattr(record, "request", None), record.exc_info[0] if record.exc_info else None
