@@ -1,7 +1,8 @@
 """Says with each answer which process has given it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
@@ -18,3 +19,7 @@ class NameProcess:
         response = self._get_response(request)
         response[PROCESS] = str(os.getpid())
         return response
+
+    @staticmethod
+    def at_gate(meta: Mapping[str, Any]) -> Mapping[str, str]:
+        return {PROCESS: str(os.getpid())}

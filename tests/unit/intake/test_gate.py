@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any, Final
 
+import django
 import pytest
 from django.conf import settings as current
 from django.http import HttpRequest, HttpResponse
@@ -285,6 +286,16 @@ EFFECTS: Final[dict[str, tuple[bool, dict[str, Any], dict[str, Any]]]] = {
     "all must log in": (True, {"MIDDLEWARE": [*STOCK, "django.contrib.auth.middleware.LoginRequiredMiddleware"]}, {}),
     "debug": (True, {"DEBUG": True}, {}),
 }
+if django.VERSION >= (6, 0):
+    EFFECTS["Django's own CSP"] = (
+        True,
+        {
+            "MIDDLEWARE": [*STOCK, f"{DJANGO}csp.ContentSecurityPolicyMiddleware"],
+            "SECURE_CSP": {"default-src": ["'self'", "<CSP_NONCE_SENTINEL>"]},
+            "SECURE_CSP_REPORT_ONLY": {"img-src": ["'self'"]},
+        },
+        {},
+    )
 
 
 @pytest.mark.parametrize(("opens", "changed", "changes"), EFFECTS.values(), ids=EFFECTS)
