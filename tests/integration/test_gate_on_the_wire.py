@@ -1,0 +1,140 @@
+"""Any bytes over a socket are answered by a site with the gate as by one without, and the same is stored."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+from django.db import connection
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from pytest_django import DjangoDbBlocker
+
+from notifications.models import RawPayload
+from tests.support.database import use_database
+from tests.support.processes import Site
+from tests.support.raw_wire import CUT, chunks
+
+#: What is new in each answer.
+NEW: Final = re.compile(
+    rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=X-Request-ID: )[0-9a-f]{32}|(?<=Date: )[^\r]+"
+    rb"|(?<=csrftoken=)\w+|(?<=csrfmiddlewaretoken\" value=\")\w+|expires=[^;]+"
+)
+Row = tuple[str, str, str, str, str, str, bytes]
+
+PATHS: Final = [b"/in/posted/", b"/in/posted", b"/in/small/", b"/in/contact/", b"/in/nobody/", b"/in/photo/"]
+ODD_PATHS: Final = [
+    b"/in/%70osted/",
+    b"/in/posted/?a=%00",
+    b"//in/posted/",
+    b"/in/posted/../small/",
+    b"/in/\xff/",
+    b"*",
+]
+BODIES: Final = st.binary(max_size=120)
+HEADERS: Final = [
+    *(b"Host: 127.0.0.1", b"Host: evil.example", b"Host: a b", b"Content-Type: text/plain; charset=rot13"),
+    *(b"Content-Length: 0", b"Content-Length: 7", b"Content-Length: +1", b"Content-Length: x", b"Content-Length:"),
+    *(
+        b"Transfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding:",
+        b"Transfer_Encoding: x",
+    ),
+    *(b"Idempotency-Key: k\xe9", b"Idempotency-Key:", b"Accept: text/html", b"Cookie: sessionid=x", b"Cookie:"),
+    *(b"X-Forwarded-Proto: https", b"X-Forwarded-Host: evil.example", b"Expect: 100-continue", b"X Y: z", b"no colon"),
+]
+
+
+class Pair(NamedTuple):
+    gate: Site
+    view: Site
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Pair]:
+    sites = []
+    for name in ("app_settings", "support.gate_shut_settings"):
+        folder = tmp_path_factory.mktemp("site")
+        (folder / "state").mkdir(mode=0o700)
+        site = Site(folder)
+        site.env |= {"DJANGO_SETTINGS_MODULE": f"tests.{name}", "DEBUG": "false", "TRUSTED_PROXIES": "127.0.0.1"}
+        site.env["PYTHONHASHSEED"] = "0"  # django-csp writes directives in the order of a set
+        (folder / "state" / "proppy.sqlite3").write_bytes(migrated_sqlite.read_bytes())
+        site.start("web")
+        sites.append(site)
+    yield Pair(*sites)
+    for site in sites:
+        site.stop()
+
+
+def answer(site: Site, data: bytes) -> bytes:
+    """All that comes back once we have sent all."""
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as wire:
+        with suppress(OSError):  # it had read enough to refuse it
+            wire.sendall(data)
+            wire.shutdown(socket.SHUT_WR)
+        got = b""
+        with suppress(ConnectionError):
+            while piece := wire.recv(65536):
+                got += piece
+    return NEW.sub(b"new", got)
+
+
+def stored(site: Site, blocker: DjangoDbBlocker) -> list[Row]:
+    """The rows, which are deleted then."""
+    with blocker.unblock(), use_database(site.env["DATABASE_URL"]):
+        rows = [
+            (row.source, row.method, row.path, row.query, row.content_type, row.remote_addr, bytes(row.body))
+            for row in RawPayload.objects.order_by("pk")
+        ]
+        RawPayload.objects.all().delete()
+        connection.close()
+    return rows
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """Mostly valid, over HTTPS as the proxy says."""
+    body = draw(BODIES)
+    headers = [b"Host: 127.0.0.1", b"X-Forwarded-Proto: https", b"Connection: close"]
+    kind = draw(st.sampled_from(["length", "length", "length", "chunks", "cut", "none"]))
+    if kind == "length":
+        headers.append(b"Content-Length: %d" % draw(st.sampled_from([len(body)] * 6 + [0, len(body) + 1])))
+    elif kind in {"chunks", "cut"}:
+        headers.append(b"Transfer-Encoding: chunked")
+        body = chunks(body) if kind == "chunks" else draw(st.sampled_from(list(CUT.values())))
+    headers += draw(st.lists(st.sampled_from(HEADERS), max_size=2))
+    method = draw(st.sampled_from([b"POST"] * 8 + [b"GET", b"PUT", b"post", b"BREW"]))
+    version = draw(st.sampled_from([b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/2.0", b""]))
+    path = draw(st.sampled_from(PATHS * 2 + ODD_PATHS))
+    return b"%s %s %s\r\n%s\r\n\r\n%s" % (method, path, version, b"\r\n".join(headers), body)
+
+
+def test_the_same_answers_and_rows(pair: Pair, django_db_blocker: DjangoDbBlocker) -> None:
+    sent: list[bytes] = []
+
+    @settings(phases=[Phase.generate], max_examples=300)
+    @given(requests())
+    def compare(data: bytes) -> None:
+        sent.append(data)
+        by_gate, by_view = (answer(site, data) for site in pair)
+        assert by_gate == by_view, data
+
+    compare()
+    by_gate, by_view = (stored(site, django_db_blocker) for site in pair)
+    assert by_gate == by_view
+    assert len(by_gate) > len(sent) // 20
+
+
+def test_noise(pair: Pair) -> None:
+    @settings(phases=[Phase.generate], max_examples=100)
+    @given(st.binary(max_size=200))
+    def compare(data: bytes) -> None:
+        by_gate, by_view = (answer(site, b"POST /in/posted/ HTTP/1.1\r\n" + data) for site in pair)
+        assert by_gate == by_view, data
+
+    compare()
