@@ -56,6 +56,13 @@ class Gate:
 
     def admit(self, meta: Meta) -> Admitted | None:
         """None leaves the request to Django. The body is not read yet. `meta` is as in `HttpRequest.META`."""
+        try:
+            return self._admit(meta)
+        except Exception:
+            logger.exception("The gate leaves a post to Django: its head cannot be judged")
+            return None
+
+    def _admit(self, meta: Meta) -> Admitted | None:
         if meta["REQUEST_METHOD"] != "POST" or meta.get("HTTP_COOKIE") or any(name in meta for name in REWRITTEN):
             return None
         path: str = meta["PATH_INFO"]
@@ -66,15 +73,21 @@ class Gate:
         if self._distrusts:
             distrust(meta)
         rehearsed = self._rehearsal.answer_to(meta)
-        if rehearsed is None:
+        own = self._own_headers(meta) if rehearsed and self._own else {}
+        if rehearsed is None or own is None:
             return None
-        headers = list(rehearsed.headers)
-        for at_gate in self._own:
-            own = at_gate(meta)
-            if own is None:
-                return None
-            headers += own.items()
+        headers = [*(pair for pair in rehearsed.headers if pair[0].lower() not in own), *own.values()]
         return Admitted(source, rules.body_limit, rehearsed.path, rehearsed.route, headers)
+
+    def _own_headers(self, meta: Meta) -> dict[str, tuple[str, str]] | None:
+        """Those of the project's own middlewares, by lower-case name: as responses have them, one of each."""
+        found: dict[str, tuple[str, str]] = {}
+        for at_gate in self._own:
+            headers = at_gate(meta)
+            if headers is None:
+                return None
+            found |= {name.lower(): (name, value) for name, value in headers.items()}
+        return found
 
     def answer(self, admitted: Admitted, meta: Meta, read: Callable[[int], bytes]) -> Answer | None:
         """Store the post. None leaves the answer to Django; `meta` says what was decided.

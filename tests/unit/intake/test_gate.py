@@ -339,6 +339,25 @@ class Both(Own):
         return None if "HTTP_X_LEAVE" in meta else {"X-Own": "1"}
 
 
+class Replaces(Own):
+    """One that overwrites the header of another."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        response = self.get_response(request)
+        response["Referrer-Policy"] = "origin"
+        return response
+
+    @staticmethod
+    def at_gate(meta: dict[str, Any]) -> dict[str, str]:
+        return {"Referrer-Policy": "origin"}
+
+
+class Fails(Own):
+    @staticmethod
+    def at_gate(meta: dict[str, Any]) -> dict[str, str]:
+        raise ZeroDivisionError
+
+
 @csrf_exempt
 def catch_all(request: HttpRequest, **_: Any) -> HttpResponse:
     return HttpResponse(b"shadow")
@@ -359,6 +378,22 @@ class TestWhatKeepsItShut:
         with override_settings(MIDDLEWARE=[*current.MIDDLEWARE, f"{__name__}.Both"]):
             view, gate = both(way, lambda: environ(HTTP_X_LEAVE="1"))
         assert gate == view
+        assert at_gate.answered == []
+
+    def test_a_middleware_that_overwrites_a_header(self, at_gate: AtGate, way: Way) -> None:
+        with override_settings(MIDDLEWARE=[f"{__name__}.Replaces", *current.MIDDLEWARE]):
+            assert gates.shut_by() == [f"{PROXIES} is in MIDDLEWARE"]
+        with override_settings(MIDDLEWARE=[f"{__name__}.Replaces", *STOCK]):
+            view, gate = both(way, environ)
+        assert gate == view
+        assert ("Referrer-Policy", "origin") in gate.headers
+        assert len(at_gate.answered) == 1
+
+    def test_one_that_fails_leaves_the_post_to_django(self, at_gate: AtGate, way: Way) -> None:
+        with override_settings(MIDDLEWARE=[*STOCK, f"{__name__}.Fails"]):
+            view, gate = both(way, environ)
+        assert gate == view
+        assert gate.status == 202
         assert at_gate.answered == []
 
     def test_proxies_that_are_judged_after_the_scheme(self, at_gate: AtGate, way: Way) -> None:
