@@ -33,7 +33,7 @@ def _walk(resolver: URLResolver, route: str | None, spaces: list[str], *, is_loc
         here = None if route is None or not isinstance(each.pattern, RoutePattern) else f"{route}{each.pattern}"
         if isinstance(each, URLPattern):
             yield Url(each.lookup_str, ":".join([*spaces, each.name or ""]), here, is_localized)
-        else:
+        elif isinstance(each, URLResolver):  # anything else Django's own checks report
             inner = [*spaces, each.namespace] if each.namespace else spaces
             localized = is_localized or isinstance(each.pattern, LocalePrefixPattern)
             yield from _walk(each, here, inner, is_localized=localized)

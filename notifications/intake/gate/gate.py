@@ -19,7 +19,7 @@ from notifications.conf import conf
 from notifications.intake.answer import DECIDED, Answer, answer, open_source, wants_page
 from notifications.intake.capture_post import Post
 from notifications.intake.gate.middlewares import REQUEST_STATS, TRUSTED_PROXIES, middlewares
-from notifications.intake.gate.prefix import NoPrefix, intake_prefix
+from notifications.intake.gate.prefix import NoPrefix, Place, intake_place
 from notifications.intake.gate.rehearsal import Rehearsal
 from notifications.middleware import reporter
 from notifications.proxies import distrust
@@ -46,11 +46,11 @@ class Admitted(NamedTuple):
 class Gate:
     """Knows at its start what MIDDLEWARE and the URLs say. Any thread may ask."""
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    def __init__(self, place: Place) -> None:
+        self.prefix, self._routes = place
         found = middlewares()
         self._own = found.own
-        self._rehearsal = Rehearsal(found.rehearsed)
+        self._rehearsal = Rehearsal(found.rehearsed, place)
         self._distrusts = TRUSTED_PROXIES in settings.MIDDLEWARE
         self._counts = REQUEST_STATS in settings.MIDDLEWARE
 
@@ -66,9 +66,11 @@ class Gate:
         if meta["REQUEST_METHOD"] != "POST" or meta.get("HTTP_COOKIE") or any(name in meta for name in REWRITTEN):
             return None
         path: str = meta["PATH_INFO"]
-        source = path[len(self.prefix) :].removesuffix("/")
+        rest = path[len(self.prefix) :]
+        source = rest.removesuffix("/")
         rules = open_source(source)
-        if rules is None or wants_page(rules, meta) or not path.isascii():
+        route = self._routes.get(rest[len(source) :])
+        if rules is None or route is None or "/" in source or not path.isascii() or wants_page(rules, meta):
             return None
         if self._distrusts:
             distrust(meta)
@@ -77,7 +79,7 @@ class Gate:
         if rehearsed is None or own is None:
             return None
         headers = [*(pair for pair in rehearsed.headers if pair[0].lower() not in own), *own.values()]
-        return Admitted(source, rules.body_limit, rehearsed.path, rehearsed.route, headers)
+        return Admitted(source, rules.body_limit, f"{rehearsed.script}{path}", route, headers)
 
     def _own_headers(self, meta: Meta) -> dict[str, tuple[str, str]] | None:
         """Those of the project's own middlewares, by lower-case name: as responses have them, one of each."""
@@ -120,23 +122,23 @@ def tend_connections() -> None:
 
 def open_gate() -> Gate | None:
     """The gate, or None where the view answers. It is built at the first request: URLs are not loaded before."""
-    try:
-        return _built()
-    except Exception:
-        logger.exception("The gate stays shut for this request: it cannot be built")
-        return None
+    return _built()
 
 
 @cache
 def _built() -> Gate | None:
-    return Gate(intake_prefix()) if conf.gate is not False and not shut_by() else None
+    try:
+        return Gate(intake_place()) if conf.gate is not False and not shut_by() else None
+    except Exception:  # of a URL or a middleware, which Django reports at each request
+        logger.exception("The gate stays shut in this process: it cannot be built")
+        return None
 
 
 def shut_by() -> list[str]:
     """What keeps the gate shut, in words; nothing if it is open. Raises what an import of URLs raises."""
     reasons = [f"{path} is in MIDDLEWARE" for path in middlewares().unknown] if conf.gate == "auto" else []
     try:
-        intake_prefix()
+        intake_place()
     except NoPrefix as error:
         reasons.append(str(error))
     return reasons

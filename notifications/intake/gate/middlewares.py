@@ -8,12 +8,14 @@ from django.utils.module_loading import import_string
 TRUSTED_PROXIES: Final = "notifications.proxies.TrustedProxies"
 REQUEST_STATS: Final = "notifications.middleware.RequestStats"
 WHITENOISE: Final = "whitenoise.middleware.WhiteNoiseMiddleware"
+CSP: Final = "csp.middleware.CSPMiddleware"
+SECURITY: Final = "django.middleware.security.SecurityMiddleware"
 LOCALE: Final = "django.middleware.locale.LocaleMiddleware"
 #: They look at a post's head (rehearsal.HEAD), and may answer it or add headers: the gate rehearses with them. None
 #: has an effect besides, for a post without cookies to a view that is exempt from CSRF and login.
 REHEARSED: Final = frozenset(
     {
-        "csp.middleware.CSPMiddleware",
+        CSP,
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
@@ -28,7 +30,7 @@ REHEARSED: Final = frozenset(
         "django.middleware.gzip.GZipMiddleware",
         "django.middleware.http.ConditionalGetMiddleware",
         LOCALE,
-        "django.middleware.security.SecurityMiddleware",
+        SECURITY,
     }
 )
 #: What they do for a post the gate does itself, or it is nothing.

@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings as current
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
-from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from notifications.errors import KeyReused, NowhereToStore
@@ -413,61 +412,6 @@ class TestWhatKeepsItShut:
             assert gates.shut_by() == []
             assert "X-Own" not in headers(way.call(way.application(), environ()))
         assert len(at_gate.answered) == 1
-
-
-#: URLs, the path of a source, and what keeps the gate shut; None: it is open.
-ENGINE: Final = include("notifications.urls")
-URLS: Final[dict[str, tuple[list[Any], str, str | None]]] = {
-    "a prefix": ([path("proppy/", include([path("engine/", ENGINE)]))], "/proppy/engine/in/open/", None),
-    "doubled": ([path("", ENGINE), path("proppy/", ENGINE)], "/in/open/", "the URLs of the engine are included twice"),
-    "arguments": (
-        [path("<str:tenant>/", ENGINE)],
-        "/a/in/open/",
-        "no literal text leads to the intake in the URLs",
-    ),
-    "none": ([], "/in/open/", "no literal text leads to the intake in the URLs"),
-}
-
-
-@pytest.fixture
-def urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Any]], None]:
-    def use(patterns: list[Any]) -> None:
-        monkeypatch.setattr(f"{__name__}.urlpatterns", patterns, raising=False)
-        settings.ROOT_URLCONF = __name__
-
-    return use
-
-
-@pytest.mark.parametrize(("patterns", "path_", "reason"), URLS.values(), ids=URLS)
-def test_where_the_urls_have_it(
-    patterns: list[Any], path_: str, reason: str | None, urls: Callable[[list[Any]], None], at_gate: AtGate, way: Way
-) -> None:
-    urls(patterns)
-    assert gates.shut_by() == ([] if reason is None else [reason])
-    if "<str:tenant>" in str(patterns):  # the view takes no such argument
-        return
-    view, gate = both(way, lambda: environ(path_))
-    assert gate == view
-    assert bool(at_gate.answered) is (reason is None)
-
-
-def test_under_a_language(urls: Callable[[list[Any]], None], at_gate: AtGate, way: Way) -> None:
-    from django.conf.urls.i18n import i18n_patterns
-
-    urls(i18n_patterns(path("", ENGINE)))
-    assert gates.shut_by() == ["the URLs of the engine change with the language"]
-    view, gate = both(way, lambda: environ("/en/in/open/"))
-    assert gate == view
-    assert at_gate.answered == []
-
-
-@pytest.mark.parametrize("first", ["in/open/", "<path:anything>", "in/<slug:anything>/"])
-def test_a_pattern_in_front_of_it(first: str, urls: Callable[[list[Any]], None], at_gate: AtGate, way: Way) -> None:
-    urls([path(first, catch_all), path("", ENGINE)])
-    view, gate = both(way, environ)
-    assert gate == view
-    assert gate.body == b"shadow"
-    assert at_gate.answered == []
 
 
 def test_urls_that_cannot_be_imported_are_djangos_to_report(settings: Any, at_gate: AtGate) -> None:
