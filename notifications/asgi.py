@@ -35,6 +35,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 #: The headers that a body's length is judged by, as META calls them.
 LENGTHS: Final = {b"content-length": "CONTENT_LENGTH", b"transfer-encoding": "HTTP_TRANSFER_ENCODING"}
+NOT_ADMITTED: Final[tuple[Meta, Gate | None, Admitted | None]] = ({}, None, None)
 PERSISTENT: Final = (
     "DATABASES[%r] has CONN_MAX_AGE = %s. Under ASGI each request has a thread of its own, and leaves its connection"
     " behind, until PostgreSQL takes no more. Set it to 0, and 'pool': {'timeout': 2} in OPTIONS, which needs"
@@ -92,13 +93,15 @@ class Handler(ASGIHandler):
             return await live(receive, send)
         if scope["type"] == "http" and scope["method"].upper() == "POST":
             tells = scope["http_version"].startswith("1.") and module_of_server(receive, send) in self._tell
-            if found := admitted_of(scope):
-                meta, gate, admitted = found
+            meta, gate, admitted = admitted_of(scope) if type(self) is Handler else NOT_ADMITTED
+            if gate and admitted:
                 body = await receive_body(receive, length_meta(scope), admitted.limit, tells_cut_chunks=tells)
                 if answer := await answer_in_thread(gate, admitted, meta, body):
                     return await send_answer(send, admitted, answer)
-                scope, receive = scope | {DECIDED: meta[DECIDED]}, Received(body)
-            elif match := raw_view_of(scope):
+                receive = Received(body)
+            if DECIDED in meta:
+                scope = scope | {DECIDED: meta[DECIDED]}
+            if not admitted and (match := raw_view_of(scope)):
                 limit = match.func.body_limit(*match.args, **match.kwargs)  # type: ignore[attr-defined]  # see raw_view.py
                 receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)
         return await super().__call__(scope, receive, send)
@@ -119,17 +122,16 @@ class Handler(ASGIHandler):
         return await (receive.body() if isinstance(receive, RawReceive) else super().read_body(receive))
 
 
-def admitted_of(scope: Scope) -> tuple[Meta, Gate, Admitted] | None:
-    """The post as the gate sees it, if the gate answers it."""
+def admitted_of(scope: Scope) -> tuple[Meta, Gate | None, Admitted | None]:
+    """The post as the gate sees it, and whether the gate answers it."""
     gate = open_gate()
     if gate is None or not scope["path"].startswith(gate.prefix) or get_script_prefix(scope):
-        return None
+        return NOT_ADMITTED
     try:
         meta = Request(scope, BytesIO()).META | {"wsgi.url_scheme": scope.get("scheme") or "http"}
     except UnicodeDecodeError:  # of the query: Django answers
-        return None
-    admitted = gate.admit(meta)
-    return None if admitted is None else (meta, gate, admitted)
+        return NOT_ADMITTED
+    return meta, gate, gate.admit(meta)
 
 
 async def send_answer(send: Send, admitted: Admitted, answer: Answer) -> None:

@@ -17,7 +17,6 @@ With pytest, `pytest_plugins = ["notifications.testing"]` gives the fixture `tol
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, Self
 
 from django.core.handlers.wsgi import WSGIRequest
@@ -32,7 +31,7 @@ from notifications.events.encoding import event_of
 from notifications.events.event import Event
 from notifications.http.rate_limit_report import refusals
 from notifications.intake.gate.gate import open_gate
-from notifications.intake.request_body import read_input
+from notifications.intake.gate.wsgi_input import pass_environ
 from notifications.middleware import reporter
 from notifications.models import RawPayload, State
 from notifications.models.states import DUE
@@ -79,10 +78,10 @@ class GateHandler(ClientHandler):
 
     def __call__(self, environ: Any) -> Any:
         gate = open_gate()
-        admitted = gate.admit(environ) if gate and environ["PATH_INFO"].startswith(gate.prefix) else None
-        answer = gate.answer(admitted, environ, partial(read_input, environ)) if gate and admitted else None
-        if admitted is None or answer is None:
+        passed = pass_environ(gate, environ) if gate and environ["PATH_INFO"].startswith(gate.prefix) else None
+        if passed is None:
             return super().__call__(environ)
+        admitted, answer = passed
         response: Any = HttpResponse(answer.body, status=answer.status, headers=dict(admitted.headers))
         response.wsgi_request = WSGIRequest(environ)
         return response

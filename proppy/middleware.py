@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -36,12 +36,12 @@ class Trace(BothWays):
         return _traced(request, await self.get_response(request), began, started)
 
     @staticmethod
-    def at_gate(meta: MutableMapping[str, Any]) -> Mapping[str, str] | None:
+    def at_gate(meta: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
         """The same at the gate of the intake. The followed forms are left to Django."""
         if meta["PATH_INFO"] in FOLLOWED:
             return None
-        trace = meta["HTTP_X_REQUEST_ID"] = uuid.uuid4().hex
-        return {"X-Request-ID": trace}
+        trace = uuid.uuid4().hex
+        return {"HTTP_X_REQUEST_ID": trace}, {"X-Request-ID": trace}
 
 
 def _traced(request: HttpRequest, response: HttpResponseBase, began: datetime, started: float) -> HttpResponseBase:

@@ -43,10 +43,9 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     return _read_to_end(_stream_of(request), limit)  # without a length Django has read nothing of it
 
 
-def read_input(environ: Mapping[str, Any], limit: int) -> bytes:
+def read_input(environ: Mapping[str, Any], limit: int, stream: Readable) -> bytes:
     """Returns the whole body as the web server hands it on under WSGI. Raises what `read_body()` raises."""
     length = _announced(environ, limit)
-    stream: Readable = environ["wsgi.input"]
     return _read_to_end(stream, limit) if length is None else _read_exactly(stream, length)
 
 

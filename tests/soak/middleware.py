@@ -21,5 +21,5 @@ class NameProcess:
         return response
 
     @staticmethod
-    def at_gate(meta: Mapping[str, Any]) -> Mapping[str, str]:
-        return {PROCESS: str(os.getpid())}
+    def at_gate(meta: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        return {}, {PROCESS: str(os.getpid())}

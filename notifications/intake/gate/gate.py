@@ -19,6 +19,8 @@ from notifications.conf import conf
 from notifications.intake.answer import DECIDED, Answer, answer, open_source, wants_page
 from notifications.intake.capture_post import Post
 from notifications.intake.gate.middlewares import REQUEST_STATS, TRUSTED_PROXIES, middlewares
+from notifications.intake.gate.own_middlewares import OwnMiddlewares
+from notifications.intake.gate.patched import patched
 from notifications.intake.gate.prefix import NoPrefix, Place, intake_place
 from notifications.intake.gate.rehearsal import Rehearsal
 from notifications.middleware import reporter
@@ -49,8 +51,8 @@ class Gate:
     def __init__(self, place: Place) -> None:
         self.prefix, self._routes = place
         found = middlewares()
-        self._own = found.own
         self._rehearsal = Rehearsal(found.rehearsed, place)
+        self._own = OwnMiddlewares(found.own, self._rehearsal.head)
         self._distrusts = TRUSTED_PROXIES in settings.MIDDLEWARE
         self._counts = REQUEST_STATS in settings.MIDDLEWARE
 
@@ -75,21 +77,16 @@ class Gate:
         if self._distrusts:
             distrust(meta)
         rehearsed = self._rehearsal.answer_to(meta)
-        own = self._own_headers(meta) if rehearsed and self._own else {}
-        if rehearsed is None or own is None:
+        if rehearsed is None:
             return None
-        headers = [*(pair for pair in rehearsed.headers if pair[0].lower() not in own), *own.values()]
+        try:
+            headers = self._own.take_part(meta, list(rehearsed.headers))
+        except Exception as error:  # noqa: BLE001  the view raises it
+            meta[DECIDED] = error
+            return None
+        if headers is None:
+            return None
         return Admitted(source, rules.body_limit, f"{rehearsed.script}{path}", route, headers)
-
-    def _own_headers(self, meta: Meta) -> dict[str, tuple[str, str]] | None:
-        """Those of the project's own middlewares, by lower-case name: as responses have them, one of each."""
-        found: dict[str, tuple[str, str]] = {}
-        for at_gate in self._own:
-            headers = at_gate(meta)
-            if headers is None:
-                return None
-            found |= {name.lower(): (name, value) for name, value in headers.items()}
-        return found
 
     def answer(self, admitted: Admitted, meta: Meta, read: Callable[[int], bytes]) -> Answer | None:
         """Store the post. None leaves the answer to Django; `meta` says what was decided.
@@ -97,8 +94,8 @@ class Gate:
         The caller calls `tend_connections()` once the answer is sent.
         """
         began = time.monotonic()
-        tend_connections()
         try:
+            tend_connections()
             decided = answer(Post("POST", admitted.path, meta, read), admitted.source)
         except Exception as error:  # noqa: BLE001  the view raises it
             meta[DECIDED] = error
@@ -136,7 +133,9 @@ def _built() -> Gate | None:
 
 def shut_by() -> list[str]:
     """What keeps the gate shut, in words; nothing if it is open. Raises what an import of URLs raises."""
-    reasons = [f"{path} is in MIDDLEWARE" for path in middlewares().unknown] if conf.gate == "auto" else []
+    reasons = []
+    if conf.gate == "auto":
+        reasons = [*middlewares().reasons, *(f"{name} was replaced, as tracers do" for name in patched())]
     try:
         intake_place()
     except NoPrefix as error:

@@ -5,6 +5,8 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from notifications.intake.gate.own_middlewares import takes_part
+
 TRUSTED_PROXIES: Final = "notifications.proxies.TrustedProxies"
 REQUEST_STATS: Final = "notifications.middleware.RequestStats"
 WHITENOISE: Final = "whitenoise.middleware.WhiteNoiseMiddleware"
@@ -49,11 +51,10 @@ class Found(NamedTuple):
     """The entries of MIDDLEWARE, in their order."""
 
     rehearsed: list[str]
-    #: `at_gate(meta)` of the project's own: what they do to a post at the gate. It may change `meta`, and returns
-    #: headers of the answer; None leaves the post to Django.
+    #: Classes that say themselves what they do (own_middlewares.py).
     own: list[Any]
-    #: Entries of which nobody knows what they do to a post.
-    unknown: list[str]
+    #: What of the others keeps the gate shut.
+    reasons: list[str]
 
 
 def middlewares() -> Found:
@@ -63,9 +64,12 @@ def middlewares() -> Found:
         if path in REHEARSED:
             found.rehearsed.append(path)
         elif path == TRUSTED_PROXIES:
-            if found.rehearsed or found.own:  # they would see another scheme
-                found.unknown.append(path)
+            if found.rehearsed or found.own:
+                found.reasons.append(f"{path} is in MIDDLEWARE behind others, which see another scheme")
         elif path not in REPLACED:
-            at_gate = getattr(import_string(path), "at_gate", None)
-            (found.unknown if at_gate is None else found.own).append(path if at_gate is None else at_gate)
+            middleware = import_string(path)
+            if takes_part(middleware):
+                found.own.append(middleware)
+            else:
+                found.reasons.append(f"{path} is in MIDDLEWARE")
     return found
