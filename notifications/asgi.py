@@ -26,6 +26,7 @@ from notifications.intake.answer import DECIDED, Answer, refusal, response_of
 from notifications.intake.gate.gate import Admitted, Gate, Meta, open_gate
 from notifications.intake.gate.on_event_loop import answer_in_thread
 from notifications.intake.received_body import Receive, ReceivedBody, receive_body
+from notifications.middleware import BEGAN
 from notifications.utils.process_exit import hand_over
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 #: The headers that a body's length is judged by, as META calls them.
 LENGTHS: Final = {b"content-length": "CONTENT_LENGTH", b"transfer-encoding": "HTTP_TRANSFER_ENCODING"}
+#: What the gate says of a request that it leaves to Django.
+OF_GATE: Final = (DECIDED, BEGAN)
 NOT_ADMITTED: Final[tuple[Meta, Gate | None, Admitted | None]] = ({}, None, None)
 PERSISTENT: Final = (
     "DATABASES[%r] has CONN_MAX_AGE = %s. Under ASGI each request has a thread of its own, and leaves its connection"
@@ -49,8 +52,7 @@ class Request(AnyContentType, ASGIRequest):
     def __init__(self, scope: Any, body_file: Any) -> None:
         super().__init__(scope, body_file)
         self.received_body = body_file if isinstance(body_file, ReceivedBody) else None
-        if DECIDED in scope:
-            self.META[DECIDED] = scope[DECIDED]
+        self.META |= {name: scope[name] for name in OF_GATE if name in scope}
 
 
 class RawReceive:
@@ -99,8 +101,7 @@ class Handler(ASGIHandler):
                 if answer := await answer_in_thread(gate, admitted, meta, body):
                     return await send_answer(send, admitted, answer)
                 receive = Received(body)
-            if DECIDED in meta:
-                scope = scope | {DECIDED: meta[DECIDED]}
+            scope = {**scope, **{name: meta[name] for name in OF_GATE if name in meta}}
             if not admitted and (match := raw_view_of(scope)):
                 limit = match.func.body_limit(*match.args, **match.kwargs)  # type: ignore[attr-defined]  # see raw_view.py
                 receive = RawReceive(receive, scope, limit, tells_cut_chunks=tells)

@@ -18,6 +18,8 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 SERVER_ERROR: Final = 500
 #: nginx's number for a client that did not wait for the answer: under ASGI Django cancels the request then.
 CLIENT_LEFT: Final = 499
+#: In META: when the gate of the intake took a request that Django answers. No header has such a name.
+BEGAN: Final = "notifications.began"
 
 
 class Reporter(IntervalReport):
@@ -65,7 +67,7 @@ class RequestStats(BothWays):
     def __call__(self, request: HttpRequest) -> Any:
         if self.is_async:
             return self._answer_async(request)
-        began, status = time.monotonic(), SERVER_ERROR
+        began, status = _beginning(request), SERVER_ERROR
         try:
             response = self.get_response(request)
             status = response.status_code
@@ -74,7 +76,7 @@ class RequestStats(BothWays):
         return response
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        began, status = time.monotonic(), SERVER_ERROR
+        began, status = _beginning(request), SERVER_ERROR
         try:
             response: HttpResponseBase = await self.get_response(request)
             status = response.status_code
@@ -84,6 +86,11 @@ class RequestStats(BothWays):
         finally:
             _count(request, began, status)
         return response
+
+
+def _beginning(request: HttpRequest) -> float:
+    found = request.META.get(BEGAN)
+    return found if isinstance(found, float) else time.monotonic()
 
 
 def _count(request: HttpRequest, began: float, status: int) -> None:

@@ -23,7 +23,7 @@ from notifications.intake.gate.own_middlewares import OwnMiddlewares
 from notifications.intake.gate.patched import patched
 from notifications.intake.gate.prefix import NoPrefix, Place, intake_place
 from notifications.intake.gate.rehearsal import Rehearsal
-from notifications.middleware import reporter
+from notifications.middleware import BEGAN, reporter
 from notifications.proxies import distrust
 from notifications.signals import gate_answered
 
@@ -54,6 +54,7 @@ class Gate:
         self._rehearsal = Rehearsal(found.rehearsed, place)
         self._own = OwnMiddlewares(found.own, self._rehearsal.head)
         self._distrusts = TRUSTED_PROXIES in settings.MIDDLEWARE
+        self._is_forced = bool(found.reasons)
         self._counts = REQUEST_STATS in settings.MIDDLEWARE
 
     def admit(self, meta: Meta) -> Admitted | None:
@@ -93,12 +94,14 @@ class Gate:
 
         The caller calls `tend_connections()` once the answer is sent.
         """
-        began = time.monotonic()
+        began = meta[BEGAN] = time.monotonic()
         try:
             tend_connections()
             decided = answer(Post("POST", admitted.path, meta, read), admitted.source)
-        except Exception as error:  # noqa: BLE001  the view raises it
-            meta[DECIDED] = error
+        except Exception as error:
+            if self._is_forced:
+                logger.exception("POST %s failed; the view reports it, too, unless a middleware answers", admitted.path)
+            meta[DECIDED] = error  # the view raises it
             return None
         if decided.status != 202:
             meta[DECIDED] = decided

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: Each has a database connection.
 THREADS: Final = 8
+#: Seconds that a post waits for one of them, all of which may hang in a store or a receiver.
+PATIENCE: Final = 0.25
 
 
 class _Threads:
@@ -36,12 +38,18 @@ class _Threads:
 _threads = _Threads()
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_threads.pool, work)
+async def in_thread(work: Callable[[], T]) -> T | None:
+    """None if no thread was free: nothing was done."""
+    future = _threads.pool.submit(work)
+    wrapped = asyncio.wrap_future(future)
+    done, _ = await asyncio.wait({wrapped}, timeout=PATIENCE)
+    if not done and future.cancel():
+        return None
+    return await wrapped
 
 
 async def answer_in_thread(gate: Gate, admitted: Admitted, meta: Meta, body: ReceivedBody) -> Answer | None:
-    """Store the post. None leaves the answer to Django; `meta` says what was decided."""
+    """Store the post. None leaves the answer to Django; `meta` says what was decided, if a thread was free."""
     return await in_thread(partial(_answer, gate, admitted, meta, body))
 
 

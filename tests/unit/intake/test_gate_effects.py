@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings as current
 from django.test import Client
 
-from notifications import wsgi
+from notifications import middleware, wsgi
+from notifications.errors import NowhereToStore
+from notifications.intake.gate import gate
 from notifications.middleware import reporter
 from notifications.models import RawPayload
 from notifications.signals import gate_answered
@@ -65,6 +68,24 @@ def test_a_refusal_is_counted_once(settings: Any, counted: list[Any], at_gate: A
     wsgi.Handler()(environ("/in/demo/", b"xx"), lambda status, headers: None).close()
     assert counted == [("POST", "in/<str:source>/", 413)]
     assert at_gate.answered == []
+
+
+def test_the_time_of_a_refusal_counts_from_the_gate_on(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, milliseconds = [100.0], list[float]()
+
+    def fail(*_: object) -> None:
+        now[0] += 2
+        raise NowhereToStore("full")
+
+    monkeypatch.setattr("notifications.intake.answer.store_post", fail)
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    for module in (middleware, gate):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(reporter, "add", lambda *_, ms, **__: milliseconds.append(ms))
+    assert post()["status"].startswith("503")
+    settings.NOTIFICATIONS_GATE = False
+    assert post()["status"].startswith("503")
+    assert milliseconds == [2000, 2000]
 
 
 def test_each_request_has_an_id_which_the_payload_keeps(at_gate: AtGate) -> None:
