@@ -152,3 +152,27 @@ def test_what_was_not_read_stays_in_the_input() -> None:
     stream = BytesIO(b"hello")
     called = Wsgi().call(wsgi.Handler(), environ("/in/small/", b"hello") | {"wsgi.input": stream})
     assert (called.status, stream.tell()) == (413, 0)
+
+
+class Answers:
+    """A middleware that answers every request."""
+
+    def __init__(self, get_response: Any) -> None:
+        pass
+
+    def __call__(self, request: Any) -> HttpResponse:
+        return HttpResponse(b"closed", status=503)
+
+
+def test_a_failure_is_in_the_log_though_a_middleware_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("notifications.intake.answer.store_post", fail)
+    with override_settings(NOTIFICATIONS_GATE=True, MIDDLEWARE=[f"{__name__}.Answers"]):
+        assert Wsgi().call(wsgi.Handler(), environ()).body == b"closed"
+    (record,) = (record for record in caplog.records if record.exc_info)
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
