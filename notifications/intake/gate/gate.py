@@ -138,7 +138,8 @@ def shut_by() -> list[str]:
     """What keeps the gate shut, in words; nothing if it is open. Raises what an import of URLs raises."""
     reasons = []
     if conf.gate == "auto":
-        reasons = [*middlewares().reasons, *(f"{name} was replaced, as tracers do" for name in patched())]
+        replaced = patched()[:1]  # a tracer replaces many: one tells
+        reasons = [*middlewares().reasons, *(f"{name} was replaced, as tracers do" for name in replaced)]
     try:
         intake_place()
     except NoPrefix as error:
