@@ -17,10 +17,18 @@ from tests.your_project.systemd import NotifySocket
 
 #: For a machine without it: its answer, with the status line if -i is given.
 CURL: Final = """#!{python}
-import sys, urllib.request
-body = sys.argv[sys.argv.index("-d") + 1].encode() if "-d" in sys.argv else None
-with urllib.request.urlopen(sys.argv[-1], body, timeout=30) as answer:
-    if "-i" in sys.argv:
+import argparse, urllib.request
+parser = argparse.ArgumentParser()
+parser.add_argument("-i", action="store_true")
+parser.add_argument("-b", default="")
+parser.add_argument("-H", default="X-None: ")
+parser.add_argument("-d", type=str.encode)
+parser.add_argument("url")
+given = parser.parse_args()
+name, _, value = given.H.partition(": ")
+request = urllib.request.Request(given.url, given.d, {{"Cookie": given.b, name: value}})
+with urllib.request.urlopen(request, timeout=30) as answer:
+    if given.i:
         print(f"HTTP/1.1 {{answer.status}}")
     print(answer.read().decode())
 """

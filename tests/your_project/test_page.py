@@ -15,8 +15,8 @@ from tests.your_project.stock import Stock
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-POSTED: Final = "Somebody posted hello"
 EMITTED: Final = "Hello from mysite"
+MESSAGES: Final = ["Ada signed up", EMITTED, "Somebody posted hello"]
 #: The project's interface; each database is tried with one.
 INTERFACES: Final = {"SQLite": "WSGI", "PostgreSQL": "ASGI"}
 
@@ -28,7 +28,7 @@ def test_the_page_is_all_that_one_needs(
     with Stock(tmp_path, database | {"SLACK_WEBHOOK_URL": slack.webhook_url}) as project:
         reader = Newcomer(project, wheel, name, INTERFACES[name])
         reader.follow()
-        wait_for(lambda: told(slack) == sorted([EMITTED, POSTED]), timeout=60, message="both are in Slack")
+        wait_for(lambda: told(slack) == MESSAGES, timeout=60, message="all are in Slack")
         _printed_what_it_says(reader.printed)
         _nothing_is_left(project)
         project.run("python manage.py makemigrations --check --dry-run")
@@ -37,7 +37,7 @@ def test_the_page_is_all_that_one_needs(
         reader.start_services()
         (hello,) = [command for command in reader.printed if EMITTED in command]
         project.run(hello)
-        wait_for(lambda: told(slack) == sorted([EMITTED, EMITTED, POSTED]), timeout=60, message="the services deliver")
+        wait_for(lambda: told(slack) == sorted([EMITTED, *MESSAGES]), timeout=60, message="the services deliver")
         project.stop()
     _verify(reader.units)
 
@@ -48,9 +48,10 @@ def told(slack: FakeSlack) -> list[str]:
 
 
 def _printed_what_it_says(printed: dict[str, str]) -> None:
-    post, ready, metrics = [text for command, text in printed.items() if command.startswith("curl ")]
+    post, sign_up, ready, metrics = [text for command, text in printed.items() if command.startswith("curl ")]
     assert "HTTP/1.1 202" in post
     assert '{"id": "' in post
+    assert "Welcome" in sign_up
     assert "database ok\n" in ready
     assert "\nproppy_payloads{" in metrics
     assert "no issues" in printed["python manage.py check"]
