@@ -43,7 +43,7 @@ test-release: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Before a re
 	$(BIN)/python -m pytest -m system --suite=trixie
 	$(BIN)/python -m pytest -m system --suite=bookworm
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "hypothesis and not release" --hypothesis-profile release
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m release
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "release and not system"
 	$(BIN)/python -m tests.soak --requests 200000 --rate 105
 
 coverage: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Coverage of the tests, without the short soak and the booted Debian

@@ -105,6 +105,7 @@ def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
     assert post(told) == 202
 
 
+@pytest.mark.release
 def test_a_handler_that_dies_together_with_the_database_is_told(told: Site, slack: FakeSlack, own: Postgres) -> None:
     told.env |= {"DJANGO_SETTINGS_MODULE": "tests.app_settings", "DATABASE_URL": own.url}
     told.migrate()

@@ -94,7 +94,9 @@ def test_a_closed_port_ends_in_one_message(telling: Telling, slack: FakeSlack) -
 # Killed and stopped
 
 
-@pytest.mark.parametrize(("end", "seed"), [("kill", 1), ("kill", 2), ("terminate", 3)])
+@pytest.mark.parametrize(
+    ("end", "seed"), [("kill", 1), pytest.param("kill", 2, marks=pytest.mark.release), ("terminate", 3)]
+)
 def test_ended_at_random_moments_while_events_pass(telling: Telling, end: str, seed: int) -> None:
     dice, ends = random.Random(seed), 4
     telling.slack.latency = 0.1
@@ -258,7 +260,7 @@ def disturb(telling: Telling, how: str) -> None:
                     os.kill(pid, signal.SIGKILL if how.startswith("kill") else signal.SIGSTOP)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.release)])
 def test_whatever_happens_to_journald_nothing_is_lost_or_repeated(telling: Telling, seed: int) -> None:
     kinds, dice = ["rotate", "restart", "pause", "kill journalctl", "stop journalctl"], random.Random(seed)
     telling.site.env["TELL_SILENCE"] = "1"

@@ -57,6 +57,7 @@ def test_nothing_is_lost(
     wait_until_counted(installed, name, 2000)
 
 
+@pytest.mark.release
 def test_it_stays_up_in_silence(installed: Installed) -> None:
     """A journald of a namespace ends after 30 s without entries, and a shutdown may begin before it is up again."""
     before = installed.main_pid(JOURNAL)
@@ -70,6 +71,7 @@ def test_it_stays_up_in_silence(installed: Installed) -> None:
     wait_for(is_silent, timeout=180, message=f"{silent} s of silence")
 
 
+@pytest.mark.release
 def test_each_event_of_a_storm_is_counted(installed: Installed) -> None:
     """If the machine is too busy for 10,000 a second, the rest is lost by number."""
     name = f"storm {uuid.uuid4().hex}"

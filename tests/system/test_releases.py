@@ -80,6 +80,7 @@ def test_an_upgrade_and_a_roll_back_refuse_nobody(checkout: Installed) -> None:
     assert checkout.release == newer
 
 
+@pytest.mark.release
 def test_what_is_in_use_is_not_installed_again(checkout: Installed) -> None:
     """The one of the checkout; and what an older release cannot know of is in nobody's way."""
     checkout.install()
@@ -88,6 +89,7 @@ def test_what_is_in_use_is_not_installed_again(checkout: Installed) -> None:
     assert checkout.releases == before
 
 
+@pytest.mark.release
 def test_a_new_address_is_taken_up(checkout: Installed) -> None:
     """As a release does whose socket unit has another one. A command for what has moved is in deploy/README.md."""
     override = "/etc/systemd/system/proppy-web.socket.d/override.conf"

@@ -18,6 +18,7 @@ def test_payloads_live_as_the_model_says() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.usefixtures("database")
 def test_longer_too() -> None:
     run_machine(lives=30)
