@@ -1,7 +1,7 @@
 """The gate answers as the view does, byte for byte, under WSGI and ASGI; what it does not answer, Django answers."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
@@ -12,13 +12,10 @@ from django.http import HttpRequest
 from django.test import override_settings
 
 from notifications.errors import KeyReused, NowhereToStore
-from notifications.http import asgi_servers
 from notifications.http.signatures import sign
 from notifications.intake.gate import gate as gates
-from notifications.intake.gate import on_event_loop
-from tests.contracts.raw_posts import Uvicorn
-from tests.support.gate_calls import AtGate, Called, kept_connections
-from tests.support.gate_ways import WAYS, Way, environ, in_tests_thread
+from tests.support.gate_calls import AtGate, Called
+from tests.support.gate_ways import WAYS, Way, environ
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_sources")]
 
@@ -47,26 +44,9 @@ STOCK: Final = [
 PROXIES: Final = "notifications.proxies.TrustedProxies"
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: way.name)
-def way(request: Any) -> Way:
-    found: Way = request.param
-    return found
-
-
 @pytest.fixture
-def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _sources(settings: Any, in_transaction: None) -> None:
     settings.NOTIFICATIONS_SOURCES = SOURCES
-    monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
-    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
-    with kept_connections():
-        yield
-
-
-@pytest.fixture
-def at_gate() -> Iterator[AtGate]:
-    noted = AtGate()
-    yield noted
-    noted.close()
 
 
 def both(way: Way, make: Callable[[], dict[str, Any]], **changed: Any) -> tuple[Called, Called]:

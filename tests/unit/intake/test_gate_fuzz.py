@@ -1,6 +1,5 @@
 """Any request is answered by an application with the gate as by one without, and leaves the same behind."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -10,12 +9,9 @@ from hypothesis import Phase, given
 from hypothesis import settings as hsettings
 from hypothesis import strategies as st
 
-from notifications.http import asgi_servers
-from notifications.intake.gate import on_event_loop
 from notifications.models import RawPayload
-from tests.contracts.raw_posts import Uvicorn
-from tests.support.gate_calls import AtGate, Called, kept_connections
-from tests.support.gate_ways import WAYS, Way, environ, in_tests_thread
+from tests.support.gate_calls import AtGate, Called
+from tests.support.gate_ways import WAYS, Way, environ
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_settings")]
 
@@ -64,7 +60,7 @@ SETTINGS: Final = st.fixed_dictionaries(
 
 
 @pytest.fixture
-def _settings(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _settings(settings: Any, in_transaction: None) -> None:
     secret = "secret" * 8
     settings.ALLOWED_HOSTS = ["testserver", "www.testserver", "[::1]"]
     settings.NOTIFICATIONS_SOURCES = {
@@ -75,10 +71,6 @@ def _settings(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "apart": {"http": True, "signature": "github", "secrets": [secret], "bad_signature": "quarantine"},
         "internal": {},
     }
-    monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
-    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
-    with kept_connections():
-        yield
 
 
 def answer(way: Way, application: BaseHandler, request: dict[str, Any]) -> Called:

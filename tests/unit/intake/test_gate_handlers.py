@@ -1,6 +1,5 @@
 """The gate and Django's handlers: what replaces their functions, subclasses, and what a request leaves behind."""
 
-from collections.abc import Iterator
 from functools import wraps
 from io import BytesIO
 from typing import Any, Final
@@ -15,30 +14,16 @@ from django.test import override_settings
 
 from notifications import asgi, wsgi
 from notifications.checks.gate import check_gate
-from notifications.http import asgi_servers
 from notifications.intake.gate import gate as gates
-from notifications.intake.gate import on_event_loop
-from tests.contracts.raw_posts import Uvicorn
-from tests.support.gate_calls import AtGate, kept_connections
-from tests.support.gate_ways import WAYS, Asgi, Wsgi, environ, in_tests_thread
+from tests.support.gate_calls import AtGate
+from tests.support.gate_ways import WAYS, Asgi, Wsgi, environ
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_settings")]
 
 
 @pytest.fixture
-def _settings(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _settings(settings: Any, in_transaction: None) -> None:
     settings.NOTIFICATIONS_SOURCES = {"open": {"http": True}, "small": {"http": True, "max_body_bytes": 2}}
-    monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
-    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
-    with kept_connections():
-        yield
-
-
-@pytest.fixture
-def at_gate() -> Iterator[AtGate]:
-    noted = AtGate()
-    yield noted
-    noted.close()
 
 
 class Callable:

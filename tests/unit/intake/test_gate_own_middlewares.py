@@ -1,6 +1,6 @@
 """Middlewares of the site that take part at the gate: what they say themselves; what they raise is reported."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
@@ -8,14 +8,11 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.http import BadHeaderError, HttpResponse
 from django.test import override_settings
 
-from notifications.http import asgi_servers
 from notifications.intake.gate import gate as gates
-from notifications.intake.gate import on_event_loop
 from notifications.models import RawPayload
 from notifications.utils.sync_and_async import BothWays
-from tests.contracts.raw_posts import Uvicorn
-from tests.support.gate_calls import AtGate, Called, kept_connections
-from tests.support.gate_ways import WAYS, Way, environ, in_tests_thread
+from tests.support.gate_calls import AtGate, Called
+from tests.support.gate_ways import Way, environ
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_sources")]
 
@@ -23,26 +20,9 @@ DJANGO: Final = "django.middleware.security.SecurityMiddleware"
 Effect = tuple[Mapping[str, Any], Mapping[str, Any]] | None
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: way.name)
-def way(request: Any) -> Way:
-    found: Way = request.param
-    return found
-
-
 @pytest.fixture
-def _sources(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _sources(settings: Any, in_transaction: None) -> None:
     settings.NOTIFICATIONS_SOURCES = {"open": {"http": True}}
-    monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
-    monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
-    with kept_connections():
-        yield
-
-
-@pytest.fixture
-def at_gate() -> Iterator[AtGate]:
-    noted = AtGate()
-    yield noted
-    noted.close()
 
 
 class Own(BothWays):

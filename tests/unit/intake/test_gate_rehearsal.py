@@ -1,6 +1,5 @@
 """The rehearsal: how often the middlewares run, and what is remembered."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -8,7 +7,7 @@ from django.middleware.security import SecurityMiddleware
 from django.test import override_settings
 
 from notifications import wsgi
-from tests.support.gate_calls import AtGate, kept_connections
+from tests.support.gate_calls import AtGate
 from tests.support.gate_ways import Wsgi, environ
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir", "_sources")]
@@ -23,17 +22,8 @@ BY_PATH: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def _sources(settings: Any) -> Iterator[None]:
+def _sources(settings: Any, in_transaction: None) -> None:
     settings.NOTIFICATIONS_SOURCES = {name: {"http": True} for name in SOURCES}
-    with kept_connections():
-        yield
-
-
-@pytest.fixture
-def at_gate() -> Iterator[AtGate]:
-    noted = AtGate()
-    yield noted
-    noted.close()
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ Urls = Callable[[list[Any]], None]
 
 
 @pytest.fixture
-def at_gate() -> Iterator[AtGate]:
-    noted = AtGate()
-    yield noted
-    noted.close()
-
-
-@pytest.fixture
 def urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Urls]:
     settings.NOTIFICATIONS_SOURCES = {"open": {"http": True}, "demo": {"http": True}, "a/b": {"http": True}}
 
