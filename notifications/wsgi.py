@@ -27,13 +27,13 @@ class Handler(WSGIHandler):
     request_class = Request
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        if problem := close_open("An earlier request"):
-            logger.error("%s", problem)
         gate = open_gate() if type(self) is Handler else None  # what a subclass does is not known
         if gate is not None and environ.get("PATH_INFO", "").startswith(gate.prefix):
             body = _pass(gate, environ, start_response)
             if body is not None:
                 return body
+        if problem := close_open("An earlier request"):
+            logger.error("%s", problem)
         return super().__call__(environ, start_response)
 
 

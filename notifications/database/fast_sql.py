@@ -73,7 +73,7 @@ def time_value(db: BaseDatabaseWrapper, value: Any) -> Any:
     """
     if value is None:
         return None
-    if db.vendor == "sqlite" and db.timezone is None:
+    if db.vendor == "sqlite" and (db.timezone is None or db.timezone is value.tzinfo is UTC):
         return str(value.astimezone(UTC).replace(tzinfo=None))
     return db.ops.adapt_datetimefield_value(value)
 

@@ -92,9 +92,16 @@ def _say_apart(theirs: str, ours: str) -> None:
     )
 
 
+def used_connections() -> list[Any]:
+    """This thread's connections; of several databases only those that it has used, of one also an unused one."""
+    if len(connections.settings) == 1:  # to ask whether it was used takes as long as all that follows
+        return [connections[alias] for alias in connections.settings]
+    return list(connections.all(initialized_only=True))
+
+
 def open_connections() -> list[Any]:
     """This thread's connections that have a transaction open."""
-    return [db for db in connections.all(initialized_only=True) if is_open(db)]
+    return [db for db in used_connections() if is_open(db)]
 
 
 def close_open(name: str, *, besides: Collection[Any] = ()) -> str:
@@ -103,6 +110,8 @@ def close_open(name: str, *, besides: Collection[Any] = ()) -> str:
     Returns the problem in words, or "". `name` says whose code left it open.
     """
     left = [db for db in open_connections() if db not in besides]
+    if not left:
+        return ""
     for db in left:
         # Otherwise Django would still expect the end of a block that nobody ends.
         db.in_atomic_block, db.atomic_blocks, db.savepoint_ids, db.closed_in_transaction = False, [], [], False

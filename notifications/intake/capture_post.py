@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from notifications.bodies.storage import LARGE
 from notifications.conf import Source
-from notifications.database import bounded_wait
+from notifications.database.transactions import connection_for_rows
 from notifications.errors import BadRequest, SignatureRefused
 from notifications.http.rate_limits import check_source_rate
 from notifications.http.signatures import BadSignature, verify
@@ -51,7 +51,8 @@ def store_post(post: Post, source: str) -> uuid.UUID:
     rules, meta = configured_for_posts(source), post.meta
     address = client_address(meta)
     check_source_rate(rules, address)
-    check_disk(bounded_wait.connection())
+    db = connection_for_rows()
+    check_disk(db)
     quota.check_quota(rules)
     body = post.read(rules.body_limit)
     problem = _signature_problem(rules, meta, body) if rules.signature else ""
@@ -64,6 +65,7 @@ def store_post(post: Post, source: str) -> uuid.UUID:
         source,
         body,
         key,
+        db=db,
         content_type=meta.get("CONTENT_TYPE", ""),
         headers=stored_headers(meta),
         method=post.method,

@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from notifications.database.transactions import connection_for_rows
 from notifications.http.idempotency import receipt_for
 from notifications.intake import quota
@@ -36,7 +38,10 @@ def keep(
     check_arguments(source, body, content_type, headers, key)
     due_at = due_time(not_before)
     configured(source)
-    return store(source, body, key, due_at, content_type=content_type, headers=without_credentials(headers or {}))
+    stored = without_credentials(headers) if headers else {}
+    db = connection_for_rows()
+    check_disk(db)
+    return store(source, body, key, due_at, db=db, content_type=content_type, headers=stored)
 
 
 def store(
@@ -45,6 +50,7 @@ def store(
     key: str | None,
     not_before: datetime | None = None,
     *,
+    db: BaseDatabaseWrapper,
     headers: Mapping[str, str],
     quarantined_for: str = "",
     **columns: str,
@@ -61,12 +67,10 @@ def store(
         next_attempt_at=not_before or now,
         headers_json=dump_headers(headers),
         idempotency_key=key or "",
-        quarantined_for=clean(quarantined_for),
+        quarantined_for=clean(quarantined_for) if quarantined_for else "",
         **{name: clean(value) for name, value in columns.items()},
     )
-    db = connection_for_rows()
     if db.in_atomic_block:
-        check_disk(db)
         waits_in_spool(record)  # raises KeyReused
         insert.insert(record, db)
         notifier.notify(db)

@@ -38,7 +38,6 @@ def put(record: Record, db: BaseDatabaseWrapper) -> None:
     """Store a record, outside a transaction. Raises KeyReused, NowhereToStore, SignatureRefused."""
     if waits_in_spool(record):
         return
-    check_disk(db)
     if not (breaker.allows() and _insert(record, db)):
         _refuse_other_bytes(record, db)
         _spool(record)

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.db import connections
 
 from notifications.conf import conf
+from notifications.database.transactions import close_open, used_connections
 from notifications.intake.answer import DECIDED, Answer, answer, open_source, wants_page
 from notifications.intake.capture_post import Post
 from notifications.intake.gate.middlewares import REQUEST_STATS, TRUSTED_PROXIES, middlewares
@@ -30,7 +30,7 @@ from notifications.signals import gate_answered
 logger = logging.getLogger(__name__)
 
 #: Behind Apache's mod_rewrite they say what the path was.
-REWRITTEN: Final = ("SCRIPT_URL", "REDIRECT_URL")
+REWRITTEN: Final = frozenset({"SCRIPT_URL", "REDIRECT_URL"})
 
 Meta = MutableMapping[str, Any]
 
@@ -66,7 +66,7 @@ class Gate:
             return None
 
     def _admit(self, meta: Meta) -> Admitted | None:
-        if meta["REQUEST_METHOD"] != "POST" or meta.get("HTTP_COOKIE") or any(name in meta for name in REWRITTEN):
+        if meta["REQUEST_METHOD"] != "POST" or meta.get("HTTP_COOKIE") or not REWRITTEN.isdisjoint(meta):
             return None
         path: str = meta["PATH_INFO"]
         rest = path[len(self.prefix) :]
@@ -81,7 +81,7 @@ class Gate:
         if rehearsed is None:
             return None
         try:
-            headers = self._own.take_part(meta, list(rehearsed.headers))
+            headers = self._own.take_part(meta, rehearsed.headers)
         except Exception as error:  # noqa: BLE001  the view raises it
             meta[DECIDED] = error
             return None
@@ -96,6 +96,8 @@ class Gate:
         """
         began = meta[BEGAN] = time.monotonic()
         try:
+            if problem := close_open("An earlier request"):
+                logger.error("%s", problem)
             tend_connections()
             decided = answer(Post("POST", admitted.path, meta, read), admitted.source)
         except Exception as error:
@@ -115,7 +117,7 @@ class Gate:
 
 def tend_connections() -> None:
     """What Django does at the start and end of a request: CONN_MAX_AGE holds, and broken connections are closed."""
-    for db in connections.all(initialized_only=True):
+    for db in used_connections():
         if not db.in_atomic_block:  # of a test case: others were closed before
             db.close_if_unusable_or_obsolete()
 

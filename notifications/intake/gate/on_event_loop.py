@@ -1,20 +1,16 @@
 """The gate under ASGI: the body was received on the event loop; a thread stores it, and keeps its connection."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
-from notifications.database.transactions import close_open
 from notifications.intake.answer import Answer
 from notifications.intake.gate.gate import Admitted, Gate, Meta, tend_connections
 from notifications.intake.received_body import ReceivedBody
 from notifications.intake.request_body import take_received
 from notifications.utils.forks import renew_after_fork
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -54,8 +50,6 @@ async def answer_in_thread(gate: Gate, admitted: Admitted, meta: Meta, body: Rec
 
 
 def _answer(gate: Gate, admitted: Admitted, meta: Meta, body: ReceivedBody) -> Answer | None:
-    if problem := close_open("Code in a thread of the gate"):
-        logger.error("%s", problem)
     try:
         return gate.answer(admitted, meta, partial(take_received, body))
     finally:

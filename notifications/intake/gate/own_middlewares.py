@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.http.response import ResponseHeaders
 
-Headers = list[tuple[str, str]]
+Header = tuple[str, str]
 AtGate = Callable[[Mapping[str, Any]], tuple[Mapping[str, str], Mapping[str, str]] | None]
 
 
@@ -27,24 +27,34 @@ class OwnMiddlewares:
         self._called: list[AtGate] = [middleware.at_gate for middleware in middlewares if _is_used(middleware)]
         self._judged = frozenset(judged)
 
-    def take_part(self, meta: MutableMapping[str, Any], headers: Headers) -> Headers | None:
-        """All headers of the answer. None leaves the post to Django. Raises what a middleware raises."""
+    def take_part(self, meta: MutableMapping[str, Any], headers: Mapping[str, Header]) -> list[Header] | None:
+        """All headers of the answer; `headers` are others', by lower-case name.
+
+        None leaves the post to Django. Raises what a middleware raises.
+        """
         if not self._called:
-            return headers
+            return list(headers.values())
         effects = []
         for at_gate in self._called:
             effect = at_gate(MappingProxyType(meta))
             if effect is None:
                 return None
-            effects.append((effect[0], ResponseHeaders(effect[1])))  # which refuses what a response refuses
-        found = {name.lower(): (name, value) for name, value in headers}
+            effects.append(effect)
+        found = dict(headers)
         for _, own in reversed(effects):  # an answer passes the last one first
-            found.update({name.lower(): (name, value) for name, value in own.items()})
+            found.update({name.lower(): (name, value) for name, value in _valid(own).items()})
         for variables, _ in effects:
             if not self._judged.isdisjoint(variables):
                 raise ImproperlyConfigured(f"at_gate() sets {', '.join(variables)}, which others have looked at")
             meta.update(variables)
         return list(found.values())
+
+
+def _valid(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """As a response has them, which encodes some and refuses others. Most need neither."""
+    texts = [*headers, *headers.values()]
+    plain = all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts)
+    return headers if plain else ResponseHeaders(headers)
 
 
 def _is_used(middleware: Any) -> bool:

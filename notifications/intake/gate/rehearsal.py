@@ -32,10 +32,10 @@ HEAD: Final = (
 
 
 class Rehearsed(NamedTuple):
-    """How a stored post is answered: the sub-path of the site, and the headers."""
+    """How a stored post is answered: the sub-path of the site, and the headers by lower-case name."""
 
     script: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Mapping[str, tuple[str, str]]
 
 
 class _LeftToDjango(Exception):
@@ -72,7 +72,8 @@ class Rehearsal:
         response = self._chain(request)
         if response.status_code != ACCEPTED or response.cookies:
             raise _LeftToDjango
-        return Rehearsed(request.path.removesuffix(request.path_info), tuple(response.items()))
+        headers = {name.lower(): (name, value) for name, value in response.items()}
+        return Rehearsed(request.path.removesuffix(request.path_info), headers)
 
     def _view(self, request: HttpRequest) -> HttpResponseBase:
         """A view that has stored a post."""
