@@ -76,7 +76,10 @@ def fill(folder: Path) -> None:
             pass
 
 
-@pytest.mark.parametrize("state_too", [True, False], ids=["one disk", "a disk of its own"])
+@pytest.mark.parametrize(
+    "state_too",
+    [pytest.param(True, id="one disk"), pytest.param(False, id="a disk of its own", marks=pytest.mark.release)],
+)
 def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
     told: Site, slack: FakeSlack, small: Path, state_too: bool
 ) -> None:

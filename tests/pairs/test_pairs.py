@@ -35,7 +35,7 @@ def test_the_engine_works_on(pair: Pair, tmp_path: Path) -> None:
     assert all((BASE_DIR / option.partition("=")[2]).exists() for option in ignored)
     code = f"import sys, django; assert (sys.version_info[:2], django.VERSION[:2]) == {_numbers(pair)}, sys.version\n"
     code += "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    workers = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
+    workers = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"]  # beside tests that mostly wait
     options = ["-q", *workers, "-p", "no:cacheprovider", "-m", QUICK, *ignored, "tests/unit"]
     done = pairs.run(pair, tmp_path, ["-c", code, *options])
     print(done.stdout)

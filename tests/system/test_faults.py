@@ -70,6 +70,7 @@ def has_heard(machine: Installed, text: str) -> bool:
     return any(text in message["text"] for message in machine.slack.messages)
 
 
+@pytest.mark.release
 def test_a_full_disk_refuses_kindly_and_recovers(full: Installed) -> None:
     answers = [post_form(full.port) for _ in range(50)]
     assert {status for status, _, _ in answers} == {503}

@@ -58,6 +58,7 @@ def append(machine: Installed, path: str, text: str) -> None:
         file.write(text)
 
 
+@pytest.mark.release
 def test_an_upgrade_and_a_roll_back_refuse_nobody(checkout: Installed) -> None:
     before, said = checkout.release, []
     append(checkout, PAGE, "\n# newer\n")
