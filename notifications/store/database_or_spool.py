@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from notifications.database import bounded_wait
 from notifications.database.transactions import in_transaction
 from notifications.errors import KeyReused, NowhereToStore, SignatureRefused
-from notifications.store import disk_space, insert
+from notifications.store import disk_space, group_commit, insert
 from notifications.store.database_breaker import breaker
 from notifications.store.new_payload import Record
 from notifications.store.spool import SpoolFull, spool
@@ -72,6 +72,9 @@ def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
 
 def _insert_row(record: Record, db: BaseDatabaseWrapper) -> bool:
     """Whether no transaction is open after it: then it is committed."""
+    if db.vendor == "sqlite" and not in_transaction(db):
+        group_commit.of(db.alias).insert(record, db)
+        return not in_transaction(db)
     notifies, since = notifier.is_due(db), time.monotonic()
     inserted = insert.insert(record, db, notifies=notifies)
     if not notifies:
