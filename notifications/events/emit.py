@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from asyncio import _get_running_loop
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
 from operator import length_hint
@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from notifications.conf import conf
 from notifications.database.loop_connections import thread_connection
 from notifications.database.transactions import in_own_block
-from notifications.events.encoding import INFO, cut, dump_data, readable
+from notifications.events.encoding import INFO, SHORT, cut, dump_data, readable
 from notifications.events.event import NAME, RESERVED
 from notifications.events.outbox import Outbox
 from notifications.events.process_token import new_token
@@ -38,11 +38,15 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
     counted and reported.
     """
     try:
-        parts = _checked_parts(name, text, fields)
+        if type(name) is not str or name not in _checked_names:
+            _check_name(name)
+        if type(text) is not str or len(text) > SHORT:
+            text = cut(readable(text))
+        data = dump_data(fields) if fields else ""
         if on_commit and (open_here := _open_transactions()):
-            _send_after(open_here, parts)
+            _send_after(open_here, (name, text, data))
         else:
-            _send(*parts)
+            process_outbox().write(new_entry(name, text, data))
     except Exception:  # an event must never fail the request
         logger.exception("emit(%r, …) dropped its event", name)
 
@@ -98,7 +102,8 @@ def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str
         db.on_commit(hook_of(db), robust=True)
 
 
-def _checked_parts(name: str, text: object, fields: Mapping[str, Any]) -> tuple[str, str, str]:
+def _check_name(name: object) -> None:
+    """Raise TypeError or ValueError for an invalid one. A valid one is remembered."""
     if not isinstance(name, str):
         raise TypeError(f'emit() takes the event\'s name first, emit("SLACK", "…"), not {type(name).__name__}')
     if not NAME.fullmatch(name) or name in RESERVED:
@@ -106,7 +111,13 @@ def _checked_parts(name: str, text: object, fields: Mapping[str, Any]) -> tuple[
             f"{name!r} is not a valid event name: write up to 32 capital letters, digits and _;"
             f" {', '.join(sorted(RESERVED))} are reserved"
         )
-    return name, cut(readable(text)), dump_data(fields) if fields else ""
+    if len(_checked_names) < MOST_NAMES:
+        _checked_names.add(name)
+
+
+#: Valid names that were used. A product has a few.
+_checked_names: set[str] = set()
+MOST_NAMES: Final = 1000
 
 
 def _send(name: str, text: str, data: str) -> None:

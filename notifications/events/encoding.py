@@ -15,13 +15,15 @@ from notifications.utils.times import moment_of
 TEXT_LINE: Final = re.compile(r"([A-Z][A-Z0-9_]{0,31}): (.*)", re.DOTALL)
 UID: Final = re.compile(r"[0-9]{1,10}")
 MAX_BYTES: Final = 64 * 1024
+#: Characters that are never more bytes.
+SHORT: Final = MAX_BYTES // 4
 CUT_MARK: Final = " […cut: larger things belong in keep()]"
 INFO: Final = "6"
 
 
 def cut(text: str) -> str:
     """The text, cut and marked if it has over MAX_BYTES bytes."""
-    if len(text) * 4 <= MAX_BYTES:
+    if len(text) <= SHORT:
         return text
     raw = text.encode("utf-8", "surrogatepass")
     if len(raw) <= MAX_BYTES:
@@ -35,11 +37,10 @@ def cut(text: str) -> str:
 def dump_data(fields: Mapping[str, Any]) -> str:
     """An event's fields as JSON, whatever their values; only their size if they are larger than MAX_BYTES."""
     try:
-        data = orjson.dumps(fields, default=readable, option=orjson.OPT_NON_STR_KEYS).decode()
+        raw = orjson.dumps(fields, default=readable, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, ValueError):
-        data = _dump_leniently(fields)
-    size = len(data.encode())
-    return data if size <= MAX_BYTES else json.dumps({"cut": size})
+        raw = _dump_leniently(fields).encode()
+    return raw.decode() if len(raw) <= MAX_BYTES else json.dumps({"cut": len(raw)})
 
 
 def _dump_leniently(fields: Mapping[str, Any]) -> str:

@@ -51,12 +51,10 @@ class JournaldJournal(Journal):
         self._patient_sender = Sender(self.socket_path, seconds=PATIENCE)
 
     def encode(self, fields: Mapping[str, str]) -> bytes:
-        lines = []
-        for key, value in fields.items():
-            if "\n" in value:
-                return _encode_with_lengths(fields)
-            lines.append(f"{key}={value}\n")
-        return "".join(lines).encode("utf-8", "surrogatepass")
+        text = "".join([f"{key}={value}\n" for key, value in fields.items()])
+        if text.count("\n") > len(fields):
+            return _encode_with_lengths(fields)
+        return text.encode("utf-8", "surrogatepass")
 
     def write(self, record: bytes) -> None:
         self._sender.send(record)
