@@ -28,11 +28,11 @@ from tests.support.processes import Site
 from tests.support.wait import wait_for
 
 CLIENTS: Final = 60
-THREADS: Final = 4
+THREADS: Final = 8
 
 
 class Server:
-    """One of four threads, with or without TLS, that is started with `start()`."""
+    """One of eight threads, with or without TLS, that is started with `start()`."""
 
     def __init__(self, site: Site, authority: trustme.CA) -> None:
         self.port, self.held = free_port(), site.folder / "held"

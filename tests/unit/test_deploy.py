@@ -166,3 +166,15 @@ def test_the_readme_names_files_and_commands_that_exist() -> None:
         assert set(OPTION.findall(options)) <= known, name
     for name in re.findall(r"\b(proppy-(?:manage|restart))\b", README):
         assert os.access(BASE_DIR / "deploy" / name, os.X_OK)
+
+
+def test_requests_have_the_cores_and_the_disk_before_the_workers() -> None:
+    weights = {
+        unit.name: dict(re.findall(r"^(CPUWeight|IOWeight)=(\d+)$", unit.read_text(), re.MULTILINE)) for unit in UNITS
+    }
+    workers = {"proppy-follow-journal.service", "proppy-process-raw.service"}
+    for name in workers:
+        assert {key: int(value) for key, value in weights[name].items()} == {"CPUWeight": 20, "IOWeight": 20}
+    assert weights["proppy-web@.service"] == {}  # systemd's default is 100
+    started = (BASE_DIR / "Procfile").read_text()
+    assert all(f"nice -n 10 python manage.py {name}" in started for name in ("follow_journal", "process_raw"))
