@@ -13,7 +13,7 @@ from types import FrameType
 from tests.benchmarks import conditions
 from tests.benchmarks.lab import Lab
 from tests.benchmarks.machine import load, machine
-from tests.benchmarks.rows import BENCHMARKS
+from tests.benchmarks.rows import BENCHMARKS, ON_DEMAND
 from tests.benchmarks.table import NOTE, PAGE, README, Row, bullets, line, markdown, replace_table, unmeasured
 
 
@@ -47,7 +47,7 @@ def _measure(lab: Lab, names: Iterable[str]) -> Iterator[Row]:
         started = time.monotonic()
         _say(f"{name} … (load average {load()})")
         try:
-            for row in BENCHMARKS[name](lab):
+            for row in (BENCHMARKS | ON_DEMAND)[name](lab):
                 _say(f"  {line(row)}")
                 yield row
         except Exception:  # noqa: BLE001  the others are worth measuring all the same
@@ -66,7 +66,8 @@ def _end(signum: int, _: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=BENCHMARKS, help=f"of {', '.join(BENCHMARKS)}")
+    names = [*BENCHMARKS, *ON_DEMAND]
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds a row (5)")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure was missed")
     parser.add_argument(

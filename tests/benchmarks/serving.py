@@ -64,6 +64,10 @@ class Served:
         """Requests a second."""
         return self._post(self.port, SECONDS).rate
 
+    def answered(self, connections: int) -> wrk.Answered:
+        """A second of posts over so many connections."""
+        return self._post(self.port, LOOK, connections)
+
     def p99(self, rate: float) -> float:
         """Of posts at a steady rate, in ms."""
         return microseconds(self._steady(self.port, rate, self._lab.seconds(SECONDS)).times, 0.99) / 1000
@@ -90,7 +94,7 @@ class Served:
             raise RuntimeError(f"not all were taken: {dict(posted.answers)}")
         return posted
 
-    def _post(self, port: int, seconds: int) -> wrk.Answered:
+    def _post(self, port: int, seconds: int, connections: int = wrk.CONNECTIONS) -> wrk.Answered:
         url = f"http://127.0.0.1:{port}{self._path}"
         with on_core(1):
-            return wrk.post(url, self._body, seconds=seconds, folder=self._folder)
+            return wrk.post(url, self._body, seconds=seconds, folder=self._folder, connections=connections)

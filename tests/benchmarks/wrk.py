@@ -25,12 +25,12 @@ class Answered:
     p99: float
 
 
-def post(url: str, body: bytes, *, seconds: int, folder: Path) -> Answered:
+def post(url: str, body: bytes, *, seconds: int, folder: Path, connections: int = CONNECTIONS) -> Answered:
     """Post the body again and again over kept connections. Raises RuntimeError for answers other than 2xx or 3xx."""
     script = folder / "post.lua"
     headers = [f'wrk.headers["{name}"] = "{value}"' for name, value in SENT.items()]
     script.write_text(SCRIPT % (body.decode(), "\n".join(headers)))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout=20s", "--latency", "-s", str(script), url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=20s", "--latency", "-s", str(script), url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     return parse(done.stdout)
 

@@ -87,6 +87,17 @@ def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:
         assert row.numbers
 
 
+@pytest.mark.release
+@pytest.mark.services
+@pytest.mark.skipif(not is_there("gcc"), reason="needs gcc")
+def test_threads_are_compared(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows.threads, "DISKS", [("FULL", 2)])
+    monkeypatch.setattr(rows.threads, "PROCESSES", [2])
+    monkeypatch.setattr(rows.threads, "CONNECTIONS", [8])
+    (row,) = rows.ON_DEMAND["threads"](lab)
+    assert re.fullmatch(r"(\d+: [\d,]+ a second, p99 \d+ ms(; )?){5}", row.numbers), row
+
+
 def test_every_benchmark_is_tested() -> None:
     marks = test_a_benchmark_measures.pytestmark  # type: ignore[attr-defined]  # pytest adds it
     tested = next(mark for mark in marks if mark.name == "parametrize").args[1]

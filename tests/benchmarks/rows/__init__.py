@@ -20,6 +20,7 @@ from tests.benchmarks.rows import (
     process_raw,
     slack_down,
     slow_disk,
+    threads,
     to_slack,
 )
 from tests.benchmarks.table import Row
@@ -44,3 +45,5 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "admin": admin.rows,
     "away": away.rows,
 }
+#: Not of the table: what a choice was made by.
+ON_DEMAND: Final[dict[str, Benchmark]] = {"threads": threads.rows}
