@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at the files: while entries come, after BUSY seconds without any, and after IDLE seconds.
 _LOOK_BUSY: Final = 0.005
 _LOOK_IDLE: Final = 0.015
-_LOOK_QUIET: Final = 0.05
+_LOOK_QUIET: Final = 0.07
 _BUSY: Final = 0.2
 _IDLE: Final = 2.0
 #: Files that are looked at this often. More files are looked at less often.

@@ -39,9 +39,10 @@ class Heads:
             seen = [os.pread(file, _HEAD, 0) for file in self._files]
         except OSError:  # a broken disk
             seen = []
-        changed, self._seen = seen != self._seen, seen
-        self._changed = changed or self._changed
-        return changed
+        if seen == self._seen:
+            return False
+        self._seen, self._changed = seen, True
+        return True
 
     def close(self) -> None:
         """`changed()` opens the files again."""
