@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -62,11 +63,11 @@ def worker_makers(
 
     One more worker sends failed deliveries again. If all channels are followed, others count losses and refused
     entries. With `since` or `dry_run` the followers are detached: they do not use positions, and stop at the end.
-    Those that go on share a reader of each journald, which is a worker too.
+    Those that go on share a reader of each journald that has several, which is a worker too.
     """
     pace_of, shared_of = cache(_pace), cache(SharedReader)
     followed = names or channel_names()
-    shared = [] if drain or dry_run or since else [each for each in _journals() if _is_journald(each)]
+    shared = [] if drain or dry_run or since else _shared_journals(followed, accounts=not names)
 
     def share(source: Journal) -> SharedReader | None:
         return shared_of(source) if source in shared else None
@@ -97,8 +98,12 @@ def text_journal() -> Journal | None:
     return events if lines is not None and lines.url == events.url else lines
 
 
-def _journals() -> list[Journal]:
-    return list(dict.fromkeys(each for each in (journal(), text_journal()) if each is not None))
+def _shared_journals(followed: Sequence[str], *, accounts: bool) -> list[Journal]:
+    """Each journald with more than one follower."""
+    sources = [journal()] * (len(followed) + accounts)
+    if (lines := text_journal()) is not None:
+        sources += [lines] * (sum(map(_is_harmless, followed)) + accounts)
+    return [source for source, count in Counter(sources).items() if count > 1 and _is_journald(source)]
 
 
 def _is_journald(source: Journal) -> bool:
