@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -15,6 +16,7 @@ from notifications.follow_journal.digest import FEW
 from notifications.follow_journal.follower import Follower
 from notifications.follow_journal.pace import Pace
 from notifications.follow_journal.resend import Resender
+from notifications.follow_journal.shared_reader import SharedReader
 from notifications.journal import Journal, journal_from_url
 from notifications.losses import Accountant, Observed, TextRefusals
 from notifications.positions.key import Key, journal_key, machine_id
@@ -50,6 +52,8 @@ def _print(line: str) -> None:
 
 
 Maker = Callable[[Stop], Worker]
+#: Returns the shared reader of a journal, the same each time. None: each follower reads for itself.
+Share = Callable[[Journal], SharedReader | None]
 
 
 def worker_makers(
@@ -59,18 +63,26 @@ def worker_makers(
 
     One more worker sends failed deliveries again. If all channels are followed, others count losses and refused
     entries. With `since` or `dry_run` the followers are detached: they do not use positions, and stop at the end.
+    Those that go on share a reader of each journald that has several, which is a worker too.
     """
-    pace_of = cache(_pace)
+    pace_of, shared_of = cache(_pace), cache(SharedReader)
     followed = names or channel_names()
+    shared = [] if drain or dry_run or since else _shared_journals(followed, accounts=not names)
+
+    def share(source: Journal) -> SharedReader | None:
+        return shared_of(source) if source in shared else None
+
     for name in followed:
-        make = partial(_follower, name, since=since, dry_run=dry_run, drain=drain, pace=pace_of(name))
+        make = partial(_follower, name, since=since, dry_run=dry_run, drain=drain, pace=pace_of(name), share=share)
         yield partial(make, journal())
         if make_channel(name).harmless and (lines := text_journal()) is not None:
             yield partial(make, lines, text=True)
     if since is None and not dry_run:
         if not names:
-            yield from _accountant_makers(drain=drain)
+            yield from _accountant_makers(drain=drain, share=share)
         yield lambda _: Resender(followed, pace_of, drain=drain)
+    for source in shared:
+        yield partial(_made, shared_of, source)
 
 
 def journal() -> Journal:
@@ -80,8 +92,22 @@ def journal() -> Journal:
 
 def text_journal() -> Journal | None:
     """The journal with plain lines "SLACK: …" of other programs, or None. With journald it is the machine's."""
-    url = conf.text_journal_url or ("journald://" if urlsplit(journal().url).scheme == "journald" else "")
-    return journal_from_url(url, conf.state_dir) if url else None
+    events = journal()
+    url = conf.text_journal_url or ("journald://" if _is_journald(events) else "")
+    lines = journal_from_url(url, conf.state_dir) if url else None
+    return events if lines is not None and lines.url == events.url else lines
+
+
+def _shared_journals(followed: Sequence[str], *, accounts: bool) -> list[Journal]:
+    """Each journald with more than one follower."""
+    sources = [journal()] * (len(followed) + accounts)
+    if (lines := text_journal()) is not None:
+        sources += [lines] * (sum(map(_is_harmless, followed)) + accounts)
+    return [source for source, count in Counter(sources).items() if count > 1 and _is_journald(source)]
+
+
+def _is_journald(source: Journal) -> bool:
+    return urlsplit(source.url).scheme == "journald"
 
 
 def _pace(name: str) -> Pace:
@@ -100,6 +126,7 @@ def _follower(
     dry_run: bool,
     drain: bool,
     pace: Pace,
+    share: Share,
 ) -> Follower[Event]:
     detached = dry_run or since is not None
     channel = make_channel(name)
@@ -112,27 +139,33 @@ def _follower(
         since=since,
         detached=detached,
         drain=drain or detached,
+        shared=share(source),
     )
 
 
-def _accountant_makers(*, drain: bool) -> Iterator[Maker]:
-    yield partial(_accountant, journal(), drain=drain)
+def _accountant_makers(*, drain: bool, share: Share) -> Iterator[Maker]:
+    yield partial(_accountant, journal(), drain=drain, share=share)
     if (lines := text_journal()) is not None:
-        yield partial(_text_refusals, lines, drain=drain)
+        yield partial(_text_refusals, lines, drain=drain, share=share)
 
 
-def _accountant(source: Journal, stop: Stop, *, drain: bool) -> Follower[Observed]:
+def _accountant(source: Journal, stop: Stop, *, drain: bool, share: Share) -> Follower[Observed]:
     key = Key(machine_id(), journal_key(source, text=False), "LOST")
     accountant = Accountant(key.machine, key.journal, channel_names, alert=conf.alert_channel)
-    return Follower(accountant, source, accountant.observe, key, observer=accountant, drain=drain)
+    observe, shared = accountant.observe, share(source)
+    return Follower(accountant, source, observe, key, observer=accountant, drain=drain, shared=shared)
 
 
-def _text_refusals(source: Journal, stop: Stop, *, drain: bool) -> Follower[Observed]:
+def _text_refusals(source: Journal, stop: Stop, *, drain: bool, share: Share) -> Follower[Observed]:
     key = Key(machine_id(), journal_key(source, text=True), "REFUSED")
     refusals = TextRefusals(
         key.machine, key.journal, lambda: [name for name in channel_names() if not _is_harmless(name)]
     )
-    return Follower(refusals, source, refusals.observe, key, drain=drain)
+    return Follower(refusals, source, refusals.observe, key, drain=drain, shared=share(source))
+
+
+def _made(shared_of: Callable[[Journal], SharedReader], source: Journal, stop: Stop) -> SharedReader:
+    return shared_of(source)
 
 
 @cache

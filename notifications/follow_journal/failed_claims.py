@@ -7,11 +7,14 @@ from typing import Final, NamedTuple
 
 from django.db.models import QuerySet
 
+from notifications.database import bounded_wait
+from notifications.database.fast_sql import table_of, time_value
 from notifications.events.event import Event
 from notifications.follow_journal.digest import FEW, Digest
 from notifications.models import FailedDelivery
 from notifications.utils.times import utc_now
 
+TABLE: Final = table_of(FailedDelivery)
 LEASE: Final = timedelta(seconds=60)
 #: The most rows of one digest: to claim them must not lock SQLite for long.
 MOST: Final = 10_000
@@ -32,8 +35,12 @@ class Claim(NamedTuple):
 
 
 def any_due(names: Sequence[str]) -> bool:
-    """Whether a failed delivery of these channels is due."""
-    return FailedDelivery.objects.filter(again_at__lte=utc_now(), channel__in=names).exists()
+    """Whether a failed delivery of these channels is due. Without the ORM, which an idle worker would notice."""
+    connection = bounded_wait.connection()
+    sql = f"SELECT 1 FROM {TABLE} WHERE again_at <= %s AND channel IN ({', '.join(['%s'] * len(names))}) LIMIT 1"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [time_value(connection, utc_now()), *names])
+        return cursor.fetchone() is not None
 
 
 def claim(name: str, *, digests: bool) -> Claim | None:

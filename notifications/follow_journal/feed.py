@@ -1,4 +1,4 @@
-"""The events of one journal. Opens a new reader if one fails."""
+"""The events of one journal. Opens a new reader if one fails, and joins the shared one where that is."""
 
 import time
 from collections import deque
@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from notifications.follow_journal.consumer import T
 from notifications.follow_journal.lost_in_gap import Tally
+from notifications.follow_journal.shared_reader import READ, Member, SharedReader
 from notifications.journal import Entry, Gap, Journal, Reader
-
-READ: Final = 1000
 
 
 class Found(NamedTuple, Generic[T]):
@@ -25,7 +24,8 @@ class Found(NamedTuple, Generic[T]):
 class Feed(Generic[T]):
     """Reads after a position, or since a time, or from the oldest entry.
 
-    `tally` sees each entry that is returned. `audit` and `reached` are for `Journal.open()`.
+    `tally` sees each entry that is returned. `audit` and `reached` are for `Journal.open()`. Once it waits for new
+    entries it joins `shared`.
     """
 
     def __init__(
@@ -39,14 +39,17 @@ class Feed(Generic[T]):
         audit: bool = False,
         tally: Tally | None = None,
         reached: Collection[str] = (),
+        shared: SharedReader | None = None,
     ) -> None:
-        self._journal, self._parse = journal, parse
+        self._journal, self._parse, self._shared = journal, parse, shared
         self._after, self._since, self._follow = after, since, follow
         self._start, self._audit = since, audit
         self._reader: Reader | None = None
         self._entries: deque[Entry] = deque()
         self._tally = tally
         self._rereads, self._reached = False, reached
+        #: Whether no loss was noted since the last entry.
+        self._is_clean = True
         #: Where entries were removed or damaged before they were read. The caller clears it.
         self.gaps: list[Gap] = []
         #: The number of entries too large to be events. The caller clears it.
@@ -92,7 +95,7 @@ class Feed(Generic[T]):
         self._entries.clear()
         if self._tally:
             self._tally.forget()
-        self._after, self._since = after, None if after else self._start
+        self._after, self._since, self._is_clean = after, None if after else self._start, False
 
     def close(self) -> None:
         if self._reader is not None:
@@ -100,6 +103,8 @@ class Feed(Generic[T]):
         self._reader = None
 
     def _read(self) -> list[Entry]:
+        if isinstance(self._reader, Member) and self._reader.is_over:
+            self.close()
         try:
             reader = self._reader = self._reader or self._open()
             entries = reader.read(READ)
@@ -108,10 +113,19 @@ class Feed(Generic[T]):
             raise
         if entries or reader.oversized:
             self.last_read_at = time.monotonic()
-        self._note_losses(reader, entries)
+        is_clean = not self._note_losses(reader, entries)
+        self._is_clean = is_clean and (bool(entries) or self._is_clean)
         if entries:
             self._after, self._since = entries[-1].position, None
+        elif self._shared and self._is_clean and reader.follows:
+            self._join(self._shared)
         return entries
+
+    def _join(self, shared: SharedReader) -> None:
+        """Goes on with the shared reader, if that has read as far."""
+        if member := shared.join(self._after):
+            self.close()
+            self._reader = member
 
     def _was_read_before(self, entry: Entry) -> bool:
         """Whether the entry comes again after a gap, by its number. Passes it to the tally."""
@@ -124,7 +138,8 @@ class Feed(Generic[T]):
         self._tally.passed(entry)
         return bool(was_read)
 
-    def _note_losses(self, reader: Reader, entries: Sequence[Entry]) -> None:
+    def _note_losses(self, reader: Reader, entries: Sequence[Entry]) -> bool:
+        """Returns whether there were any."""
         gaps = reader.take_gaps()
         if reader.skipped and not gaps:
             gaps = [Gap(self._after or "", f"{reader.skipped} entries were damaged")]
@@ -132,8 +147,9 @@ class Feed(Generic[T]):
         for gap in gaps:
             until_us = gap.until_us or (entries[-1].time_us if entries else None)
             self._note_gap(replace(gap, until_us=None if gap.rereads else until_us))
-        self.oversized += reader.oversized
-        reader.oversized = 0
+        oversized, reader.oversized = reader.oversized, 0
+        self.oversized += oversized
+        return bool(gaps or oversized)
 
     def _note_gap(self, gap: Gap) -> None:
         self.gaps.append(self._tally.add_gap(gap) if self._tally else gap)
@@ -147,6 +163,7 @@ class Feed(Generic[T]):
         try:
             return open_now(after=self._after, since=self._since)
         except ValueError as error:  # a position of another journal, or an invalid one
+            self._is_clean = False
             reason = f"the position cannot be read ({error}); started at the oldest entry"
             self._note_gap(Gap(self._after or "", reason, rereads=True))
             return open_now()

@@ -22,6 +22,7 @@ from notifications.follow_journal.delivery import AWAY, Delivery
 from notifications.follow_journal.feed import Feed
 from notifications.follow_journal.pace import Pace
 from notifications.follow_journal.pending import Batches, Digests, FailedDigest, Message, Pending
+from notifications.follow_journal.shared_reader import SharedReader
 from notifications.follow_journal.silent_journalctl import SilenceWatch
 from notifications.follow_journal.when_to_save import PositionSaver
 from notifications.journal import Entry, Gap, Journal
@@ -51,7 +52,10 @@ class LossObserver(Protocol):
 
 
 class Follower(Generic[T]):
-    """A `loop.Worker`. With `drain` it ends at the journal's end. `detached`: it reads, locks and moves no position."""
+    """A `loop.Worker`. With `drain` it ends at the journal's end. `detached`: it reads, locks and moves no position.
+
+    Once it waits for new entries it reads them with those who have the same `shared` reader.
+    """
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Follower(Generic[T]):
         since: datetime | None = None,
         detached: bool = False,
         drain: bool = False,
+        shared: SharedReader | None = None,
     ) -> None:
         self._consumer, self._observer, self._detached = consumer, observer, detached
         self._lock = None if detached else Lock(key)
@@ -80,7 +85,15 @@ class Follower(Generic[T]):
         audit = observer is not None
         tally = self._position.tally
         self._feed = Feed(
-            journal, parse, after=after, since=since, follow=not drain, audit=audit, tally=tally, reached=reached
+            journal,
+            parse,
+            after=after,
+            since=since,
+            follow=not drain,
+            audit=audit,
+            tally=tally,
+            reached=reached,
+            shared=shared,
         )
         if observer and tally:
             for gap in tally.recorded_gaps():

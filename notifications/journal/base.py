@@ -167,6 +167,8 @@ class Reader(ABC):
 
     #: Whether everything was read. Always false for a reader that follows.
     exhausted: bool = False
+    #: Whether all that was there was read, and a process waits for new entries.
+    follows: bool = False
     #: Lost entries, noted since `take_gaps()` was last called.
     _gaps: tuple[Gap, ...] = ()
     #: Lines that were not entries (torn, foreign) and were skipped.

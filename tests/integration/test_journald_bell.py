@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import threading
 import time
 import uuid
@@ -68,9 +67,13 @@ def seconds_to_see(journal: JournaldJournal, *readers: Reader, count: int = 9) -
     return median(taken)
 
 
-def bells_of(journal: JournaldJournal) -> list[threading.Thread]:
-    """Threads. Those of another test may be about to end."""
-    return [thread for thread in threading.enumerate() if re.fullmatch(rf"bell \w+\.{journal.namespace}", thread.name)]
+def looking() -> list[threading.Thread]:
+    """Those that look at files. That of another test may be about to end."""
+    return [thread for thread in threading.enumerate() if thread.name == "bells"]
+
+
+def nobody_looks() -> None:
+    wait_for(lambda: not looking(), message="the thread ends")
 
 
 def test_an_entry_is_seen_at_once_also_after_rotation_vacuum_and_restart(
@@ -86,16 +89,16 @@ def test_an_entry_is_seen_at_once_also_after_rotation_vacuum_and_restart(
 
 
 def test_one_thread_wakes_six_readers_and_ends_with_the_last(journal: JournaldJournal) -> None:
-    assert bells_of(journal) == []
+    nobody_looks()
     readers = [follow(journal) for _ in range(6)]
-    assert len(bells_of(journal)) == 1
+    assert len(looking()) == 1
     assert seconds_to_see(journal, *readers) < AT_ONCE
     for reader in readers[1:]:
         reader.close()
-    assert len(bells_of(journal)) == 1
+    assert len(looking()) == 1
     assert seconds_to_see(journal, readers[0]) < AT_ONCE
     readers[0].close()
-    wait_for(lambda: not bells_of(journal), message="the thread ends")
+    nobody_looks()
 
 
 def test_no_removed_file_stays_open(journald: JournaldNamespace, journal: JournaldJournal) -> None:
@@ -126,7 +129,7 @@ def test_a_fork_has_no_thread_nor_file_of_it_and_can_follow_for_itself(
     wait_for(lambda: open_files(journald))
 
     def child() -> None:
-        assert bells_of(journal) == []
+        assert looking() == []
         assert open_files(journald) == []
         own = follow(journal)
         assert seconds_to_see(journal, own) < AT_ONCE
@@ -167,8 +170,8 @@ def test_where_there_can_be_no_links_entries_come_later_but_come(
         assert messages(read_some(reader, 1)) == ["first"]
         write(journal, "second")
         assert messages(read_some(reader, 1)) == ["second"]
-    assert str(tmp_path / "file") in caplog.text
-    assert bells_of(journal) == []
+        assert str(tmp_path / "file") in caplog.text
+        nobody_looks()
     journal.close()
 
 
@@ -180,7 +183,7 @@ def test_links_that_go_away_cost_only_time(journald: JournaldNamespace, journal:
         folder.rmdir()
     write(journal, "after")
     assert messages(read_some(reader, 1)) == ["after"]
-    assert len(bells_of(journal)) == 1
+    assert len(looking()) == 1
     reader.close()
     other = follow(journal)
     assert seconds_to_see(journal, other) < AT_ONCE
@@ -269,14 +272,21 @@ def test_a_folder_that_vanishes_between_two_looks(journald: JournaldNamespace, j
     heads.close()
 
 
-def test_another_namespace_has_a_bell_of_its_own(journal: JournaldJournal, links: Path) -> None:
+def test_another_namespace_has_a_bell_of_its_own_and_the_same_thread(
+    journald: JournaldNamespace, journal: JournaldJournal, links: Path
+) -> None:
+    nobody_looks()
     bells = Bells()
     with JournaldNamespace() as other:
         first, second = bells.take(journal.namespace, links), bells.take(other.name, links)
         assert first is not None
         assert second is not None
         assert first.folder != second.folder
-        assert len(bells_of(journal)) == len(bells_of(JournaldJournal(other.name))) == 1
+        folders = (*journald.folders, *other.folders)
+        wait_for(lambda: {Path(file).parent for file in open_files(journald) + open_files(other)} == {*folders})
+        assert len(looking()) == 1
         bells.give_back(first)
+        wait_for(lambda: not open_files(journald), message="its files are closed")
+        assert open_files(other)
         bells.give_back(second)
-    wait_for(lambda: not bells_of(journal))
+    nobody_looks()

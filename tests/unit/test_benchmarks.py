@@ -61,7 +61,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("post", 22),
         ("slow_disk", 1),
         ("process_raw", 2),
-        ("idle", 2),
+        ("idle", 3),
         ("claim_cost", 2),
         ("backlog", 2),
         ("memory", 2),

@@ -12,8 +12,10 @@ from notifications.journal.journald.stored_entries import journal_paths
 _HEAD = 272
 #: Files that are looked at: system.journal, then those of users. A machine may have a thousand of these.
 _FILES = 16
-#: Seconds after which the files are opened again, because a rotation gives their names to new files.
+#: Seconds after which the files are opened again, because a rotation gives their names to new files: at a change, as a
+#: rotation is one, and without any.
 _OPEN_AFTER = 1.0
+_OPEN_ANYWAY = 10.0
 
 
 class Heads:
@@ -22,6 +24,7 @@ class Heads:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._opened_at = -_OPEN_AFTER
+        self._changed = True
         self._files: list[int] = []
         self._seen: list[bytes] = []
 
@@ -30,14 +33,16 @@ class Heads:
 
     def changed(self, now: float) -> bool:
         """Whether there may be new entries since the last call. `now` is time.monotonic()."""
-        if now - self._opened_at >= _OPEN_AFTER:
+        if now - self._opened_at >= (_OPEN_AFTER if self._changed else _OPEN_ANYWAY):
             self._open(now)
         try:
             seen = [os.pread(file, _HEAD, 0) for file in self._files]
         except OSError:  # a broken disk
             seen = []
-        changed, self._seen = seen != self._seen, seen
-        return changed
+        if seen == self._seen:
+            return False
+        self._seen, self._changed = seen, True
+        return True
 
     def close(self) -> None:
         """`changed()` opens the files again."""
@@ -47,7 +52,7 @@ class Heads:
     def _open(self, now: float) -> None:
         """Opens all of them again, so no removed file keeps using the disk."""
         self.close()
-        self._opened_at = now
+        self._opened_at, self._changed = now, False
         active = (path for folder in journal_paths(self._namespace) for path in _active(folder))
         for path in islice(active, _FILES):
             with suppress(OSError):  # gone, or not readable: journalctl cannot read it either

@@ -71,7 +71,7 @@ class JournaldReader(Reader):
             self._bell = None
 
     def read(self, limit: int) -> list[Entry]:
-        if self._following and self._inspection:
+        if self.follows and self._inspection:
             self._missed += self._inspection.look_again(self._cursor)
         entries: list[Entry] = []
         while len(entries) < limit:
@@ -94,7 +94,7 @@ class JournaldReader(Reader):
         if self._journalctl.ended:
             return not have and self._pass_ended()
         self._note_missed()
-        return self._following and self._folders_changed() and self._restart()
+        return self.follows and self._folders_changed() and self._restart()
 
     def _note_missed(self) -> None:
         """All entries were read, so what is missing will not come."""
@@ -111,7 +111,7 @@ class JournaldReader(Reader):
 
     def _pass_ended(self) -> bool:
         """After the pass over stored entries, follows new ones. Raises OSError if following ended."""
-        journalctl, following = self._journalctl, self._following
+        journalctl, following = self._journalctl, self.follows
         assert journalctl is not None  # noqa: S101
         error = journalctl.error()
         self.close()
@@ -146,7 +146,7 @@ class JournaldReader(Reader):
 
     def _begin(self) -> None:
         """Begins a pass over stored entries: inspects the files first, or starts reading at once."""
-        self._following = False
+        self.follows = False
         if self._inspection is None:
             return self._start(following=False)
         for gap in self._inspection.begin(self._base, self._since_us):
@@ -179,7 +179,7 @@ class JournaldReader(Reader):
             self._folders = journal_folders(source.namespace)
         elif source.links:
             self._bell = bells.take(source.namespace, source.links)
-        self._following = following
+        self.follows = following
         self._first = True
         arguments += source.matches if self._filtered else []
         fields = source.fields if self._filtered else [*source.fields, "SYSLOG_IDENTIFIER"]

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from notifications.journal.journald.export_format import parse_entry
@@ -52,7 +53,9 @@ def journal_folders(namespace: str) -> set[tuple[int, int]]:
     return found
 
 
+@cache
 def _machine_id() -> str:
+    """It changes only between two boots."""
     try:
         return Path("/etc/machine-id").read_text().strip()
     except OSError:

@@ -97,6 +97,25 @@ def test_plain_lines_are_followed_where_there_is_a_journal_for_them(url: str, fo
         assert len(list(worker_makers(["SLACK", "REPORT"]))) == followers
 
 
+@pytest.mark.parametrize(
+    ("url", "names", "drain", "workers"),
+    [
+        ("journald://other", ["SLACK", "REPORT"], False, 4 + 1 + 2),
+        ("journald://events", ["SLACK", "REPORT"], False, 4 + 1 + 1),
+        ("journald://other", ["SLACK"], False, 2 + 1),
+        ("journald://events", ["SLACK"], False, 2 + 1 + 1),
+        ("journald://other", ["SLACK", "REPORT"], True, 4 + 1),
+        ("memory://", ["SLACK", "REPORT"], False, 4 + 1 + 1),
+    ],
+)
+def test_a_journald_with_several_followers_has_a_shared_reader(
+    url: str, names: list[str], drain: bool, workers: int
+) -> None:
+    """Beside the followers and the one that sends failed deliveries again."""
+    with override_settings(NOTIFICATIONS_JOURNAL_URL="journald://events", NOTIFICATIONS_TEXT_JOURNAL_URL=url):
+        assert len(list(worker_makers(names, drain=drain))) == workers
+
+
 @override_settings(
     NOTIFICATIONS_TEXT_JOURNAL_URL="memory://",
     NOTIFICATIONS_CHANNELS={

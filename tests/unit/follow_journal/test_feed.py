@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 
 from notifications.events.event import Event
-from notifications.follow_journal.feed import READ, Feed, Found
+from notifications.follow_journal.feed import Feed, Found
+from notifications.follow_journal.shared_reader import READ
 from notifications.journal import Entry, MemoryJournal, Reader, as_text
 
 
