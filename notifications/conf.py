@@ -67,6 +67,8 @@ class Source:
     max_attempts: int = 16
     #: Seconds that a handler may take.
     lease: float = 60.0
+    #: The address of a page that says what to do when it fails; the pages of its failure groups link to it.
+    runbook: str = ""
 
     @property
     def body_limit(self) -> int:
@@ -269,6 +271,11 @@ class Conf:
     def notify_socket(self) -> str:
         """Where a worker reports to systemd that it is ready and alive; "" if systemd did not start it."""
         return _read(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")
+
+    @property
+    def release(self) -> str:
+        """What people call the code that runs, such as "1.4.0" or a commit: attempts and failure groups name it."""
+        return _read(settings, "NOTIFICATIONS_RELEASE", "")
 
     @property
     def follower_unit(self) -> str:

@@ -187,6 +187,7 @@ LOGGING = {
 
 # The engine: see notifications/conf.py for what each setting does.
 NOTIFICATIONS_STATE_DIR = STATE_DIR
+NOTIFICATIONS_RELEASE = env.str("RELEASE", default="")  # set by deploy/run
 NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_METRICS_URL = env.str("METRICS_URL", default="")

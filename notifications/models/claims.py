@@ -11,6 +11,7 @@ Statements that run for every payload are plain SQL: building them through the O
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -24,6 +25,7 @@ from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import execute, execute_last, fetch_all, table_of, time_value, uuid_value
 from notifications.database.unsynced import unsynced
+from notifications.models.attempts import Attempt, Outcome
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
@@ -55,15 +57,12 @@ class Claim(NamedTuple):
 
 
 class Released(NamedTuple):
-    """What was taken back: how many, and the first, whose attempt counts: it is dead or tried again.
-
-    `new_failure`: as in Noted.
-    """
+    """What was taken back: how many, and the first, whose attempt counts: it is dead or tried again."""
 
     payloads: int = 0
     first: "RawPayload | None" = None
     dead: bool = False
-    new_failure: bool = False
+    noted: Noted | None = None
 
 
 class LeaseLost(Exception):
@@ -165,8 +164,13 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         )
 
     def finish(self, payload: "RawPayload") -> None:
-        """Mark it done, as the last statement of the caller's transaction. Raises LeaseLost."""
+        """Mark it done, as the last statement of the caller's transaction. Raises LeaseLost.
+
+        The success that follows a failure is recorded. One at the first attempt costs no statement more.
+        """
         payload.done_at = utc_now()
+        if payload.attempts > 1 or payload.error:
+            Attempt.objects.using(self.db).record(payload, Outcome.DONE)
         self._change(
             payload,
             {"state": State.DONE, "done_at": self._time(payload.done_at), "error": "", "failure_id": None},
@@ -195,18 +199,26 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         """
         with transaction.atomic(using=self.db):
             failure = failure.cleaned()
-            group = FailureGroup.objects.using(self.db).note(payload.source, failure, utc_now())
+            group = FailureGroup.objects.using(self.db).note(payload.source, failure, utc_now(), dead=not retry_at)
             payload.state = State.RETRYING if retry_at else State.DEAD
             payload.next_attempt_at = retry_at
             columns = {"state": payload.state, "error": failure.text, "failure_id": group.pk}
             self._change(payload, columns, due_at=retry_at)
+            outcome = Outcome.FAILED if retry_at else Outcome.DEAD
+            Attempt.objects.using(self.db).record_failure(payload, outcome, failure.text, failure_id=group.pk)
         return group
 
-    def postpone(self, payload: "RawPayload", until: datetime, reason: str) -> None:
-        """Have it handled at `until`: no failure. Raises LeaseLost."""
+    def postpone(self, payload: "RawPayload", until: datetime, reason: str, *, conflict: bool = False) -> None:
+        """Have it handled at `until`: no failure. Raises LeaseLost.
+
+        `conflict`: another transaction was in its way, which is an attempt.
+        """
         payload.state, payload.next_attempt_at = State.RETRYING, until
         columns = {"state": State.RETRYING, "error": clean(reason), "failure_id": None}
-        self._change(payload, columns, due_at=until)
+        with transaction.atomic(using=self.db) if conflict else nullcontext():
+            self._change(payload, columns, due_at=until)
+            if conflict:
+                Attempt.objects.using(self.db).record_failure(payload, Outcome.CONFLICT, reason)
 
     def give_back(self, token: uuid.UUID) -> None:
         """Return the payloads of a claim that were not started: the worker stops.
@@ -242,8 +254,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
                 return Released()
             first, source, attempts = rows[0]
             free: dict[str, Any] = {"lease_until": None, "lease_token": None}
-            group = FailureGroup.objects.using(self.db).note(source, failure, now)
             dead = attempts + 1 >= max_attempts(source)
+            group = FailureGroup.objects.using(self.db).note(source, failure, now, dead=dead)
             self.filter(pk=first).update(
                 state=State.DEAD if dead else State.RETRYING,
                 attempts=attempts + 1,
@@ -255,8 +267,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
             others = [pk for pk, _, _ in rows[1:]]
             due_at = Least("received_at", Value(now, AwareDateTimeField()))
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=due_at, **free)
-        payload = self.defer("inline_body").filter(pk=first).first()
-        return Released(len(rows), payload, dead, group.new)
+            payload = self.defer("inline_body").get(pk=first)
+            lost = {"failure_id": group.pk, "worker": ""}
+            Attempt.objects.using(self.db).record_failure(payload, Outcome.LOST, failure.text, **lost)
+        return Released(len(rows), payload, dead, group)
 
     def _change(
         self,

@@ -13,6 +13,6 @@ def release_claims(token: uuid.UUID | None, failure: Failure = WORKER_DIED) -> i
     released = RawPayload.objects.release(
         token, max_attempts=lambda source: conf.source(source).max_attempts, failure=failure
     )
-    if released.first is not None:
-        report_failure(released.first, failure, new=released.new_failure, final=released.dead)
+    if released.first is not None and released.noted is not None:
+        report_failure(released.first, failure, noted=released.noted, final=released.dead)
     return released.payloads

@@ -59,6 +59,7 @@ RULES: Final[dict[str, Rule]] = {
     "NO_PROXY": (lambda value: is_list_of(str, value), 'Write a list of hosts, such as ["intranet.example"].'),
     "RATE_LIMITS": (is_flag, "Write True or False."),
     "RAW_MAX_BODY_BYTES": (lambda value: is_whole(value, 1), "Write a number of bytes, such as 10485760."),
+    "RELEASE": (is_text, 'Write what you call it, such as "1.4.0", or "".'),
     "SOURCES": ENTRIES,
     "SPOOL_MAX_BYTES": (lambda value: is_whole(value, 0), "Write a number of bytes, such as 1073741824."),
     "STATE_DIR": (lambda value: isinstance(value, str | Path), 'Write a folder, such as BASE_DIR / "var".'),
