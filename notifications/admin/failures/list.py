@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -118,11 +118,8 @@ class FailureGroupAdmin(FailureActions, ReadOnly):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return any(may(request, RawPayload, codename) for codename in ("view_rawpayload", "change_rawpayload"))
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {"may": self.has_process_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: FailureGroup) -> dict[str, Any]:
+        return {"may": self.has_process_permission(request)}
 
     @admin.display(description="group")
     def number(self, group: FailureGroup) -> str:
