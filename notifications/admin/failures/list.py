@@ -17,7 +17,7 @@ from notifications.admin.failures.sparkline import DAY, counts_of, sparkline
 from notifications.admin.failures.state_actions import StateActions
 from notifications.admin.lists.actions_done import actions_on
 from notifications.admin.lists.body_view import visible
-from notifications.admin.lists.cells import EMPTY, first_line, since, text
+from notifications.admin.lists.cells import EMPTY, first_line, since
 from notifications.admin.lists.confirm import MOST
 from notifications.admin.lists.filters import ChoiceFilter, SourceFilter, chosen_in
 from notifications.admin.lists.keyset import Listing
@@ -25,8 +25,11 @@ from notifications.admin.lists.names import may, url_name
 from notifications.admin.lists.order import Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.models import FailureGroup, RawPayload
+from notifications.utils import graphemes
 
 LAST_SEEN: Final = Order("last_at")
+#: Characters of a title in the list.
+LONGEST_TITLE: Final = 120
 
 
 class GroupStateFilter(ChoiceFilter):
@@ -66,7 +69,10 @@ def number(group: Any) -> SafeString | str:
 
 @admin.display(description="failure")
 def title(group: FailureGroup) -> SafeString:
-    return format_html('{}<span class="place">{}</span>', first_line(group.title), visible(group.place))
+    """What fails; below it the group's number, its source and the place."""
+    about = filter(None, (f"#{group.pk}", visible(group.source), visible(group.place)))
+    short = graphemes.first(first_line(group.title), LONGEST_TITLE, "…")
+    return format_html('{}<span class="place">{}</span>', short, " · ".join(about))
 
 
 @admin.display(description="last 24 hours")
@@ -74,14 +80,9 @@ def last_day(group: Any) -> SafeString:
     return sparkline(group.hours_failed, DAY)
 
 
-@admin.display(description="first seen")
-def first(group: FailureGroup) -> SafeString | str:
-    return since(group.first_at)
-
-
 @admin.display(description="last seen")
-def last(group: FailureGroup) -> SafeString | str:
-    return since(group.last_at)
+def last(group: FailureGroup) -> SafeString:
+    return format_html('{}<span class="place">first\N{NO-BREAK SPACE}{}</span>', since(group.last_at), since(group.first_at))
 
 
 @admin.display(description="state")
@@ -94,7 +95,7 @@ class FailureGroupAdmin(StateActions, ReadOnly):
     """Users who may see payloads may see these; the permission change_rawpayload is for the actions."""
 
     change_form_template = "notifications/admin/failure.html"
-    list_display = (title, state, "number", last_day, text("source"), number, last, first)
+    list_display = (title, state, last_day, number, last)
     list_filter = (GroupStateFilter, SourceFilter)
     list_per_page = 25  # each one's payloads are counted
     sortable_by = ()
@@ -128,7 +129,3 @@ class FailureGroupAdmin(StateActions, ReadOnly):
     def compare(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A failing body beside a good one."""
         return compare.page_of(self, request, pk)
-
-    @admin.display(description="group")
-    def number(self, group: FailureGroup) -> str:
-        return f"#{group.pk}"

@@ -16,7 +16,7 @@ from notifications.utils.durations import span
 ACTIONS: Final = 100
 #: Units of the drawing: its width, and the least width of a bar that people can see.
 WIDTH: Final = 1000.0
-THINNEST: Final = 4.0
+THINNEST: Final = 6.0
 ENDS: Final = {
     Outcome.FAILED: "failed",
     Outcome.DEAD: "failed, and was the last",
@@ -87,7 +87,7 @@ def _steps(payload: RawPayload, attempts: Sequence[Attempt], actions: Iterable[O
 
 def _attempt(attempt: Attempt, group: str) -> Step:
     took = None if attempt.milliseconds is None else attempt.milliseconds / 1000
-    reason = last_line(attempt.traceback)
+    reason = "" if attempt.outcome == Outcome.LOST else last_line(attempt.traceback)
     release = f", release {visible(attempt.release)}" if attempt.release else ""
     end = ENDS.get(Outcome(attempt.outcome), attempt.outcome)
     return Step(

@@ -45,7 +45,7 @@ def test_the_list_says_how_many_payloads_fail_so(admin: Client, monkeypatch: pyt
     assert f"?failure={none.pk}" not in text
     assert "KeyError: &#x27;price&#x27;" in text
     assert "shop/handlers.py:41, count" in text
-    assert ">stripe<" in text
+    assert f"#{few.pk} · stripe · shop/handlers.py:41, count" in text
     assert str(since(first)) in text
     assert str(since(last)) in text
 
