@@ -82,7 +82,9 @@ def last_day(group: Any) -> SafeString:
 
 @admin.display(description="last seen")
 def last(group: FailureGroup) -> SafeString:
-    return format_html('{}<span class="place">first\N{NO-BREAK SPACE}{}</span>', since(group.last_at), since(group.first_at))
+    return format_html(
+        '{}<span class="place">first\N{NO-BREAK SPACE}{}</span>', since(group.last_at), since(group.first_at)
+    )
 
 
 @admin.display(description="state")
