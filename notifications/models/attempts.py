@@ -46,9 +46,8 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
             number=payload.attempts,
             started_at=None if took is None else utc_now() - timedelta(seconds=took),
             milliseconds=None if took is None else took * 1000,
-            release=conf.release,
             outcome=outcome,
-            **{"worker": worker_name()} | columns,
+            **{"worker": worker_name(), "release": conf.release} | columns,
         )
         self._forget_middle(payload.pk)
 

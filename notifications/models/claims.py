@@ -238,8 +238,17 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=utc_now())
         return list(expired.order_by().values_list("lease_token", flat=True).distinct())
 
-    def release(self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int], failure: Failure) -> Released:
+    def release(
+        self,
+        token: uuid.UUID | None,
+        *,
+        max_attempts: Callable[[str], int],
+        failure: Failure,
+        lost: Mapping[str, str] | None = None,
+    ) -> Released:
         """Take back the claim of a worker that died or hangs. The caller reports what this returns.
+
+        `lost`: what is known of the worker, for the record of its attempt: "worker" and "release".
 
         A worker handles its claim in the order of ids and unmarks what it has handled, so it died with the first that
         is left: that attempt counts towards `max_attempts(source)`. All become `retrying`, which are claimed singly.
@@ -268,8 +277,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
             due_at = Least("received_at", Value(now, AwareDateTimeField()))
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=due_at, **free)
             payload = self.defer("inline_body").get(pk=first)
-            lost = {"failure_id": group.pk, "worker": ""}
-            Attempt.objects.using(self.db).record_failure(payload, Outcome.LOST, failure.text, **lost)
+            known: dict[str, Any] = {"worker": "", "release": "", **(lost or {}), "failure_id": group.pk}
+            Attempt.objects.using(self.db).record_failure(payload, Outcome.LOST, failure.text, **known)
         return Released(len(rows), payload, dead, group)
 
     def _change(
