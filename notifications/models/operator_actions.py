@@ -19,10 +19,11 @@ class OperatorActionQuerySet(models.QuerySet["OperatorAction"]):
     def record(self, rows: "models.QuerySet[Any]", what: str, by: str, note: str = "") -> list[int]:
         """Record an action on each of `rows`, in the caller's transaction; returns their ids.
 
-        The rows are locked until its end. This is its first statement: SQLite would refuse to write after a read.
+        The rows are locked until its end, in one order: two people may choose the same ones. This is its first
+        statement: SQLite would refuse to write after a read.
         """
         db, column = connections[self.db], COLUMNS[rows.model.__name__]
-        chosen = rows.order_by().select_for_update().values_list("pk", flat=True)
+        chosen = rows.order_by("pk").select_for_update().values_list("pk", flat=True)
         try:
             select, parameters = chosen.query.get_compiler(self.db).as_sql()
         except EmptyResultSet:

@@ -50,7 +50,7 @@ def _since_when(group: FailureGroup) -> str:
     by = f" by {visible(group.state_by)}" if group.state_by else ""
     if group.state == FailureGroup.State.MUTED and group.muted_until:
         return f"until {when(group.muted_until)}{by}"
-    if group.state == FailureGroup.State.OPEN and group.reopened_at and not group.state_by:
+    if group.state == FailureGroup.State.OPEN and group.reopened_at and group.reopened_at == group.state_at:
         return f"again since {when(group.reopened_at)}; it was resolved{_resolved(group)}"
     return f"since {when(group.state_at)}{by}" if group.state_at else ""
 
