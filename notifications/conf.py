@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS
 
+from notifications.utils.clean_text import clean
 from notifications.utils.setting_rules import RULES, is_whole
 
 logger = logging.getLogger(__name__)
@@ -275,7 +276,7 @@ class Conf:
     @property
     def release(self) -> str:
         """What people call the code that runs, such as "1.4.0" or a commit: attempts and failure groups name it."""
-        return _read(settings, "NOTIFICATIONS_RELEASE", "")
+        return clean(_read(settings, "NOTIFICATIONS_RELEASE", ""))
 
     @property
     def follower_unit(self) -> str:

@@ -51,10 +51,12 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
         )
         self._forget_middle(payload.pk)
 
-    def record_failure(self, payload: "RawPayload", outcome: Outcome, text: str, **columns: Any) -> None:
-        """`record` with the traceback and with what the handler logged."""
-        log = clean(shortened(payload.logged(), LONGEST))
-        self.record(payload, outcome, traceback=clean(shortened(text, LONGEST)), log=log, **columns)
+    def record_failure(
+        self, payload: "RawPayload", outcome: Outcome, text: str, *, log: str = "", **columns: Any
+    ) -> None:
+        """`record` with a traceback or reason, and with what the handler logged."""
+        texts = {"traceback": clean(shortened(text, LONGEST)), "log": clean(shortened(log, LONGEST))}
+        self.record(payload, outcome, **texts, **columns)
 
     def _forget_middle(self, payload_id: int) -> None:
         ours = self.filter(payload_id=payload_id)

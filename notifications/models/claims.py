@@ -11,7 +11,6 @@ Statements that run for every payload are plain SQL: building them through the O
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -197,6 +196,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
         Raises LeaseLost.
         """
+        log = payload.logged()  # outside of the transaction: what was logged may ask the database as it becomes text
         with transaction.atomic(using=self.db):
             failure = failure.cleaned()
             group = FailureGroup.objects.using(self.db).note(payload.source, failure, utc_now(), dead=not retry_at)
@@ -205,7 +205,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
             columns = {"state": payload.state, "error": failure.text, "failure_id": group.pk}
             self._change(payload, columns, due_at=retry_at)
             outcome = Outcome.FAILED if retry_at else Outcome.DEAD
-            Attempt.objects.using(self.db).record_failure(payload, outcome, failure.text, failure_id=group.pk)
+            attempts = Attempt.objects.using(self.db)
+            attempts.record_failure(payload, outcome, failure.text, log=log, failure_id=group.pk)
         return group
 
     def postpone(self, payload: "RawPayload", until: datetime, reason: str, *, conflict: bool = False) -> None:
@@ -215,10 +216,13 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         """
         payload.state, payload.next_attempt_at = State.RETRYING, until
         columns = {"state": State.RETRYING, "error": clean(reason), "failure_id": None}
-        with transaction.atomic(using=self.db) if conflict else nullcontext():
+        if not conflict:
             self._change(payload, columns, due_at=until)
-            if conflict:
-                Attempt.objects.using(self.db).record_failure(payload, Outcome.CONFLICT, reason)
+            return
+        log = payload.logged()
+        with transaction.atomic(using=self.db):
+            self._change(payload, columns, due_at=until)
+            Attempt.objects.using(self.db).record_failure(payload, Outcome.CONFLICT, reason, log=log)
 
     def give_back(self, token: uuid.UUID) -> None:
         """Return the payloads of a claim that were not started: the worker stops.

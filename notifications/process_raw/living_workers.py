@@ -34,7 +34,7 @@ class Presence:
         unlocked = _folder() / f"{self.token.hex}.new"  # unlocked it would pass for that of a dead worker
         self._descriptor = take_lock(unlocked)
         with suppress(OSError):  # a full disk: it works without a name
-            _name_file(self.token).write_text(f"{worker_name()}\n{conf.release}")
+            _name_file(self.token).write_text(f"{worker_name()}\n{conf.release}", encoding="utf-8")
         unlocked.rename(_folder() / self.token.hex)
 
     def excuse(self, is_excused: bool) -> None:
@@ -74,7 +74,7 @@ def name_of(token: uuid.UUID | None) -> tuple[str, str]:
     if token is None:
         return "", ""
     try:
-        name, _, release = _name_file(token).read_text(errors="replace").partition("\n")
+        name, _, release = _name_file(token).read_text(encoding="utf-8", errors="replace").partition("\n")
     except OSError:
         return "", ""
     return name, release

@@ -29,7 +29,7 @@ class LoggedLines:
 
     def __init__(self) -> None:
         self._started = time.time()
-        self.records = deque[logging.LogRecord](maxlen=MOST)
+        self.records: deque[logging.LogRecord] = deque(maxlen=MOST)
 
     def __call__(self) -> str:
         """May be called from another thread, while the handler hangs."""

@@ -206,6 +206,32 @@ def test_a_line_that_cannot_be_made_does_not_hide_the_failure(
     assert third == "OSError: no route"
 
 
+class Asks:
+    """Asks the database when it becomes text, as a QuerySet does, and fails there."""
+
+    def __str__(self) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM no_such_table")
+        return ""
+
+
+@pytest.mark.usefixtures("database")
+def test_a_line_that_breaks_the_transaction_does_not_hide_the_failure(on_demo: Register) -> None:
+    def log(_: RawPayload) -> None:
+        silent = logging.getLogger("shop.silent")
+        silent.propagate = False  # no handler makes it text before
+        silent.handlers = [logging.NullHandler()]
+        silent.warning("%s", Asks())
+        raise KeyError("price")
+
+    on_demo(log)
+    kept()
+    handle_next(State.RECEIVED)
+    attempt = Attempt.objects.get()
+    assert attempt.log.endswith("(its text cannot be made)")
+    assert "KeyError: 'price'" in attempt.traceback
+
+
 def test_lines_of_one_attempt_are_not_those_of_another() -> None:
     logger.warning("before")
     with logged_lines.logged_lines() as first:
