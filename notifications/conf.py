@@ -25,7 +25,7 @@ UNSIGNED_RATE: Final = "600/minute"
 #: All that the engine makes in `state_dir`.
 STATE_NAMES: Final = (
     *("spool", "spool.bytes", "locks", "workers", "wake", "database-away", "bodies", "bodies-to-delete"),
-    *("journal", "journal-auto", "journald", "machine-id", "alerts", "replays"),
+    *("journal", "journal-auto", "journald", "machine-id", "alerts", "replays", "heartbeats"),
 )
 
 

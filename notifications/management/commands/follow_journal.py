@@ -36,9 +36,11 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"--since: {error}") from error
         try:
-            if start is None and not dry_run:
+            detached = start is not None or dry_run
+            if not detached:
                 settle_former_ids()
-            loop.run(list(worker_makers(channel, since=start, dry_run=dry_run, drain=drain)))
+            makers = list(worker_makers(channel, since=start, dry_run=dry_run, drain=drain))
+            loop.run(makers, heartbeat="" if detached or drain else "follow_journal")
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:

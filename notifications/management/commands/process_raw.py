@@ -35,7 +35,7 @@ class Command(BaseCommand):
         require_tables()
         handlers.autodiscover()
         try:
-            loop.run(_makers(source, batch, drain, threads))
+            loop.run(_makers(source, batch, drain, threads), heartbeat="" if drain else "process_raw")
         except OSError as error:
             if not (why := explain(error)):
                 raise
