@@ -269,6 +269,16 @@ class Conf:
         return frozenset(_read(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
 
     @property
+    def site_url(self) -> str:
+        """https://host: where people open the site, for links in messages; "" makes none."""
+        return _read(settings, "NOTIFICATIONS_SITE_URL", "")
+
+    @property
+    def heartbeat_url(self) -> str:
+        """Requested each minute while there is no critical problem; "" is none. It may have a secret."""
+        return _read(settings, "NOTIFICATIONS_HEARTBEAT_URL", "")
+
+    @property
     def notify_socket(self) -> str:
         """Where a worker reports to systemd that it is ready and alive; "" if systemd did not start it."""
         return _read(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")

@@ -7,6 +7,7 @@ the lock and writes nothing: it is frozen.
 import json
 import logging
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ SIZE: Final = 4096
 MOST: Final = 8
 LONGEST: Final = 200
 NEW: Final = ".new"
+#: Command, process, and what makes it unique.
+NAME: Final = re.compile(r"([a-z_]+)-([0-9]+)-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Heartbeat:
     def __init__(self, command: str) -> None:
         _forget_dead(command)
         self._command, self._started_at, self._due = command, time.time(), 0.0
-        self._path = _folder() / f"{command}-{uuid.uuid4().hex[:12]}"
+        self._path = _folder() / f"{command}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         unlocked = self._path.with_name(self._path.name + NEW)  # unlocked it would pass for that of a dead process
         self._descriptor = take_lock(unlocked)
         self.beat(0.0)
@@ -128,20 +131,24 @@ def beats() -> list[Beat]:
 def _beats() -> Iterator[Beat]:
     for path in _paths():
         with suppress(FileNotFoundError):  # it has just ended
-            alive, beat = _is_locked(path), _values(path)
+            alive, beat = _is_locked(path), _beat_in(path)
             if beat:
                 yield replace(beat, alive=alive)
 
 
-def _values(path: Path) -> Beat | None:
-    """None if it is not one of ours. Its time is that of the file: a full disk may have kept the text from it."""
+def _beat_in(path: Path) -> Beat | None:
+    """None if it is not one of ours. On a full disk the name and the time of the file say what its text does not."""
+    name = NAME.fullmatch(path.name)
+    if name is None:
+        return None
+    changed_at = path.stat().st_mtime
     try:
         values: dict[str, Any] = json.loads(path.read_bytes())
         values["activities"] = [Activity(*each) for each in values["activities"]]
         beat = Beat(**values)
     except (ValueError, TypeError, KeyError):
-        return None
-    return replace(beat, beat_at=max(beat.beat_at, path.stat().st_mtime))
+        return Beat(name[1], os.uname().nodename, int(name[2]), "", changed_at, changed_at, changed_at)
+    return replace(beat, beat_at=max(beat.beat_at, changed_at))
 
 
 def _is_locked(path: Path) -> bool:
@@ -168,6 +175,6 @@ def _folder() -> Path:
 
 def _paths() -> list[Path]:
     try:
-        return [path for path in _folder().iterdir() if not path.name.endswith(NEW)]
+        return list(_folder().iterdir())
     except FileNotFoundError:
         return []

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from notifications.workers import activity, heartbeat
 from notifications.workers.heartbeat import Beat, Heartbeat, beats
-from notifications.workers.loop import run
+from notifications.workers.loop import Stop, run
 from tests.support.journals import in_child
 from tests.support.wait import wait_for
 
@@ -46,13 +47,17 @@ def folder(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 Start = Callable[..., int]
 
 
+def _handed(worker: Handling, _: Stop) -> Handling:
+    return worker
+
+
 @pytest.fixture
 def start(folder: Path) -> Iterator[Start]:
     """Starts a real process with these workers; its id, once its heart beats."""
     started: list[int] = []
 
     def start(*workers: Handling, command: str = "process_raw") -> int:
-        pid = in_child(lambda: run([lambda _, each=each: each for each in workers], heartbeat=command))
+        pid = in_child(lambda: run([partial(_handed, each) for each in workers], heartbeat=command))
         started.append(pid)
         wait_for(lambda: [beat for beat in beats() if beat.pid == pid])
         return pid
@@ -142,17 +147,31 @@ def test_a_disk_that_takes_no_text_keeps_the_heart_beating(
 
     monkeypatch.setattr(os, "pwrite", full)
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.0)
-    wait_for(lambda: heart.beat(0.0) is None and the_beat().beat_at > first)
+
+    def beats_on() -> bool:
+        heart.beat(0.0)
+        return the_beat().beat_at > first
+
+    wait_for(beats_on)
     assert "takes no heartbeat" in caplog.text
     heart.close()
 
 
 def test_what_is_no_heartbeat_is_passed_over(folder: Path) -> None:
     heart = Heartbeat("process_raw")
-    (folder / "process_raw-torn").write_text('{"command": "proc')
-    (folder / "process_raw-other").write_text("{}")
+    (folder / "process_raw-12-0123456789ab.new").write_text("{}")
+    (folder / "notes.txt").write_text("{}")
     assert [beat.pid for beat in beats()] == [os.getpid()]
     heart.close()
+
+
+@pytest.mark.parametrize("text", ["", '{"command": "proc', "{}", "[]"])
+def test_without_a_text_its_name_and_time_say_enough(folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / "process_raw-4711-0123456789ab").write_text(text)
+    beat = the_beat()
+    assert (beat.command, beat.pid, beat.alive, beat.activities) == ("process_raw", 4711, False, [])
+    assert beat.beat_at == (folder / "process_raw-4711-0123456789ab").stat().st_mtime
 
 
 def test_a_long_name_is_cut(folder: Path) -> None:

@@ -1,0 +1,116 @@
+"""What the database says of both lanes, within a few seconds, or why it says nothing."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import Error, ProgrammingError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Sum
+
+from notifications.database import bounded_wait
+from notifications.database.deadline import deadline
+from notifications.database.fast_sql import fetch_all
+from notifications.models import Loss, Position, RawPayload, Refusal, State
+from notifications.models.states import IS_STUCK, STUCK, WAITING
+from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
+from notifications.status.lag import lags
+from notifications.store.new_payload import OTHER_BYTES
+from notifications.utils import graphemes
+from notifications.utils.clean_text import one_line
+from notifications.utils.times import utc_now
+
+#: Counting stops here: a long queue must not make the status slow.
+COUNTED: Final = 100_000
+#: Seconds after which a PostgreSQL that does not answer is away. Connecting has its own limit (connect_timeout).
+LONGEST: Final = 2.0
+#: The youngest losses, of which the last is looked for: reports may come late.
+YOUNGEST: Final = 100
+#: Characters of an error.
+LONGEST_ERROR: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """`payloads` by state, without the done ones; these counts stop at COUNTED. Times are seconds.
+
+    `other_bytes`: quarantined payloads that came under a used key while the database could not be asked.
+    `from_future`: payloads that were received while a clock was ahead.
+
+    `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
+    `lost_events` events and, if `lost_more`, an unknown number besides. `last_loss`: when the last one was, or was
+    reported. `refused`: refused entries by reason. `clock_differs`: seconds by which PostgreSQL's clock is ahead.
+    """
+
+    payloads: dict[str, int]
+    other_bytes: int
+    from_future: int
+    oldest_waiting: float | None
+    channels: list[ChannelStatus]
+    failed_deliveries: int
+    failed: dict[str, int]
+    failed_again: int
+    losses: int
+    lost_events: int
+    lost_more: bool
+    last_loss: datetime | None
+    refused: dict[str, int]
+    clock_differs: float
+
+
+def database_status(db: BaseDatabaseWrapper, lag_seconds: float) -> tuple[DatabaseStatus | None, str]:
+    """The status, or why there is none. A connection that failed is closed: the next status opens another."""
+    try:
+        with deadline(LONGEST + lag_seconds):
+            return _database_now(utc_now(), lag_seconds), ""
+    except Error as error:
+        if db.vendor == "postgresql" and not isinstance(error, ProgrammingError):
+            db.close()
+        return None, graphemes.first(f"{type(error).__name__}: {one_line(str(error))}", LONGEST_ERROR)
+
+
+def _database_now(now: datetime, lag_seconds: float) -> DatabaseStatus:
+    due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
+    oldest = due.values_list("next_attempt_at", flat=True).first()
+    waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
+    payloads = {state.value: _count(waiting.filter(state=state)) for state in WAITING}
+    payloads |= {state.value: _count(RawPayload.objects.filter(state=state)) for state in STUCK}
+    positions = list(Position.objects.order_by("channel", "journal", "machine"))
+    channels = channel_statuses(positions, now, lags(positions, seconds=lag_seconds) if lag_seconds else {})
+    failed, lost = failed_by_channel(), lost_by_channel()
+    return DatabaseStatus(
+        payloads=payloads,
+        other_bytes=_count(RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED, error__startswith=OTHER_BYTES)),
+        from_future=_count(RawPayload.objects.from_future()),
+        oldest_waiting=(now - oldest).total_seconds() if oldest else None,
+        channels=list(channels.values()),
+        failed_deliveries=sum(each.rows for each in failed.values()),
+        failed={channel: each.rows for channel, each in failed.items()},
+        failed_again=sum(each.again for each in failed.values()),
+        losses=_count(Loss.objects.all()),
+        lost_events=sum(each.events for each in lost.values()),
+        lost_more=any(each.more for each in lost.values()),
+        last_loss=_last_loss(),
+        refused=dict(Refusal.objects.values_list("reason").annotate(Sum("count")).order_by("reason")),
+        clock_differs=clock_differs(bounded_wait.connection()),
+    )
+
+
+def _last_loss() -> datetime | None:
+    youngest = Loss.objects.order_by("-pk").values_list("until", "told_at")[:YOUNGEST]
+    return max((max(until, told_at or until) for until, told_at in youngest), default=None)
+
+
+def clock_differs(db: BaseDatabaseWrapper) -> float:
+    """Seconds by which the database's clock is ahead of ours, but for the time of its answer. SQLite has ours."""
+    if db.vendor != "postgresql":
+        return 0.0
+    before = time.time()
+    ((theirs,),) = fetch_all(db, "SELECT extract(epoch FROM clock_timestamp())::float8", [])
+    after = time.time()
+    return float(theirs) - min(max(float(theirs), before), after)
+
+
+def _count(rows: Any) -> int:
+    return int(rows.order_by()[:COUNTED].count())
