@@ -106,7 +106,7 @@ class Heartbeat:
             command=self._command,
             host=os.uname().nodename,
             pid=os.getpid(),
-            release="",
+            release=conf.release,
             started_at=self._started_at,
             beat_at=now,
             turned_at=now - unturned,
