@@ -5,6 +5,7 @@ from notifications.utils import import_name  # noqa: F401
 from notifications.models.attempts import Attempt
 from notifications.models.events import Account, FailedDelivery, Loss, Position, Refusal, ReportRow, Writer
 from notifications.models.failures import FailureGroup, FailureHour
+from notifications.models.machines import Machine, ReportedProblem
 from notifications.models.operator_actions import OperatorAction
 from notifications.models.payload import RawPayload
 from notifications.models.states import State
@@ -17,11 +18,13 @@ __all__ = [
     "FailureGroup",
     "FailureHour",
     "Loss",
+    "Machine",
     "OperatorAction",
     "Position",
     "RawPayload",
     "Refusal",
     "ReportRow",
+    "ReportedProblem",
     "SourceTotal",
     "State",
     "Writer",

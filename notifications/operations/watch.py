@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from notifications.conf import conf
 from notifications.events.admin_links import with_link
@@ -16,6 +16,7 @@ from notifications.events.event import Event
 from notifications.operations.alert import alert_channel
 from notifications.operations.alert_mark import Mark, marked
 from notifications.operations.alert_post import Post
+from notifications.operations.machines import SharedMark, are_several_possible, shared_marks
 from notifications.operations.problem import KINDS, Problem, mark_of, parse_mark, title_of
 from notifications.utils.durations import duration
 from notifications.utils.times import utc_now
@@ -32,6 +33,13 @@ LONGEST_INTERVAL: Final = 60.0
 OVER: Final = 30.0
 
 
+class Look(NamedTuple):
+    """What is wrong now. `unknown`: names of problems that may be there or not, or that another machine reports."""
+
+    problems: Iterable[Problem]
+    unknown: frozenset[str] = frozenset()
+
+
 class Watch:
     """A chore: call it again after the seconds that it returns. Raises LookupError if there is no alert channel.
 
@@ -39,10 +47,11 @@ class Watch:
     was reported are made for these at once: a full disk takes none later.
     """
 
-    def __init__(self, look: Callable[[], Iterable[Problem]], names: Iterable[str]) -> None:
+    def __init__(self, look: Callable[[], Look], names: Iterable[str]) -> None:
         self._look, self._names = look, frozenset(names)
         self._reporters: dict[str, _Reporter] = {}
         self._found: dict[str, Problem] = {}
+        self._unknown: frozenset[str] = frozenset()
         self._look_at = 0.0
 
     def __call__(self) -> float:
@@ -50,19 +59,21 @@ class Watch:
             self._remember()
         if time.monotonic() >= self._look_at:
             self._look_again()
-        return min([INTERVAL, *(each.turn(self._found.get(mark)) for mark, each in self._reporters.items())])
+        known = [(mark, each) for mark, each in self._reporters.items() if each.name not in self._unknown]
+        return min([INTERVAL, *(each.turn(self._found.get(mark)) for mark, each in known)])
 
     def _remember(self) -> None:
         """Those that have no subject, and what was reported before."""
         marks = {mark_of(name): (name, "") for name in self._names if "{subject}" not in KINDS[name].title}
-        marks |= {mark: parse_mark(mark) for mark in marked()}
+        marks |= {mark: parse_mark(mark) for mark in [*marked(), *shared_marks()]}
         for mark, (name, subject) in marks.items():
             if name in self._names:
                 self._reporters[mark] = _Reporter(name, subject)
 
     def _look_again(self) -> None:
         started = time.monotonic()
-        problems = [each for each in self._look() if each.name in self._names and not each.elsewhere]
+        found, self._unknown = self._look()
+        problems = [each for each in found if each.name in self._names and not each.elsewhere]
         self._found = {each.mark: each for each in problems if KINDS[each.name].reported}
         for mark, each in self._found.items():
             self._reporters.setdefault(mark, _Reporter(each.name, each.subject))
@@ -70,12 +81,18 @@ class Watch:
         self._look_at = ended + min(max(INTERVAL, PATIENCE * (ended - started)), LONGEST_INTERVAL)
 
 
+def _mark(name: str, subject: str) -> Mark | SharedMark:
+    """What several machines could report they remember together."""
+    shared = KINDS[name].shared and are_several_possible()
+    return (SharedMark if shared else Mark)(mark_of(name, subject))
+
+
 class _Reporter:
     """Reports one problem, and tries for as long as the channel takes nothing."""
 
     def __init__(self, name: str, subject: str) -> None:
-        self._name, self._subject = name, subject
-        self._mark = Mark(mark_of(name, subject))
+        self.name, self._subject = name, subject
+        self._mark = _mark(name, subject)
         #: Since when it is no longer as reported.
         self._changed_at: float | None = None
         self._event: Event | None = None
@@ -97,7 +114,7 @@ class _Reporter:
         now = time.monotonic()
         self._changed_at = now if self._changed_at is None else self._changed_at
         lasts = now - self._changed_at
-        if lasts < (KINDS[self._name].patience if problem else OVER):
+        if lasts < (KINDS[self.name].patience if problem else OVER):
             return ""
         if problem is None:
             return self._text_of_end(lasts)
@@ -107,7 +124,7 @@ class _Reporter:
     def _text_of_end(self, ago: float) -> str:
         since, self._since = self._mark.since(), None
         lasted = f", after {duration(time.time() - ago - since)}" if since is not None else ""
-        return f"Over: {title_of(self._name, self._subject)}{lasted}"
+        return f"Over: {title_of(self.name, self._subject)}{lasted}"
 
     def _deliver(self, post: Post) -> float:
         wait = post.poll()

@@ -12,8 +12,9 @@ from django.db.models import Sum
 from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import fetch_all
-from notifications.models import Loss, Position, RawPayload, Refusal, State
+from notifications.models import Loss, Machine, Position, RawPayload, Refusal, State
 from notifications.models.states import IS_STUCK, STUCK, WAITING
+from notifications.positions.key import machine_id
 from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
 from notifications.status.lag import lags
 from notifications.store.new_payload import OTHER_BYTES
@@ -32,6 +33,17 @@ LONGEST_ERROR: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """Another machine, as its process_raw told `seen` seconds ago: its own problems, and its workers' heartbeats."""
+
+    machine: str
+    host: str
+    seen: float
+    problems: list[dict[str, str]]
+    workers: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
     """`payloads` by state, without the done ones; these counts stop at COUNTED. Times are seconds.
 
@@ -41,6 +53,7 @@ class DatabaseStatus:
     `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
     `lost_events` events and, if `lost_more`, an unknown number besides. `last_loss`: when the last one was, or was
     reported. `refused`: refused entries by reason. `clock_differs`: seconds by which PostgreSQL's clock is ahead.
+    `machines`: the others that share the database.
     """
 
     payloads: dict[str, int]
@@ -57,6 +70,7 @@ class DatabaseStatus:
     last_loss: datetime | None
     refused: dict[str, int]
     clock_differs: float
+    machines: list[MachineStatus]
 
 
 def database_status(db: BaseDatabaseWrapper, lag_seconds: float) -> tuple[DatabaseStatus | None, str]:
@@ -94,6 +108,10 @@ def _database_now(now: datetime, lag_seconds: float) -> DatabaseStatus:
         last_loss=_last_loss(),
         refused=dict(Refusal.objects.values_list("reason").annotate(Sum("count")).order_by("reason")),
         clock_differs=clock_differs(bounded_wait.connection()),
+        machines=[
+            MachineStatus(each.machine, each.host, (now - each.seen_at).total_seconds(), each.problems, each.workers)
+            for each in Machine.objects.exclude(machine=machine_id()).order_by("host", "machine")
+        ],
     )
 
 

@@ -17,7 +17,7 @@ from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
 from notifications.utils.sizes import size
 from notifications.utils.times import moment_of, utc_now
-from notifications.workers.heartbeat import Beat
+from notifications.workers.heartbeat import Beat, beat_of
 
 HEADINGS: Final = ("", "read to", "behind", "delivered", "waiting", "failed", "lost", "follower")
 NONE: Final = "–"
@@ -31,6 +31,8 @@ def lines(now: Status) -> Iterator[str]:
         yield from _records(now.database)
     yield from _spool(now.spool) if now.spool else (f"Spool: cannot be read. {now.spool_problem}",)
     yield from _workers(now.workers or [])
+    for machine in now.database.machines if now.database else ():
+        yield from _workers([beat_of(each) for each in machine.workers])
 
 
 def _spool(now: SpoolStatus) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from notifications.operations.problem import Grade, Problem
 from notifications.status.channel_problems import channel_problems, unreadable
+from notifications.status.machine_problems import machine_problems
 from notifications.status.now import Status, status
 from notifications.status.payload_problems import payload_problems
 from notifications.status.storage_problems import storage_problems
@@ -62,6 +63,7 @@ def verdict(*, lag_seconds: float = 0.0, database_problem: Callable[[], str] = s
         *worker_problems(now),
         *payload_problems(now),
         *channel_problems(now),
+        *machine_problems(now),
         *(unreadable(now) if lag_seconds else ()),
     ]
     return Verdict(sorted(problems, key=lambda problem: GRADES.index(problem.grade)), now)

@@ -120,6 +120,11 @@ class Heartbeat:
         os.close(self._descriptor)
 
 
+def beat_of(values: dict[str, Any]) -> Beat:
+    """From what `asdict` makes of one, and JSON of that. Raises TypeError and KeyError if it is something else."""
+    return Beat(**values | {"activities": [Activity(*each) for each in values["activities"]]})
+
+
 def beats() -> list[Beat]:
     """The heartbeats of this machine, also of processes that were killed; until the next one of their command starts.
 
@@ -143,9 +148,7 @@ def _beat_in(path: Path) -> Beat | None:
         return None
     changed_at = path.stat().st_mtime
     try:
-        values: dict[str, Any] = json.loads(path.read_bytes())
-        values["activities"] = [Activity(*each) for each in values["activities"]]
-        beat = Beat(**values)
+        beat = beat_of(json.loads(path.read_bytes()))
     except (ValueError, TypeError, KeyError):
         return Beat(name[1], os.uname().nodename, int(name[2]), "", changed_at, changed_at, changed_at)
     return replace(beat, beat_at=max(beat.beat_at, changed_at))

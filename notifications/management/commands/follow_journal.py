@@ -10,7 +10,7 @@ from notifications.follow_journal.build_workers import worker_makers
 from notifications.follow_journal.former_machine_id import settle_former_ids
 from notifications.management.tables import require_tables
 from notifications.operations.problem import OF_PROCESS_RAW
-from notifications.operations.watch import Watch
+from notifications.operations.watch import Look, Watch
 from notifications.positions.lock import AlreadyFollowed
 from notifications.status.worker_problems import problems_of
 from notifications.utils.folder_rights import explain
@@ -65,6 +65,6 @@ def _run(makers: Sequence[Callable[[loop.Stop], loop.Worker]], *, goes_on: bool)
 
 
 def _watch(stop: loop.Stop) -> loop.Worker:
-    """Reports that no process_raw turns. The others are the watch's of process_raw."""
-    watch = Watch(lambda: problems_of("process_raw", beats()), OF_PROCESS_RAW)
+    """Reports that no process_raw turns: none of them could."""
+    watch = Watch(lambda: Look(problems_of("process_raw", beats())), OF_PROCESS_RAW)
     return Housekeeper(stop, chores=[Chore("watch for problems", watch, longest=None)], lock="watch-process-raw")

@@ -8,8 +8,9 @@ from notifications import handlers
 from notifications.conf import conf
 from notifications.management.tables import require_tables
 from notifications.operations.heartbeat_url import HeartbeatUrl
-from notifications.operations.problem import KINDS, OF_PROCESS_RAW, Problem
-from notifications.operations.watch import Watch
+from notifications.operations.machines import take_part
+from notifications.operations.problem import KINDS, OF_PROCESS_RAW, SHARED, unknown_beside
+from notifications.operations.watch import Look, Watch
 from notifications.process_raw.chores import chores
 from notifications.process_raw.claim_and_handle import BATCH, ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
@@ -54,13 +55,16 @@ def _makers(sources: Sequence[str], batch: int, drain: bool, threads: int) -> li
 
 
 def _watch(outage: DatabaseOutage) -> list[Chore]:
-    """Reports the problems of the verdict. The others are the watch's of follow_journal."""
+    """Reports the problems of the verdict, but those that the watch of follow_journal reports."""
     heartbeat_url = HeartbeatUrl()
 
-    def look() -> list[Problem]:
+    def look() -> Look:
         found = verdict(database_problem=outage.problem)
         heartbeat_url.seen(is_critical=found.is_critical)
-        return found.problems
+        unknown = unknown_beside(found.problems)
+        if found.status.database is None or not take_part(found.problems, found.status.workers or []):
+            unknown |= SHARED
+        return Look(found.problems, unknown)
 
     watch = Watch(look, KINDS.keys() - OF_PROCESS_RAW)
     return [Chore("watch for problems", watch, longest=None), Chore("heartbeat URL", heartbeat_url, longest=None)]

@@ -10,8 +10,8 @@ import pytest
 
 from notifications.operations import alert_post, watch
 from notifications.operations.alert_mark import Mark
-from notifications.operations.problem import KINDS, RESTART, Grade, Problem, mark_of
-from notifications.operations.watch import INTERVAL, LONGEST_INTERVAL, OVER, PATIENCE, Watch
+from notifications.operations.problem import KINDS, RESTART, Grade, Problem, mark_of, unknown_beside
+from notifications.operations.watch import INTERVAL, LONGEST_INTERVAL, OVER, PATIENCE, Look, Watch
 from tests.support.in_process import Told
 from tests.support.slack import FakeSlack, RateLimited
 from tests.support.tell import Clock
@@ -28,26 +28,30 @@ class Wrong:
     def __init__(self) -> None:
         self.text = self.subject = ""
         self.name = "database-disk"
+        self.unknown: frozenset[str] = frozenset()
         self.looks = 0
         self.takes = 0.0
         self.clock: Clock | None = None
 
-    def __call__(self) -> list[Problem]:
+    def __call__(self) -> Look:
         self.looks += 1
         if self.clock is not None:
             self.clock.now += self.takes
         if not self.text:
-            return []
-        return [
-            Problem(
-                name=self.name,
-                subject=self.subject,
-                grade=Grade.CRITICAL,
-                text=self.text.partition(".")[0],
-                advice="Make room.",
-                path="/admin/row/",
-            )
-        ]
+            return Look([], self.unknown)
+        return Look(
+            [
+                Problem(
+                    name=self.name,
+                    subject=self.subject,
+                    grade=Grade.CRITICAL,
+                    text=self.text.partition(".")[0],
+                    advice="Make room.",
+                    path="/admin/row/",
+                )
+            ],
+            self.unknown,
+        )
 
 
 @pytest.fixture
@@ -304,3 +308,28 @@ def test_a_look_that_takes_long_is_followed_by_a_pause(new: New, wrong: Wrong, p
     wrong.clock, wrong.takes = patient, 2.0
     pass_time(patient, new(), 10 * LONGEST_INTERVAL)
     assert 8 <= wrong.looks <= 2 + 600 / min(PATIENCE * wrong.takes, LONGEST_INTERVAL)
+
+
+def test_what_is_unknown_is_neither_reported_nor_over(
+    new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack
+) -> None:
+    run = new()
+    wrong.text = FULL
+    pass_time(patient, run, INTERVAL)
+    wrong.text, wrong.unknown = "", frozenset({"database-disk"})
+    pass_time(patient, run, 1000)
+    assert texts(to_slack) == [FULL]
+    wrong.unknown = frozenset()
+    pass_time(patient, run, OVER + 3 * INTERVAL)
+    assert texts(to_slack) == [FULL, OVER_AGAIN]
+
+
+def test_what_only_the_database_knows_is_unknown_without_it() -> None:
+    def problem(name: str) -> Problem:
+        return Problem(name=name, grade=Grade.UNKNOWN, text="", advice="")
+
+    assert unknown_beside([problem("payloads-dead")]) == frozenset()
+    without = unknown_beside([problem("database-unknown")])
+    assert {"payloads-dead", "channel-blocked", "events-lost"} <= without
+    assert not {"spool-waits", "database-away", "process-raw-dead"} & without
+    assert {"spool-waits", "spool-full"} <= unknown_beside([problem("spool-unreadable")])
