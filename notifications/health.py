@@ -79,7 +79,7 @@ def _state_text(works: bool, low: bool, free: int) -> str:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Verdict and status in Prometheus' text format."""
-    text = "\n".join(exposition(verdict())) + "\n"
+    text = "\n".join(exposition(verdict(whole=True))) + "\n"
     return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

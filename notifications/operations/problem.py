@@ -45,6 +45,7 @@ _IN_HEARTBEATS: Final = "workers-unknown"
 #: By name. Names are a contract with dashboards.
 KINDS: Final = {
     "database-away": Kind("the database is away, seen from {host}", RESTART),
+    "database-slow": Kind("the database answers too late or wrongly, seen from {host}", RESTART),
     "database-disk": Kind("the database's disk on {host} is nearly full"),
     "state-disk": Kind("the disk of NOTIFICATIONS_STATE_DIR on {host} is nearly full"),
     "spool-full": Kind("the spool on {host} is nearly full", unknown_with=_IN_SPOOL),

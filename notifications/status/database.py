@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -22,9 +23,11 @@ from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.times import utc_now
 
-#: Counting stops here: a long queue must not make the status slow.
+#: Counting stops here: a long queue must not make the status slow, and still less the verdict.
 COUNTED: Final = 100_000
-#: Seconds after which a PostgreSQL that does not answer is away. Connecting has its own limit (connect_timeout).
+FEW: Final = 1_000
+#: Seconds after which a PostgreSQL that does not answer is away, or too slow. Connecting has its own limit
+#: (connect_timeout).
 LONGEST: Final = 2.0
 #: The youngest losses, of which the last is looked for: reports may come late.
 YOUNGEST: Final = 100
@@ -45,7 +48,8 @@ class MachineStatus:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """`payloads` by state, without the done ones; these counts stop at COUNTED. Times are seconds.
+    """`payloads` by state, without the done ones; these counts stop at `most`. Without the waiting ones, unless the
+    `whole` status was asked for. Times are seconds.
 
     `other_bytes`: quarantined payloads that came under a used key while the database could not be asked.
     `from_future`: payloads that were received while a clock was ahead.
@@ -56,6 +60,7 @@ class DatabaseStatus:
     `machines`: the others that share the database.
     """
 
+    most: int
     payloads: dict[str, int]
     other_bytes: int
     from_future: int
@@ -73,36 +78,57 @@ class DatabaseStatus:
     machines: list[MachineStatus]
 
 
-def database_status(db: BaseDatabaseWrapper, lag_seconds: float) -> tuple[DatabaseStatus | None, str]:
-    """The status, or why there is none. A connection that failed is closed: the next status opens another."""
+class Answer(NamedTuple):
+    """What the database says; `status` is None if it `is_away`, or has no answer in time. `problem`: why."""
+
+    status: DatabaseStatus | None
+    problem: str = ""
+    is_away: bool = False
+
+
+def ask(db: BaseDatabaseWrapper, *, lag_seconds: float, whole: bool) -> Answer:
+    """Never raises. A connection that failed is closed: the next one to ask opens another."""
+    is_away = True
     try:
+        with deadline(LONGEST):
+            answers(db)
+        is_away = False  # from here on it may only be slow
         with deadline(LONGEST + lag_seconds):
-            return _database_now(utc_now(), lag_seconds), ""
+            return Answer(_status(utc_now(), lag_seconds, whole=whole))
     except Error as error:
         if db.vendor == "postgresql" and not isinstance(error, ProgrammingError):
             db.close()
-        return None, graphemes.first(f"{type(error).__name__}: {one_line(str(error))}", LONGEST_ERROR)
+        problem = graphemes.first(f"{type(error).__name__}: {one_line(str(error))}", LONGEST_ERROR)
+        return Answer(None, problem, is_away)
 
 
-def _database_now(now: datetime, lag_seconds: float) -> DatabaseStatus:
+def answers(db: BaseDatabaseWrapper) -> None:
+    """Raises database errors if it does not."""
+    fetch_all(db, "SELECT 1", [])
+
+
+def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus:
+    most = COUNTED if whole else FEW
+    count = partial(_count, most=most)
     due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
     oldest = due.values_list("next_attempt_at", flat=True).first()
     waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
-    payloads = {state.value: _count(waiting.filter(state=state)) for state in WAITING}
-    payloads |= {state.value: _count(RawPayload.objects.filter(state=state)) for state in STUCK}
+    payloads = {state.value: count(waiting.filter(state=state)) for state in WAITING} if whole else {}
+    payloads |= {state.value: count(RawPayload.objects.filter(IS_STUCK, state=state)) for state in STUCK}
     positions = list(Position.objects.order_by("channel", "journal", "machine"))
     channels = channel_statuses(positions, now, lags(positions, seconds=lag_seconds) if lag_seconds else {})
     failed, lost = failed_by_channel(), lost_by_channel()
     return DatabaseStatus(
+        most=most,
         payloads=payloads,
-        other_bytes=_count(RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED, error__startswith=OTHER_BYTES)),
-        from_future=_count(RawPayload.objects.from_future()),
+        other_bytes=count(RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED, error__startswith=OTHER_BYTES)),
+        from_future=count(RawPayload.objects.from_future()),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
         channels=list(channels.values()),
         failed_deliveries=sum(each.rows for each in failed.values()),
         failed={channel: each.rows for channel, each in failed.items()},
         failed_again=sum(each.again for each in failed.values()),
-        losses=_count(Loss.objects.all()),
+        losses=count(Loss.objects.all()),
         lost_events=sum(each.events for each in lost.values()),
         lost_more=any(each.more for each in lost.values()),
         last_loss=_last_loss(),
@@ -130,5 +156,5 @@ def clock_differs(db: BaseDatabaseWrapper) -> float:
     return float(theirs) - min(max(float(theirs), before), after)
 
 
-def _count(rows: Any) -> int:
-    return int(rows.order_by()[:COUNTED].count())
+def _count(rows: Any, *, most: int) -> int:
+    return int(rows.order_by()[:most].count())

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.database import bounded_wait
-from notifications.status.database import DatabaseStatus, database_status
+from notifications.status.database import DatabaseStatus, ask
 from notifications.store import disk_space
 from notifications.store.database_breaker import is_open_here
 from notifications.store.spool import spool
@@ -41,7 +41,7 @@ class DiskStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`database` is None while it is away; `database_problem` says why.
+    """`database` is None while it is away, or too slow; `database_problem` says why.
 
     `workers`: the heartbeats of this machine, None if this user may not read them. `spool` is None if it cannot be
     read; `spool_problem` says why, and what to do. `disk` has the state directory, `database_disk` SQLite's file; it is
@@ -50,6 +50,7 @@ class Status:
 
     database: DatabaseStatus | None
     database_problem: str
+    database_is_away: bool
     workers: list[Beat] | None
     spool: SpoolStatus | None
     spool_problem: str
@@ -61,10 +62,11 @@ class Status:
         return asdict(self)
 
 
-def status(*, lag_seconds: float = 0.0) -> Status:
-    """The status of the database and of this machine's spool.
+def status(*, lag_seconds: float = 0.0, whole: bool = True) -> Status:
+    """The status of the database, of this machine's spool and of its workers.
 
-    `lag_seconds`: how long to read the journal for the channels' lag; 0 does not read it.
+    `lag_seconds`: how long to read the journal for the channels' lag; 0 does not read it. `whole`: also count what
+    waits.
     """
     db = bounded_wait.connection()
     disk = DiskStatus(disk_space.free_bytes(), disk_space.state_is_low())
@@ -72,10 +74,11 @@ def status(*, lag_seconds: float = 0.0) -> Status:
         found, problem = _spool(), ""
     except OSError as error:
         found, problem = None, explain(error) or str(error)
-    database, away = database_status(db, lag_seconds)
+    answer = ask(db, lag_seconds=lag_seconds, whole=whole)
     return Status(
-        database=database,
-        database_problem=away,
+        database=answer.status,
+        database_problem=answer.problem,
+        database_is_away=answer.is_away,
         workers=_workers(),
         spool=found,
         spool_problem=problem,

@@ -7,7 +7,7 @@ from typing import Final
 from notifications.events.admin_links import admin_path
 from notifications.models import RawPayload, State
 from notifications.operations.problem import Grade, Problem
-from notifications.status.database import COUNTED, DatabaseStatus
+from notifications.status.database import DatabaseStatus
 from notifications.status.now import Status
 from notifications.utils.durations import duration
 
@@ -32,8 +32,7 @@ def _waiting(now: DatabaseStatus) -> Iterator[Problem]:
     yield Problem(
         name="payloads-waiting",
         grade=Grade.WARNING,
-        text=f"The oldest new payload has waited for {duration(now.oldest_waiting or 0.0)}, of"
-        f" {counted(now.payloads[State.RECEIVED])}",
+        text=f"The oldest new payload has waited for {duration(now.oldest_waiting or 0.0)}",
         advice="If process_raw turns it has too much to do: more of them, or --threads.",
         path=admin_path(RawPayload, state=State.RECEIVED),
     )
@@ -44,7 +43,7 @@ def _dead(now: DatabaseStatus) -> Iterator[Problem]:
         yield Problem(
             name="payloads-dead",
             grade=Grade.WARNING,
-            text=f"{counted(count)} payload{'s are' if count > 1 else ' is'} dead: nothing tries"
+            text=f"{counted(count, now.most)} payload{'s are' if count > 1 else ' is'} dead: nothing tries"
             f" {'them' if count > 1 else 'it'} again",
             advice="Mend what their failure groups show, then retry the group.",
             path=admin_path(RawPayload, state=State.DEAD),
@@ -60,8 +59,8 @@ def _quarantined(now: DatabaseStatus) -> Iterator[Problem]:
     yield Problem(
         name="payloads-quarantined",
         grade=Grade.WARNING,
-        text=f"{counted(count)} payload{'s are' if count > 1 else ' is'} in quarantine"
-        + (f", {counted(other)} of them with other bytes under a used key" if other else ", badly signed"),
+        text=f"{counted(count, now.most)} payload{'s are' if count > 1 else ' is'} in quarantine"
+        + (f", {counted(other, now.most)} of them with other bytes under a used key" if other else ", badly signed"),
         advice=" ".join(advice),
         path=admin_path(RawPayload, state=State.QUARANTINED),
     )
@@ -73,8 +72,8 @@ def _clocks(now: DatabaseStatus) -> Iterator[Problem]:
         yield Problem(
             name="clock-ahead",
             grade=Grade.WARNING,
-            text=f"{counted(now.from_future)} payload{'s were' if now.from_future > 1 else ' was'} received in the"
-            " future: a clock was ahead",
+            text=f"{counted(now.from_future, now.most)} payload{'s were' if now.from_future > 1 else ' was'} received"
+            " in the future: a clock was ahead",
             advice=f"{ntp} process_raw handles these payloads now.",
             path=admin_path(RawPayload),
         )
@@ -88,6 +87,6 @@ def _clocks(now: DatabaseStatus) -> Iterator[Problem]:
         )
 
 
-def counted(number: int) -> str:
-    """ "37", "at least 100000"."""
-    return f"at least {number}" if number >= COUNTED else str(number)
+def counted(number: int, most: int) -> str:
+    """ "37", "at least 1000" where counting stopped at `most`."""
+    return f"at least {number}" if number >= most else str(number)

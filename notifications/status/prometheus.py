@@ -29,7 +29,7 @@ def _status_exposition(now: Status) -> Iterator[str]:
     if database_disk is not None and database_disk.free is not None:
         yield f"proppy_database_disk_free_bytes {database_disk.free}"
     yield f"proppy_disk_low {int(now.disk.low or (database_disk is not None and database_disk.low))}"
-    yield f"proppy_database_up {int(now.database is not None)}"
+    yield f"proppy_database_up {int(not now.database_is_away)}"
     if now.database is not None:
         yield from _database_exposition(now.database)
 

@@ -24,17 +24,19 @@ def storage_problems(now: Status, database_problem: str) -> Iterator[Problem]:
     """`database_problem`: what keeps this process from the database, or ""."""
     host = os.uname().nodename
     full = now.database_disk is not None and now.database_disk.low
-    is_away = now.database is None or bool(database_problem)
+    is_away = now.database_is_away or bool(database_problem)
     if full:
         yield _database_disk(now, host)
     elif is_away:
         yield _database_away(now, database_problem, host)
+    elif now.database is None:
+        yield _database_slow(now, host)
     if now.database is None:
         yield Problem(
             name="database-unknown",
             grade=Grade.UNKNOWN,
             text="Payloads, channels, failed deliveries and losses are unknown: only the database has them",
-            advice="Ask again when it is back.",
+            advice="Ask again when it is well.",
         )
     if now.disk.low and not (full and now.one_disk):
         yield _state_disk(now, host, is_away=is_away)
@@ -59,6 +61,15 @@ def _database_away(now: Status, database_problem: str, host: str) -> Problem:
         grade=Grade.CRITICAL,
         text=database_problem or f"The database is away, seen from {host}: {now.database_problem}",
         advice="Start it, or mend the way to it. Posts go to the spool meanwhile.",
+    )
+
+
+def _database_slow(now: Status, host: str) -> Problem:
+    return Problem(
+        name="database-slow",
+        grade=Grade.UNKNOWN,
+        text=f"The database answers {host} too late or wrongly: {now.database_problem}",
+        advice="Look at its load, its locks and its log; is it migrated?",
     )
 
 

@@ -51,13 +51,13 @@ class Verdict:
         return {"verdict": self.headline, "problems": problems} | self.status.as_dict()
 
 
-def verdict(*, lag_seconds: float = 0.0, database_problem: Callable[[], str] = str) -> Verdict:
+def verdict(*, lag_seconds: float = 0.0, whole: bool = False, database_problem: Callable[[], str] = str) -> Verdict:
     """What is wrong now. Raises nothing while the database is away or silent, and takes no more than 3 s then.
 
-    `lag_seconds`: how long to read the journal for the channels' lag; 0 does not read it. `database_problem`: what
-    keeps this process from the database, or "", as a worker knows it.
+    `lag_seconds` and `whole` are for the status. `database_problem`: what keeps this process from the database, or "",
+    as a worker knows it.
     """
-    now = status(lag_seconds=lag_seconds)
+    now = status(lag_seconds=lag_seconds, whole=whole)
     problems = [
         *storage_problems(now, database_problem()),
         *worker_problems(now),

@@ -64,7 +64,7 @@ def test_status_while_the_database_is_away_and_of_what_was_set_aside(settings: A
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / uuid.uuid4().hex).touch()
     (tmp_path / "spool" / f"{uuid.uuid4().hex}.1a2b3c4d.damaged").touch()
-    with patch("notifications.status.database.channel_statuses", side_effect=OperationalError):
+    with patch("notifications.status.database.answers", side_effect=OperationalError):
         text = run("proppy_status")
     assert re.search("^CRITICAL  The database is away, seen from .*: OperationalError", text, re.MULTILINE)
     assert "UNKNOWN   Payloads, channels, failed deliveries and losses are unknown" in text

@@ -9,7 +9,6 @@ from django.core.management.color import no_style
 from django.db import connections
 
 from notifications.conf import conf
-from notifications.database import bounded_wait
 from notifications.management.tables import require_tables
 from notifications.operations.problem import Grade
 from notifications.status.lag import SECONDS
@@ -45,7 +44,8 @@ class Command(BaseCommand):
         if options["watch"]:
             self._watch(paints, whole=not options["check"])
             return
-        found = self._found(exit_status=EXITS[Grade.UNKNOWN] if options["check"] else 1)
+        whole = options["json"] or not options["check"]
+        found = self._found(whole=whole, exit_status=EXITS[Grade.UNKNOWN] if options["check"] else 1)
         if options["json"]:
             self.stdout.write(json.dumps(found.as_dict(), default=str))
         else:
@@ -53,11 +53,11 @@ class Command(BaseCommand):
         if options["check"]:
             sys.exit(found.exit_status)
 
-    def _found(self, *, exit_status: int) -> Verdict:
-        found = verdict(lag_seconds=SECONDS)
-        if found.status.database is None and bounded_wait.connection().connection is not None:
+    def _found(self, *, whole: bool, exit_status: int) -> Verdict:
+        found = verdict(lag_seconds=SECONDS, whole=whole)
+        if found.status.database is None and not found.status.database_is_away:
             try:
-                require_tables()  # it answers, but says nothing of payloads
+                require_tables()
             except CommandError as error:
                 raise CommandError(str(error), returncode=exit_status) from error
         return found
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         """Draw over what was drawn, or one below the other where there is no terminal."""
         with stop_on_signals() as stop:
             while not stop.is_set():
-                drawn = list(_lines(verdict(lag_seconds=SECONDS), paints, whole=whole))
+                drawn = list(_lines(verdict(lag_seconds=SECONDS, whole=whole), paints, whole=whole))
                 if self.stdout.isatty():
                     height = shutil.get_terminal_size().lines - 1
                     text = "".join(f"{line}{REST_OF_LINE}\n" for line in drawn[:height])

@@ -105,7 +105,7 @@ def test_a_payload_waits_for_long() -> None:
     long_ago = timezone.now() - timedelta(minutes=12)
     payload(State.RECEIVED, received_at=long_ago, next_attempt_at=long_ago)
     problem = the_problem()
-    assert (problem.name, problem.text) == ("payloads-waiting", "The oldest new payload has waited for 12 min, of 2")
+    assert (problem.name, problem.text) == ("payloads-waiting", "The oldest new payload has waited for 12 min")
 
 
 def test_a_clock_that_was_ahead() -> None:
@@ -125,8 +125,8 @@ def test_the_databases_clock_is_ours() -> None:
 
 
 def test_a_number_that_stops_says_so() -> None:
-    assert counted(37) == "37"
-    assert counted(100_000) == "at least 100000"
+    assert counted(37, 1000) == "37"
+    assert counted(1000, 1000) == "at least 1000"
 
 
 # Channels
@@ -225,7 +225,22 @@ def test_heartbeats_that_this_user_may_not_read() -> None:
 
 def away() -> Any:
     """The database, as long as the block lasts."""
-    return patch("notifications.status.database.channel_statuses", side_effect=OperationalError("gone"))
+    return patch("notifications.status.database.answers", side_effect=OperationalError("gone"))
+
+
+def slow() -> Any:
+    """The database, which answers, but not in time."""
+    return patch("notifications.status.database.channel_statuses", side_effect=OperationalError("the line was cut"))
+
+
+def test_a_database_that_is_too_slow_is_not_away(client: Client) -> None:
+    with slow():
+        problems = verdict().problems
+        text, status = run("--check")
+        assert "proppy_database_up 1\n" in client.get("/metrics").text
+    assert [each.name for each in problems] == ["database-slow", "database-unknown"]
+    assert status == 3
+    assert "too late or wrongly: OperationalError: the line was cut." in text
 
 
 def test_the_gravest_comes_first_and_names_the_exit_status() -> None:
@@ -248,7 +263,7 @@ def test_what_cannot_be_asked_alone_is_unknown() -> None:
 def test_tables_that_are_missing_are_unknown_to_a_monitor() -> None:
     missing = CommandError("The table x is not in the database: run manage.py migrate")
     with (
-        away(),
+        slow(),
         patch("notifications.management.commands.proppy_status.require_tables", side_effect=missing),
         pytest.raises(CommandError, match="migrate") as raised,
     ):
