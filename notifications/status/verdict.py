@@ -1,7 +1,7 @@
 """The verdict: all problems there are now. The one list for `proppy_status`, /metrics, the admin and the alerts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from notifications.operations.problem import Grade, Problem
@@ -11,6 +11,7 @@ from notifications.status.now import Status, status
 from notifications.status.payload_problems import payload_problems
 from notifications.status.storage_problems import storage_problems
 from notifications.status.worker_problems import worker_problems
+from notifications.utils.clean_text import one_line
 
 #: As monitoring plug-ins exit.
 EXIT_OK: Final = 0
@@ -66,4 +67,9 @@ def verdict(*, lag_seconds: float = 0.0, whole: bool = False, database_problem: 
         *machine_problems(now),
         *(unreadable(now) if lag_seconds else ()),
     ]
-    return Verdict(sorted(problems, key=lambda problem: GRADES.index(problem.grade)), now)
+    return Verdict(sorted(map(_cleaned, problems), key=lambda problem: GRADES.index(problem.grade)), now)
+
+
+def _cleaned(problem: Problem) -> Problem:
+    """Names of channels and hosts, and what they say, must not change a terminal or a page."""
+    return replace(problem, text=one_line(problem.text), subject=one_line(problem.subject))

@@ -14,6 +14,7 @@ from notifications.models import (
     FailedDelivery,
     FailureGroup,
     Loss,
+    Machine,
     OperatorAction,
     Position,
     RawPayload,
@@ -111,5 +112,6 @@ def everything() -> dict[str, int]:
         "faileddelivery": delivery.pk,
         "loss": Loss.objects.create(origin=EVIL, channel=EVIL, reason=EVIL, key=EVIL, until=now).pk,
         "refusal": Refusal.objects.create(count=7, **entry, **where).pk,
+        "machine": Machine.objects.create(machine=EVIL, host=EVIL, seen_at=now).pk,
         "reportrow": ReportRow.objects.create(name=EVIL, day=now.date(), count=3).pk,
     }
