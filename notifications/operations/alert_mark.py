@@ -48,6 +48,10 @@ class Mark:
         """Remember that it is reported, and since when there is the problem; or, with None, that it is over."""
         self._since = since
         try:
+            if since is None and "=" in self.name:  # of a process or a channel, of which there may be ever new ones
+                self._path.unlink(missing_ok=True)
+                return
+            self._path.touch(mode=0o600)
             os.truncate(self._path, int(since is not None))
             if since is not None:
                 os.utime(self._path, (since, since))
@@ -56,7 +60,7 @@ class Mark:
 
 
 def marked() -> list[str]:
-    """The names of the marks that are set. None if the folder cannot be read."""
+    """The names of the marks that are set. None of them if the folder cannot be read."""
     try:
         paths = [path for path in _folder().iterdir() if path.name.endswith(REPORTED)]
         return [path.name.removesuffix(REPORTED) for path in paths if path.stat().st_size]

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from notifications.conf import conf
@@ -17,7 +18,7 @@ from notifications.operations.alert import alert_channel
 from notifications.operations.alert_mark import Mark, marked
 from notifications.operations.alert_post import Post
 from notifications.operations.machines import SharedMark, are_several_possible, shared_marks
-from notifications.operations.problem import KINDS, Problem, mark_of, parse_mark, title_of
+from notifications.operations.problem import KINDS, SHARED, Problem, mark_of, parse_mark, title_of
 from notifications.utils.durations import duration
 from notifications.utils.times import utc_now
 
@@ -41,7 +42,7 @@ class Look(NamedTuple):
 
 
 class Watch:
-    """A chore: call it again after the seconds that it returns. Raises LookupError if there is no alert channel.
+    """A chore: call it again after the seconds that it returns.
 
     `look` returns what is wrong now. `names` are the kinds of problems that it may find. The files that remember what
     was reported are made for these at once: a full disk takes none later.
@@ -64,21 +65,35 @@ class Watch:
 
     def _remember(self) -> None:
         """Those that have no subject, and what was reported before."""
-        marks = {mark_of(name): (name, "") for name in self._names if "{subject}" not in KINDS[name].title}
-        marks |= {mark: parse_mark(mark) for mark in [*marked(), *shared_marks()]}
-        for mark, (name, subject) in marks.items():
-            if name in self._names:
-                self._reporters[mark] = _Reporter(name, subject)
+        for name in self._names:
+            if "{subject}" not in KINDS[name].title:
+                self._add(name, "")
+        self._add_marked(marked())
+
+    def _add_marked(self, marks: Iterable[str]) -> None:
+        for mark in marks:
+            self._add(*parse_mark(mark))
+
+    def _add(self, name: str, subject: str) -> None:
+        if name in self._names and mark_of(name, subject) not in self._reporters:
+            self._reporters[mark_of(name, subject)] = _Reporter(name, subject)
 
     def _look_again(self) -> None:
         started = time.monotonic()
         found, self._unknown = self._look()
         problems = [each for each in found if each.name in self._names and not each.elsewhere]
         self._found = {each.mark: each for each in problems if KINDS[each.name].reported}
-        for mark, each in self._found.items():
-            self._reporters.setdefault(mark, _Reporter(each.name, each.subject))
+        for each in self._found.values():
+            self._add(each.name, each.subject)
+        if self._names & SHARED - self._unknown:
+            self._add_marked(shared_marks())  # another machine may have reported until now
         ended = time.monotonic()
         self._look_at = ended + min(max(INTERVAL, PATIENCE * (ended - started)), LONGEST_INTERVAL)
+
+
+@cache
+def _say(problem: str) -> None:
+    logger.error("Problems are reported to nobody: %s", problem)
 
 
 def _mark(name: str, subject: str) -> Mark | SharedMark:
@@ -103,8 +118,13 @@ class _Reporter:
     def turn(self, problem: Problem | None) -> float:
         """`problem` is what was found last. Returns the seconds until the next call."""
         if self._post is None and (text := self._text_to_report(problem)):
+            try:
+                channel = alert_channel()
+            except LookupError as error:  # a project may want no alerts
+                _say(str(error))
+                return INTERVAL
             self._event = Event(conf.alert_channel, text, utc_now(), self._data())
-            self._post = Post(alert_channel(), self._event, tries=math.inf, seconds=math.inf)
+            self._post = Post(channel, self._event, tries=math.inf, seconds=math.inf)
         return INTERVAL if self._post is None else self._deliver(self._post)
 
     def _text_to_report(self, problem: Problem | None) -> str:

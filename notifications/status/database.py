@@ -121,7 +121,7 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     return DatabaseStatus(
         most=most,
         payloads=payloads,
-        other_bytes=count(RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED, error__startswith=OTHER_BYTES)),
+        other_bytes=count(_of_other_bytes(most)),
         from_future=count(RawPayload.objects.from_future()),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
         channels=list(channels.values()),
@@ -139,6 +139,12 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
             for each in Machine.objects.exclude(machine=machine_id()).order_by("host", "machine")
         ],
     )
+
+
+def _of_other_bytes(most: int) -> Any:
+    """Of the youngest in quarantine: to read the errors of more would take too long."""
+    youngest = RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED).order_by("-pk").values("pk")[:most]
+    return RawPayload.objects.filter(pk__in=youngest, error__startswith=OTHER_BYTES)
 
 
 def _last_loss() -> datetime | None:

@@ -1,7 +1,7 @@
 """What is wrong with the other machines that share the database: what they say themselves, or that they say nothing."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Final
 
 from notifications.events.admin_links import admin_path
 from notifications.models import Machine
@@ -10,6 +10,10 @@ from notifications.operations.problem import KINDS, Grade, Problem
 from notifications.status.database import MachineStatus
 from notifications.status.now import Status
 from notifications.utils.durations import duration
+
+#: What we see ourselves.
+OURS: Final = frozenset({"channel-blocked", "database-away", "database-slow", "database-unknown"})
+GRADES: Final = frozenset(Grade)
 
 
 def machine_problems(now: Status) -> Iterator[Problem]:
@@ -31,6 +35,7 @@ def machine_problems(now: Status) -> Iterator[Problem]:
 def _own(machine: MachineStatus) -> Iterator[Problem]:
     """Not those that we see ourselves, nor those of a release that knows more kinds."""
     for each in machine.problems:
-        if each["name"] in KINDS and each["name"] not in {"channel-blocked", "database-away", "database-unknown"}:
-            told: dict[str, Any] = each | {"grade": Grade(each["grade"])}
-            yield Problem(**told, elsewhere=True)
+        name, grade = each.get("name"), each.get("grade")
+        if name in KINDS and name not in OURS and grade in GRADES:
+            texts = {key: str(each.get(key, "")) for key in ("text", "advice", "subject", "path")}
+            yield Problem(name=name, grade=Grade(grade), elsewhere=True, **texts)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -32,7 +33,7 @@ def lines(now: Status) -> Iterator[str]:
     yield from _spool(now.spool) if now.spool else (f"Spool: cannot be read. {now.spool_problem}",)
     yield from _workers(now.workers or [])
     for machine in now.database.machines if now.database else ():
-        yield from _workers([beat_of(each) for each in machine.workers])
+        yield from _workers([_as_of_then(beat, machine.seen) for each in machine.workers if (beat := beat_of(each))])
 
 
 def _spool(now: SpoolStatus) -> Iterator[str]:
@@ -40,6 +41,11 @@ def _spool(now: SpoolStatus) -> Iterator[str]:
     yield f"Spool: {now.waiting} waiting{oldest}; {size(now.bytes)} of {size(now.max_bytes)}"
     if now.breaker_open:
         yield "Spool: the database failed just now, so new payloads go here"
+
+
+def _as_of_then(beat: Beat, ago: float) -> Beat:
+    """Another machine has told it some seconds ago."""
+    return replace(beat, beat_at=beat.beat_at + ago, turned_at=beat.turned_at + ago)
 
 
 def _workers(beats: Sequence[Beat]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,22 +120,26 @@ class Heartbeat:
         os.close(self._descriptor)
 
 
-def beat_of(values: dict[str, Any]) -> Beat:
-    """From what `asdict` makes of one, and JSON of that. Raises TypeError and KeyError if it is something else."""
-    return Beat(**values | {"activities": [Activity(*each) for each in values["activities"]]})
+def beat_of(values: Any) -> Beat | None:
+    """From what `asdict` makes of one, and JSON of that; also of a release that has more fields. Else None."""
+    try:
+        known = {each.name: values[each.name] for each in fields(Beat)}
+        return Beat(**known | {"activities": [Activity(*each) for each in values["activities"]]})
+    except (TypeError, KeyError):
+        return None
 
 
 def beats() -> list[Beat]:
     """The heartbeats of this machine, also of processes that were killed; until the next one of their command starts.
 
-    Raises OSError if this user may not read them.
+    Raises OSError if this user may not read the folder.
     """
     return sorted(_beats(), key=lambda beat: (beat.command, beat.pid))
 
 
 def _beats() -> Iterator[Beat]:
     for path in _paths():
-        with suppress(FileNotFoundError):  # it has just ended
+        with suppress(FileNotFoundError, PermissionError):  # it has just ended; or it was another user's
             alive, beat = _is_locked(path), _beat_in(path)
             if beat:
                 yield replace(beat, alive=alive)
@@ -149,7 +153,9 @@ def _beat_in(path: Path) -> Beat | None:
     changed_at = path.stat().st_mtime
     try:
         beat = beat_of(json.loads(path.read_bytes()))
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
+        beat = None
+    if beat is None:
         return Beat(name[1], os.uname().nodename, int(name[2]), "", changed_at, changed_at, changed_at)
     return replace(beat, beat_at=max(beat.beat_at, changed_at))
 

@@ -53,6 +53,23 @@ def test_one_of_those_that_are_not_silent_reports() -> None:
     assert not part_of("b")
 
 
+def test_a_subject_that_another_machine_has_reported_ends_here(
+    settings: Any, slack: FakeSlack, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if this one's watch began before that."""
+    for module in ("watch", "alert_post"):
+        monkeypatch.setattr(f"notifications.operations.{module}.time", clock)
+    options = {"class": "notifications.channels.slack.Slack", "token": slack.token, "api_url": slack.url}
+    settings.NOTIFICATIONS_CHANNELS = {"SLACK": options}
+    watch = Watch(lambda: Look([]), ["machine-silent"])
+    watch()
+    SharedMark("machine-silent=shop3").set(clock.now)
+    for _ in range(20):
+        clock.now += watch()
+    assert [message["text"].partition(",")[0] for message in slack.messages] == ["Over: shop3 is silent"]
+    assert shared_marks() == []
+
+
 def test_a_database_that_is_away_has_nobody_report() -> None:
     with patch.object(Machine.objects, "update_or_create", side_effect=OperationalError("gone")):
         assert not part_of("a")
@@ -76,7 +93,9 @@ def test_each_shows_the_problems_and_workers_of_the_others() -> None:
 
 def test_what_a_newer_release_says_is_passed_over() -> None:
     part_of("other", FULL)
-    Machine.objects.update(problems=[FULL.as_dict() | {"name": "flux-capacitor"}])
+    full = FULL.as_dict() | {"since": "today"}
+    Machine.objects.update(problems=[full, full | {"name": "flux-capacitor"}, full | {"grade": "fatal"}, {}])
+    assert [each.name for each in verdict().problems].count("spool-full") == 1
     assert "flux-capacitor" not in {each.name for each in verdict().problems}
 
 

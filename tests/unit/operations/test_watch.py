@@ -271,6 +271,33 @@ def test_the_message_links_to_the_row(
     assert texts(to_slack) == [f"{FULL}\nhttps://shop.example.org/admin/row/"]
 
 
+def test_what_is_over_of_one_process_leaves_no_file(
+    new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack, settings: Any
+) -> None:
+    wrong.name, wrong.subject = "process-raw-frozen", "process_raw 4711"
+    folder = settings.NOTIFICATIONS_STATE_DIR / "alerts"
+    run = new()
+    for count in (2, 4):  # it may freeze again
+        wrong.text = FULL
+        pass_time(patient, run, 3 * INTERVAL)
+        assert len(list(folder.glob("process-raw-frozen=*"))) == 1
+        wrong.text = ""
+        pass_time(patient, run, OVER + 3 * INTERVAL)
+        assert len(to_slack.messages) == count
+        assert list(folder.glob("process-raw-frozen=*")) == []
+
+
+def test_a_project_without_an_alert_channel_has_one_line_in_its_log(
+    new: New, wrong: Wrong, patient: Clock, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.NOTIFICATIONS_ALERT_CHANNEL = "NOBODYS"
+    settings.NOTIFICATIONS_STATE_DIR = settings.NOTIFICATIONS_STATE_DIR / "own"
+    wrong.text = FULL
+    pass_time(patient, new(), 100)
+    assert caplog.text.count("Problems are reported to nobody: NOTIFICATIONS_ALERT_CHANNEL is 'NOBODYS'") == 1
+    assert not Mark("database-disk").is_set()
+
+
 def test_a_watch_leaves_the_kinds_of_others_alone(new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack) -> None:
     Mark("database-disk").set(1000.0)
     pass_time(patient, new("process-raw-dead"), 100)

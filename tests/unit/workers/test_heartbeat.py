@@ -1,10 +1,12 @@
 """Heartbeats: real processes that turn, are stopped, hang and are killed."""
 
+import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 
 from notifications.workers import activity, heartbeat
-from notifications.workers.heartbeat import Beat, Heartbeat, beats
+from notifications.workers.activity import Activity
+from notifications.workers.heartbeat import Beat, Heartbeat, beat_of, beats
 from notifications.workers.loop import Stop, run
 from tests.support.journals import in_child
 from tests.support.wait import wait_for
@@ -172,6 +175,15 @@ def test_without_a_text_its_name_and_time_say_enough(folder: Path, text: str) ->
     beat = the_beat()
     assert (beat.command, beat.pid, beat.alive, beat.activities) == ("process_raw", 4711, False, [])
     assert beat.beat_at == (folder / "process_raw-4711-0123456789ab").stat().st_mtime
+
+
+def test_another_release_may_know_more_or_less() -> None:
+    now = time.time()
+    beat = Beat("process_raw", "shop2", 1, "2.0", now, now, now, activities=[Activity("x", now)])
+    values = json.loads(json.dumps(asdict(beat)))
+    assert beat_of(values) == beat_of(values | {"mood": "fine"}) == beat
+    del values["host"]
+    assert beat_of(values) is beat_of([]) is None
 
 
 def test_a_long_name_is_cut(folder: Path) -> None:
