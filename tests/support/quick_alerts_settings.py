@@ -1,14 +1,7 @@
-"""The site's settings, for alerts that come within seconds: what takes a minute, so that a restart is no alert."""
+"""The site's settings, for alerts that come within seconds."""
 
-from typing import Any
-
-from notifications.operations import watch
-from notifications.operations.problem import KINDS
-from notifications.workers import heartbeat
 from proppy.settings import *  # noqa: F403
+from proppy.settings import INSTALLED_APPS as SITE_APPS
 
-_quick: Any = {heartbeat: {"FROZEN": 3.0, "INTERVAL": 0.5}, watch: {"INTERVAL": 0.5, "OVER": 1.0, "PATIENCE": 1.0}}
-for _module, _values in _quick.items():
-    for _name, _value in _values.items():
-        setattr(_module, _name, _value)
-KINDS.update({name: kind._replace(patience=min(kind.patience, 3.0)) for name, kind in KINDS.items()})
+# Not +=: tests import this file too, and the list is the site's own.
+INSTALLED_APPS = [*SITE_APPS, "tests.support.quick_alerts.QuickAlerts"]
