@@ -75,7 +75,8 @@ class Watch:
             self._add(*parse_mark(mark))
 
     def _add(self, name: str, subject: str) -> None:
-        if name in self._names and mark_of(name, subject) not in self._reporters:
+        is_ours = name in self._names and KINDS[name].reported
+        if is_ours and mark_of(name, subject) not in self._reporters:
             self._reporters[mark_of(name, subject)] = _Reporter(name, subject)
 
     def _look_again(self) -> None:

@@ -36,10 +36,15 @@ def channel_problems(now: Status) -> Iterator[Problem]:
         return
     ours = [channel for channel in now.database.channels if channel.machine == machine_id()]
     yield from _losses(now.database)
-    yield from _quotas(ours)
+    yield from _quotas([channel for channel in ours if _is_in_use(channel)])
     yield from _followers(ours)
-    yield from _blocked(now.database.channels)
+    yield from _blocked([channel for channel in now.database.channels if channel not in ours or _is_in_use(channel)])
     yield from _failed(now.database)
+
+
+def _is_in_use(channel: ChannelStatus) -> bool:
+    """Not one that was removed: its position stays, and says for ever what was last."""
+    return bool(channel.followed) or channel.channel in conf.channels
 
 
 def _losses(now: DatabaseStatus) -> Iterator[Problem]:

@@ -160,6 +160,18 @@ def test_a_blocked_channel_of_another_machine_is_shown_and_not_ours_to_report() 
     assert ours.subject == theirs.subject == "SLACK"
 
 
+def test_a_channel_that_was_removed_is_no_problem(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "journal", max_file_bytes=100)
+    for _ in range(20):
+        journal.write(journal.encode({"MESSAGE": "x" * 50}))
+    columns = {"entry_time": timezone.now() - timedelta(days=200), "problem": "503", "waiting": 1}
+    Position.objects.create(machine=machine_id(), journal=journal.url, channel="REMOVED", **columns)
+    with patch("notifications.status.channel_problems.journal_from_url", return_value=journal):
+        assert verdict().problems == []
+        Position.objects.update(channel="SLACK")
+        assert {each.name for each in verdict().problems} == {"journal-quota", "channel-blocked"}
+
+
 @pytest.mark.parametrize(
     ("written", "grade"), [(3, None), (5, Grade.WARNING), (8, Grade.CRITICAL)], ids=["little", "much", "nearly all"]
 )
