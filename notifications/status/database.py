@@ -1,6 +1,7 @@
 """What the database says of both lanes, within a few seconds, or why it says nothing."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,7 +14,7 @@ from django.db.models import Sum
 from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import fetch_all
-from notifications.models import Loss, Machine, Position, RawPayload, Refusal, State
+from notifications.models import FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
 from notifications.models.states import IS_STUCK, STUCK, WAITING
 from notifications.positions.key import machine_id
 from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
@@ -31,6 +32,8 @@ FEW: Final = 1_000
 LONGEST: Final = 2.0
 #: The youngest losses, of which the last is looked for: reports may come late.
 YOUNGEST: Final = 100
+#: Muted failure groups whose payloads are counted.
+MOST_MUTED: Final = 100
 #: Characters of an error.
 LONGEST_ERROR: Final = 200
 
@@ -51,7 +54,8 @@ class DatabaseStatus:
     """`payloads` by state, without the done ones; these counts stop at `most`. Without the waiting ones, unless the
     `whole` status was asked for. Times are seconds.
 
-    `other_bytes`: quarantined payloads that came under a used key while the database could not be asked.
+    `dead_muted`: dead payloads of muted failure groups. `other_bytes`: quarantined payloads that came under a used key
+    while the database could not be asked.
     `from_future`: payloads that were received while a clock was ahead.
 
     `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
@@ -62,6 +66,7 @@ class DatabaseStatus:
 
     most: int
     payloads: dict[str, int]
+    dead_muted: int
     other_bytes: int
     from_future: int
     oldest_waiting: float | None
@@ -121,6 +126,7 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     return DatabaseStatus(
         most=most,
         payloads=payloads,
+        dead_muted=_dead_muted(now, count),
         other_bytes=count(_of_other_bytes(most)),
         from_future=count(RawPayload.objects.from_future()),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
@@ -139,6 +145,12 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
             for each in Machine.objects.exclude(machine=machine_id()).order_by("host", "machine")
         ],
     )
+
+
+def _dead_muted(now: datetime, count: Callable[[Any], int]) -> int:
+    groups = FailureGroup.objects.filter(state=FailureGroup.State.MUTED, muted_until__gt=now)
+    muted = list(groups.values_list("pk", flat=True)[:MOST_MUTED])
+    return count(RawPayload.objects.filter(failure_id__in=muted, state=State.DEAD)) if muted else 0
 
 
 def _of_other_bytes(most: int) -> Any:

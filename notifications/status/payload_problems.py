@@ -39,7 +39,9 @@ def _waiting(now: DatabaseStatus) -> Iterator[Problem]:
 
 
 def _dead(now: DatabaseStatus) -> Iterator[Problem]:
-    if count := now.payloads[State.DEAD]:
+    """Not those of muted groups: somebody knows of them."""
+    dead = now.payloads[State.DEAD]
+    if count := dead if dead >= now.most > now.dead_muted else dead - now.dead_muted:
         yield Problem(
             name="payloads-dead",
             grade=Grade.WARNING,

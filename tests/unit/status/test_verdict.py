@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications.journal import FileJournal
-from notifications.models import FailedDelivery, Loss, Position, RawPayload, State
+from notifications.models import FailedDelivery, FailureGroup, Loss, Position, RawPayload, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.positions.key import machine_id
 from notifications.status.payload_problems import counted
@@ -88,6 +88,18 @@ def test_dead_payloads() -> None:
     assert problem.text == "1 payload is dead: nothing tries it again"
     assert problem.path == f"{ADMIN}rawpayload/?state=dead"
     payload(State.DEAD)
+    assert the_problem().text == "2 payloads are dead: nothing tries them again"
+
+
+def test_dead_payloads_of_a_muted_group_are_known() -> None:
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="x", title="x", first_at=now, last_at=now)
+    payload(State.DEAD, failure=group)
+    FailureGroup.objects.all().mute("ada", now + timedelta(hours=1))
+    assert verdict().problems == []
+    payload(State.DEAD)
+    assert the_problem().text == "1 payload is dead: nothing tries it again"
+    FailureGroup.objects.all().mute("ada", now)
     assert the_problem().text == "2 payloads are dead: nothing tries them again"
 
 
