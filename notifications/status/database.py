@@ -30,6 +30,8 @@ FEW: Final = 1_000
 #: Seconds after which a PostgreSQL that does not answer is away, or too slow. Connecting has its own limit
 #: (connect_timeout).
 LONGEST: Final = 2.0
+#: Seconds that are left to answer for one that was slow to connect.
+LEAST: Final = 0.5
 #: The youngest losses, of which the last is looked for: reports may come late.
 YOUNGEST: Final = 100
 #: Muted failure groups whose payloads are counted.
@@ -93,12 +95,12 @@ class Answer(NamedTuple):
 
 def ask(db: BaseDatabaseWrapper, *, lag_seconds: float, whole: bool) -> Answer:
     """Never raises. A connection that failed is closed: the next one to ask opens another."""
-    is_away = True
+    is_away, until = True, time.monotonic() + LONGEST
     try:
         with deadline(LONGEST):
             answers(db)
         is_away = False  # from here on it may only be slow
-        with deadline(LONGEST + lag_seconds):
+        with deadline(max(LEAST, until - time.monotonic()) + lag_seconds):
             return Answer(_status(utc_now(), lag_seconds, whole=whole))
     except Error as error:
         if db.vendor == "postgresql" and not isinstance(error, ProgrammingError):

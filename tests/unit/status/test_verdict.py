@@ -368,6 +368,13 @@ def test_each_has_a_file_of_its_own_and_says_when_it_is_over(name: str, settings
     assert len({mark_of(each) for each in KINDS}) == len(KINDS)
 
 
+def test_the_documents_have_each() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "workers.md").read_text()
+    _, _, rows = page.partition("| problem | there is one if |")
+    table, _, _ = rows.partition("\n\n")
+    assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(KINDS)
+
+
 def test_the_mark_of_another_unit_is_no_problems() -> None:
     assert parse_mark("proppy-web@1.service") == ("", "")
 
