@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS
 
+from notifications.utils.clean_text import clean
 from notifications.utils.setting_rules import RULES, is_whole
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ UNSIGNED_RATE: Final = "600/minute"
 #: All that the engine makes in `state_dir`.
 STATE_NAMES: Final = (
     *("spool", "spool.bytes", "locks", "workers", "wake", "database-away", "bodies", "bodies-to-delete"),
-    *("journal", "journal-auto", "journald", "machine-id", "alerts", "replays"),
+    *("journal", "journal-auto", "journald", "machine-id", "alerts", "replays", "heartbeats"),
 )
 
 
@@ -67,6 +68,8 @@ class Source:
     max_attempts: int = 16
     #: Seconds that a handler may take.
     lease: float = 60.0
+    #: The address of a page that says what to do when it fails; the pages of its failure groups link to it.
+    runbook: str = ""
 
     @property
     def body_limit(self) -> int:
@@ -266,9 +269,24 @@ class Conf:
         return frozenset(_read(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
 
     @property
+    def site_url(self) -> str:
+        """https://host: where people open the site, for links in messages; "" makes none."""
+        return _read(settings, "NOTIFICATIONS_SITE_URL", "")
+
+    @property
+    def heartbeat_url(self) -> str:
+        """Requested each minute while there is no critical problem; "" is none. It may have a secret."""
+        return _read(settings, "NOTIFICATIONS_HEARTBEAT_URL", "")
+
+    @property
     def notify_socket(self) -> str:
         """Where a worker reports to systemd that it is ready and alive; "" if systemd did not start it."""
         return _read(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")
+
+    @property
+    def release(self) -> str:
+        """What people call the code that runs, such as "1.4.0" or a commit: attempts and failure groups name it."""
+        return clean(_read(settings, "NOTIFICATIONS_RELEASE", ""))
 
     @property
     def follower_unit(self) -> str:

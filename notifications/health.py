@@ -18,8 +18,8 @@ from notifications.database.fast_sql import execute
 from notifications.http.independent_view import independent
 from notifications.http.no_store import never_stored
 from notifications.proxies import client_address
-from notifications.status.now import status
 from notifications.status.prometheus import exposition
+from notifications.status.verdict import verdict
 from notifications.store import disk_space
 from notifications.store.spool import spool
 from notifications.utils.addresses import is_loopback
@@ -78,8 +78,9 @@ def _state_text(works: bool, low: bool, free: int) -> str:
 @private
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The status in Prometheus' text format."""
-    return HttpResponse("\n".join(exposition(status())) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    """Verdict and status in Prometheus' text format."""
+    text = "\n".join(exposition(verdict(whole=True))) + "\n"
+    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Signals for apps. Their receivers run in the workers, but for the last one's."""
+"""Signals for apps. Their receivers run in the workers, unless the signal says otherwise."""
 
 from django.dispatch import Signal
 
@@ -6,6 +6,10 @@ from django.dispatch import Signal
 payload_handled = Signal()
 #: An attempt failed. Arguments: payload, error (text), final (bool: the payload is dead).
 payload_failed = Signal()
+#: A person acknowledged, muted, resolved or reopened a failure group. Sent after the commit, where the person is: in a
+#: request. Arguments: pk, source and title (of the group), state (its new one), by (who). What a receiver raises is
+#: logged.
+failure_group_changed = Signal()
 #: A channel delivered an event. Sent after the position was saved, not while the database is away, and only for the
 #: events that a digest shows. Arguments: channel (name), event, milliseconds.
 event_delivered = Signal()

@@ -187,6 +187,7 @@ LOGGING = {
 
 # The engine: see notifications/conf.py for what each setting does.
 NOTIFICATIONS_STATE_DIR = STATE_DIR
+NOTIFICATIONS_RELEASE = env.str("RELEASE", default="")  # set by deploy/run
 NOTIFICATIONS_JOURNAL_URL = env.str("JOURNAL_URL", default="auto")
 NOTIFICATIONS_TEXT_JOURNAL_URL = env.str("TEXT_JOURNAL_URL", default="")
 NOTIFICATIONS_METRICS_URL = env.str("METRICS_URL", default="")
@@ -197,6 +198,8 @@ NOTIFICATIONS_HTTPS_PROXY = env.str("HTTPS_PROXY", default="") or env.str("https
 NOTIFICATIONS_NO_PROXY = (env.str("NO_PROXY", default="") or env.str("no_proxy", default="")).split(",")
 NOTIFICATIONS_RATE_LIMITS = env.boolean("RATE_LIMITS", default=True)
 NOTIFICATIONS_STATUS_TOKEN = env.str("STATUS_TOKEN", default="")
+NOTIFICATIONS_SITE_URL = env.web_address("SITE_URL")
+NOTIFICATIONS_HEARTBEAT_URL = env.web_address("HEARTBEAT_URL")
 NOTIFICATIONS_NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", default="")  # set by systemd
 NOTIFICATIONS_FOLLOWER_UNIT = "proppy-follow-journal.service"
 NOTIFICATIONS_ALERT_LOG_UNITS = env.list("ALERT_LOG_UNITS", cast=str.strip, default=[])

@@ -19,6 +19,8 @@ os.environ.update(
     SLACK_ALERT_CHANNEL="",
     SLACK_ALERT_WEBHOOK_URL="",
     WEBHOOK_URL="",
+    SITE_URL="",
+    HEARTBEAT_URL="",
     S3_BUCKET="",
     EMAIL_URL="memorymail://",
     SQLITE_SYNCHRONOUS="OFF",

@@ -3,6 +3,7 @@
 from notifications.admin.channels import PositionAdmin
 from notifications.admin.deliveries.list import FailedDeliveryAdmin
 from notifications.admin.failures.list import FailureGroupAdmin
+from notifications.admin.machines import MachineAdmin
 from notifications.admin.payloads.list import RawPayloadAdmin
 from notifications.admin.records import LossAdmin, RefusalAdmin, ReportRowAdmin
 
@@ -10,6 +11,7 @@ __all__ = [
     "FailedDeliveryAdmin",
     "FailureGroupAdmin",
     "LossAdmin",
+    "MachineAdmin",
     "PositionAdmin",
     "RawPayloadAdmin",
     "RefusalAdmin",

@@ -13,6 +13,7 @@ from notifications.models import Position
 from notifications.status.channels import ChannelStatus, channel_statuses
 from notifications.status.lag import lags
 from notifications.status.text import behind, follower
+from notifications.status.verdict import verdict
 from notifications.utils.times import utc_now
 
 #: Seconds for a page to count the channels' lag.
@@ -38,6 +39,9 @@ class ChannelList(LeanChangeList):
 
 @admin.register(Position)
 class PositionAdmin(ReadOnly):
+    """With the verdict above the list: all problems, not those of channels alone."""
+
+    change_list_template = "notifications/admin/channels.html"
     list_display = (
         text("channel"),
         "behind",
@@ -70,7 +74,8 @@ class PositionAdmin(ReadOnly):
         return ChannelList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Channels"} | (extra_context or {}))
+        context = {"title": "Channels", "verdict": verdict()}
+        return super().changelist_view(request, context | (extra_context or {}))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         position: Any = super().get_object(request, object_id, from_field)

@@ -20,7 +20,7 @@ ELSEWHERE: Final = frozenset(
     {"ALERT_LOG_UNITS", "BODY_STORAGE", "CHANNELS", "JOURNAL_URL", "METRICS_URL"}
     | {"SOURCES", "TEXT_JOURNAL_URL", "TRUSTED_PROXIES"}
 )
-SECRET: Final = frozenset({"HTTPS_PROXY", "STATUS_TOKEN"})
+SECRET: Final = frozenset({"HEARTBEAT_URL", "HTTPS_PROXY", "STATUS_TOKEN"})
 PREFIX: Final = "NOTIFICATIONS_"
 #: How much of a name must be right, from 0 to 1.
 NEAR: Final = 0.85

@@ -20,6 +20,7 @@ from notifications.follow_journal.consumer import Consumer, Item, T
 from notifications.follow_journal.pace import Pace
 from notifications.signals import event_delivered
 from notifications.utils.forks import parent_only
+from notifications.workers import activity
 from notifications.workers.outage import Outage
 
 P = ParamSpec("P")
@@ -63,6 +64,7 @@ class Delivery(Generic[T]):
         """Around one `deliver()`: any error, or a transaction left open, becomes Unavailable or Undeliverable."""
         self._pace.take()
         started = time.monotonic()
+        activity.begins(self._consumer.name)
         try:
             with nothing_left_open(f"The channel {self._consumer.name}"):
                 yield
@@ -73,6 +75,8 @@ class Delivery(Generic[T]):
             raise Unavailable(trouble(error)) from error
         except Exception as error:
             raise self._after_bug(message, error) from error
+        finally:
+            activity.ends()
         self._milliseconds = (time.monotonic() - started) * 1000
 
     def deliver(self, items: Sequence[T]) -> None:

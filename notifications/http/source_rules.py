@@ -16,9 +16,12 @@ from notifications.utils.setting_rules import is_positive, is_whole
 
 OPTIONS: Final = frozenset(field.name for field in dataclasses.fields(Source)) - {"name"}
 #: What concerns payloads that are stored already.
-LATER: Final = frozenset({"keep_done_days", "keep_dead_days", "keep_quarantined_days", "max_attempts", "lease"})
+LATER: Final = frozenset(
+    {"keep_done_days", "keep_dead_days", "keep_quarantined_days", "max_attempts", "lease", "runbook"}
+)
 #: No //host or /\host: a browser takes those for another site. ?receipt= is added.
 PATH: Final = re.compile(r"(/(?![/\\])[^\\\s]*)?")
+ADDRESS: Final = re.compile(r"(https?://[^\s]+)?")
 HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -66,6 +69,10 @@ VALUES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "keep_quarantined_days": DAYS,
     "max_attempts": (lambda value: is_whole(value, 1), "Write a number of attempts, such as 16."),
     "lease": (is_positive, "Write the seconds that the handler may take, such as 60.0."),
+    "runbook": (
+        lambda value: _matches(ADDRESS, value),
+        'Write an address that begins with https:// or http://, or "".',
+    ),
 }
 
 

@@ -5,9 +5,11 @@ Reading does not wait either: the worker loop does, on `Reader.fileno()`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -75,6 +77,16 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def written_since(paths: Iterable[Path], since_us: int) -> int:
+    """The bytes of the files that were written to after this time. A file that has just been removed has none."""
+    total = 0
+    for path in paths:
+        with suppress(OSError):
+            found = path.stat()
+            total += found.st_size if found.st_mtime_ns // 1000 > since_us else 0
+    return total
+
+
 def decode(value: bytes) -> str:
     """Text from bytes, the inverse of `encode`. Bytes that are not UTF-8 become lone surrogates."""
     try:
@@ -109,6 +121,13 @@ class ReadOptions:
     def since_us(self) -> int:
         """`since` in microseconds; 0 if the start is a position, or the oldest entry."""
         return 0 if self.since is None or self.after is not None else int(self.since.timestamp() * 1e6)
+
+
+class Unread(NamedTuple):
+    """How much was written after a time, and how much the journal keeps before it removes the oldest. Bytes."""
+
+    written: int
+    quota: int
 
 
 class Journal(ABC):
@@ -156,6 +175,10 @@ class Journal(ABC):
     @abstractmethod
     def _reader(self, options: ReadOptions) -> "Reader":
         """For `open()`."""
+
+    def unread(self, since_us: int) -> Unread | None:
+        """What is in the files that were written to after this time; None if it has no files, or none to be seen."""
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -24,6 +24,7 @@ from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import execute, execute_last, fetch_all, table_of, time_value, uuid_value
 from notifications.database.unsynced import unsynced
+from notifications.models.attempts import Attempt, Outcome
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.failures import FailureGroup, Noted
 from notifications.models.operator_moves import PayloadMoves
@@ -55,15 +56,12 @@ class Claim(NamedTuple):
 
 
 class Released(NamedTuple):
-    """What was taken back: how many, and the first, whose attempt counts: it is dead or tried again.
-
-    `new_failure`: as in Noted.
-    """
+    """What was taken back: how many, and the first, whose attempt counts: it is dead or tried again."""
 
     payloads: int = 0
     first: "RawPayload | None" = None
     dead: bool = False
-    new_failure: bool = False
+    noted: Noted | None = None
 
 
 class LeaseLost(Exception):
@@ -165,8 +163,13 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         )
 
     def finish(self, payload: "RawPayload") -> None:
-        """Mark it done, as the last statement of the caller's transaction. Raises LeaseLost."""
+        """Mark it done, as the last statement of the caller's transaction. Raises LeaseLost.
+
+        The success that follows a failure is recorded. One at the first attempt costs no statement more.
+        """
         payload.done_at = utc_now()
+        if payload.attempts > 1 or payload.error:
+            Attempt.objects.using(self.db).record(payload, Outcome.DONE)
         self._change(
             payload,
             {"state": State.DONE, "done_at": self._time(payload.done_at), "error": "", "failure_id": None},
@@ -193,20 +196,33 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
         Raises LeaseLost.
         """
+        log = payload.logged()  # outside of the transaction: what was logged may ask the database as it becomes text
         with transaction.atomic(using=self.db):
             failure = failure.cleaned()
-            group = FailureGroup.objects.using(self.db).note(payload.source, failure, utc_now())
+            group = FailureGroup.objects.using(self.db).note(payload.source, failure, utc_now(), dead=not retry_at)
             payload.state = State.RETRYING if retry_at else State.DEAD
             payload.next_attempt_at = retry_at
             columns = {"state": payload.state, "error": failure.text, "failure_id": group.pk}
             self._change(payload, columns, due_at=retry_at)
+            outcome = Outcome.FAILED if retry_at else Outcome.DEAD
+            attempts = Attempt.objects.using(self.db)
+            attempts.record_failure(payload, outcome, failure.text, log=log, failure_id=group.pk)
         return group
 
-    def postpone(self, payload: "RawPayload", until: datetime, reason: str) -> None:
-        """Have it handled at `until`: no failure. Raises LeaseLost."""
+    def postpone(self, payload: "RawPayload", until: datetime, reason: str, *, conflict: bool = False) -> None:
+        """Have it handled at `until`: no failure. Raises LeaseLost.
+
+        `conflict`: another transaction was in its way, which is an attempt.
+        """
         payload.state, payload.next_attempt_at = State.RETRYING, until
         columns = {"state": State.RETRYING, "error": clean(reason), "failure_id": None}
-        self._change(payload, columns, due_at=until)
+        if not conflict:
+            self._change(payload, columns, due_at=until)
+            return
+        log = payload.logged()
+        with transaction.atomic(using=self.db):
+            self._change(payload, columns, due_at=until)
+            Attempt.objects.using(self.db).record_failure(payload, Outcome.CONFLICT, reason, log=log)
 
     def give_back(self, token: uuid.UUID) -> None:
         """Return the payloads of a claim that were not started: the worker stops.
@@ -226,8 +242,17 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         expired = self.filter(state=State.PROCESSING, next_attempt_at__lte=utc_now())
         return list(expired.order_by().values_list("lease_token", flat=True).distinct())
 
-    def release(self, token: uuid.UUID | None, *, max_attempts: Callable[[str], int], failure: Failure) -> Released:
+    def release(
+        self,
+        token: uuid.UUID | None,
+        *,
+        max_attempts: Callable[[str], int],
+        failure: Failure,
+        lost: Mapping[str, str] | None = None,
+    ) -> Released:
         """Take back the claim of a worker that died or hangs. The caller reports what this returns.
+
+        `lost`: what is known of the worker, for the record of its attempt: "worker" and "release".
 
         A worker handles its claim in the order of ids and unmarks what it has handled, so it died with the first that
         is left: that attempt counts towards `max_attempts(source)`. All become `retrying`, which are claimed singly.
@@ -242,8 +267,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
                 return Released()
             first, source, attempts = rows[0]
             free: dict[str, Any] = {"lease_until": None, "lease_token": None}
-            group = FailureGroup.objects.using(self.db).note(source, failure, now)
             dead = attempts + 1 >= max_attempts(source)
+            group = FailureGroup.objects.using(self.db).note(source, failure, now, dead=dead)
             self.filter(pk=first).update(
                 state=State.DEAD if dead else State.RETRYING,
                 attempts=attempts + 1,
@@ -255,8 +280,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
             others = [pk for pk, _, _ in rows[1:]]
             due_at = Least("received_at", Value(now, AwareDateTimeField()))
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=due_at, **free)
-        payload = self.defer("inline_body").filter(pk=first).first()
-        return Released(len(rows), payload, dead, group.new)
+            payload = self.defer("inline_body").get(pk=first)
+            known: dict[str, Any] = {"worker": "", "release": "", **(lost or {}), "failure_id": group.pk}
+            Attempt.objects.using(self.db).record_failure(payload, Outcome.LOST, failure.text, **known)
+        return Released(len(rows), payload, dead, group)
 
     def _change(
         self,

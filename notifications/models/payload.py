@@ -76,6 +76,8 @@ class RawPayload(models.Model):
     #: …when that was, by time.monotonic(); and in which process.
     started: float = 0.0
     process: int = 0
+    #: What its handler has logged since then.
+    logged: Callable[[], str] = str
     #: What `done()` has yet to call after its commit, as Django keeps it; None if no commit is unanswered.
     unanswered: list[OnCommit] | None = None
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
@@ -12,17 +13,19 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two posts about one unit: a crash loop must not flood.
 QUIET: Final = 60.0
+REPORTED: Final = ".reported"
 
 
 class Mark:
-    """A file that is not empty while a problem is reported and not yet over.
+    """A file that is not empty while a problem is reported and not yet over. Its time is that of the problem's begin.
 
     It is made in time: a full disk takes no new file, but an old one can become longer without any room.
     """
 
     def __init__(self, name: str) -> None:
-        self._path = conf.state_dir / "alerts" / f"{name}.reported"  # beside the time stamp of its unit
-        self._is_set = False
+        self.name = name
+        self._path = _folder() / f"{name}{REPORTED}"  # beside the time stamp of its unit
+        self._since: float | None = None
         try:
             make_private(self._path.parent)
             self._path.touch(mode=0o600)
@@ -31,23 +34,47 @@ class Mark:
 
     def is_set(self) -> bool:
         """As the last process left it; as this one did if the file cannot be used."""
-        try:
-            return self._path.stat().st_size > 0
-        except OSError:
-            return self._is_set
+        return self.since() is not None
 
-    def set(self, is_set: bool) -> None:
-        """Remember that it is reported, or that it is over."""
-        self._is_set = is_set
+    def since(self) -> float | None:
+        """When the reported problem began, in seconds since the epoch; None if none is reported."""
         try:
-            os.truncate(self._path, int(is_set))
+            found = self._path.stat()
+        except OSError:
+            return self._since
+        return found.st_mtime if found.st_size else None
+
+    def set(self, since: float | None) -> None:
+        """Remember that it is reported, and since when there is the problem; or, with None, that it is over."""
+        self._since = since
+        try:
+            if since is None and "=" in self.name:  # of a process or a channel, of which there may be ever new ones
+                self._path.unlink(missing_ok=True)
+                return
+            self._path.touch(mode=0o600)
+            os.truncate(self._path, int(since is not None))
+            if since is not None:
+                os.utime(self._path, (since, since))
         except OSError as error:  # the next process reports it again
             logger.warning("NOTIFICATIONS_STATE_DIR cannot remember alerts: %s", error)
 
 
+def marked() -> list[str]:
+    """The names of the marks that are set. None of them if the folder cannot be read."""
+    try:
+        paths = [path for path in _folder().iterdir() if path.name.endswith(REPORTED)]
+        return [path.name.removesuffix(REPORTED) for path in paths if path.stat().st_size]
+    except OSError:
+        return []
+
+
+def _folder() -> Path:
+    return conf.state_dir / "alerts"
+
+
 def reported_just_now(unit: str) -> bool:
     """Whether this was called for the unit within the last minute. False if the folder cannot be written."""
-    stamp = conf.state_dir / "alerts" / unit
+    stamp = _folder() / unit
     try:
         if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < QUIET:
             return True

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from notifications.bodies.storage import BodyDamaged, StorageFailed
 from notifications.http.idempotency import receipt_beside
-from notifications.models import FailureGroup, RawPayload, State
+from notifications.models import Attempt, FailureGroup, RawPayload, State
 from notifications.operations import prune
 from notifications.operations.selection import Selection
 from notifications.store.new_payload import Record, from_bytes
@@ -66,7 +66,8 @@ class Search:
             sizes = RawPayload.objects.filter(pk__in=pks).order_by("pk").values_list("pk", "size", "stored_as")
             for rows in prune.in_batches(list(sizes)):
                 loaded = RawPayload.objects.filter(pk__in=[pk for pk, _, _ in rows]).order_by("pk")
-                yield [found for payload in loaded if (found := self._look(payload))]
+                tried = self._tried([pk for pk, _, _ in rows])
+                yield [found for payload in loaded if (found := self._look(payload, tried))]
             self.seen += len(pks)
 
     def spooled(self) -> list[Waiting]:
@@ -74,13 +75,23 @@ class Search:
         return [found for path in _files() if (found := self._look_at_file(path))]
 
     def groups(self) -> "QuerySet[FailureGroup]":
-        """Failure groups with the text in their title. Raises database errors."""
+        """Failure groups with the text in their title or traceback. Raises database errors."""
         known = FailureGroup.objects.filter(last_at__gte=self.since, first_at__lt=self.until)
-        ids = [group.pk for group in known.iterator() if self.pattern.search(utf8(group.title).encode())]
+        ids = [group.pk for group in known.iterator() if self._is_in(group.title) or self._is_in(group.traceback)]
         return FailureGroup.objects.filter(pk__in=ids)
 
-    def _look(self, payload: RawPayload) -> Found | None:
-        parts = [name for name in TEXTS if self.pattern.search(getattr(payload, name).encode("utf-8", "replace"))]
+    def _is_in(self, text: str) -> bool:
+        return self.pattern.search(utf8(text).encode()) is not None
+
+    def _tried(self, pks: list[int]) -> set[int]:
+        """Those of these payloads that have an attempt with the text."""
+        attempts = Attempt.objects.filter(payload_id__in=pks).iterator()
+        return {each.payload_id for each in attempts if self._is_in(each.traceback) or self._is_in(each.log)}
+
+    def _look(self, payload: RawPayload, tried: set[int]) -> Found | None:
+        parts = [name for name in TEXTS if self._is_in(getattr(payload, name))]
+        if payload.pk in tried:
+            parts.append("attempts")
         try:
             if self.pattern.search(payload.body):
                 parts.insert(0, "body")

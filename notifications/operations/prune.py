@@ -1,23 +1,30 @@
-"""Deletes old payloads by source and state, a few hundred at a time, each only if its rule still applies."""
+"""Deletes old payloads by source and state, a few hundred at a time, each only if its rule still applies.
+
+Their attempts, and what people did to them, go with them.
+"""
 
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, Min, Model, OuterRef, Q, QuerySet
 
 from notifications.bodies import deletion_notes, storage
 from notifications.conf import Source, conf
 from notifications.database import bounded_wait
 from notifications.database.fast_sql import fetch_all, table_of, time_value
-from notifications.models import FailureGroup, RawPayload, State
+from notifications.database.transactions import atomic
+from notifications.models import Attempt, FailedDelivery, FailureGroup, FailureHour, OperatorAction, RawPayload, State
+from notifications.models.failures import KEEP_HOURS
 from notifications.operations.selection import Place, Selection
 from notifications.utils.times import utc_now
 
 #: Rows that one transaction deletes, and bytes of their bodies: on SQLite others wait for it.
 BATCH: Final = 500
 BATCH_BYTES: Final = 8 * 1024 * 1024
+#: Ids of attempts and actions that one transaction looks at.
+WINDOW: Final = 5000
 #: A failure group without payloads is deleted this long after its last failure.
 KEEP_GROUPS: Final = timedelta(days=30)
 
@@ -82,11 +89,14 @@ def delete(rows: Sequence[Row], still: str, values: Sequence[Any]) -> int:
     names = {pk: name for pk, _, name in rows if name}
     note = deletion_notes.write(list(names.values())) if names else None
     marks = ", ".join(["%s"] * len(rows))
-    gone = fetch_all(
-        bounded_wait.connection(),
-        f"DELETE FROM {table_of(RawPayload)} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
-        [*(pk for pk, _, _ in rows), *values],
-    )
+    with atomic():
+        gone = fetch_all(
+            bounded_wait.connection(),
+            f"DELETE FROM {table_of(RawPayload)} WHERE id IN ({marks}) AND {still} RETURNING id, stored_as",
+            [*(pk for pk, _, _ in rows), *values],
+        )
+        for model in (Attempt, OperatorAction):
+            model._default_manager.filter(payload_id__in=[pk for pk, _ in gone])._raw_delete(conf.database)
     storage.delete({name for pk, stored_as in gone for name in (stored_as, names.get(pk, ""))})
     if note:
         note.unlink(missing_ok=True)
@@ -99,10 +109,32 @@ def row_of(pk: int, receipt: uuid.UUID, size: int, stored_as: str) -> Row:
 
 
 def prune_groups() -> int:
-    """Delete failure groups without payloads; returns how many."""
+    """Delete failure groups without payloads, and hours that are counted no longer; returns how many groups."""
     theirs = RawPayload.objects.filter(failure_id=OuterRef("pk"))
     old = FailureGroup.objects.filter(~Exists(theirs), last_at__lt=utc_now() - KEEP_GROUPS)
-    return old._raw_delete(conf.database)
+    count = old._raw_delete(conf.database)
+    FailureHour.objects.filter(hour__lt=utc_now() - KEEP_HOURS)._raw_delete(conf.database)
+    return count
+
+
+def prune_records() -> Iterator[int]:
+    """Delete attempts and actions whose payload, group or delivery is gone; yields how many with each transaction.
+
+    `delete()` takes those of its payloads along: these are left by what else deletes rows, as an older release does.
+    """
+    yield from _without_row(Attempt, payload=RawPayload)
+    yield from _without_row(OperatorAction, payload=RawPayload, failure=FailureGroup, delivery=FailedDelivery)
+
+
+def _without_row(model: type[Model], **columns: type[Model]) -> Iterator[int]:
+    rows = model._default_manager.all()
+    gone = Q()
+    for name, other in columns.items():
+        there = other._default_manager.filter(pk=OuterRef(f"{name}_id"))
+        gone |= Q(~Exists(there), **{f"{name}__isnull": False})
+    first, last = rows.aggregate(first=Min("pk"), last=Max("pk")).values()
+    for start in range(first or 0, (last or -1) + 1, WINDOW):
+        yield rows.filter(gone, pk__gte=start, pk__lt=start + WINDOW)._raw_delete(conf.database)
 
 
 def in_batches(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -43,23 +43,23 @@ class Verdict(Enum):
     GONE = "gone"
 
 
-def verify_again(payload: RawPayload) -> Verdict:
+def verify_again(payload: RawPayload, by: str = "") -> Verdict:
     """Hand a quarantined payload to the workers if one of its source's secrets signed it; else note why not.
 
-    It stays if its key has come another way meanwhile: nothing is handled twice. Raises what the database and the
-    storage of large bodies raise.
+    It stays if its key has come another way meanwhile: nothing is handled twice. `by`: who wants it, recorded. Raises
+    what the database and the storage of large bodies raise.
     """
     if payload.first_of_key:  # its signature is not the problem
         return Verdict.DUPLICATE
     if problem := _problem(payload):
         return Verdict.BAD if _note(payload, problem) else Verdict.GONE
     try:
-        return _decide(payload)
+        return _decide(payload, by)
     except IntegrityError:  # its key came just now: the second try finds that one
-        return _decide(payload)
+        return _decide(payload, by)
 
 
-def _decide(payload: RawPayload) -> Verdict:
+def _decide(payload: RawPayload, by: str) -> Verdict:
     key = payload.idempotency_key
     with atomic():
         twin = _twin(payload)
@@ -67,7 +67,7 @@ def _decide(payload: RawPayload) -> Verdict:
             return Verdict.DUPLICATE if _note(payload, _same_key(payload, twin)) else Verdict.GONE
         # Its receipt is random until now: an unverified sender must not claim the key's receipt.
         receipt = {"receipt": receipt_for(payload.source, key)} if key else {}
-        if not RawPayload.objects.filter(pk=payload.pk).admit(**receipt):
+        if not RawPayload.objects.filter(pk=payload.pk).admit(by=by, **receipt):
             return Verdict.GONE
     if receipt:
         logger.info("%s is %s from now on, by its key", payload.receipt, receipt["receipt"])
@@ -75,32 +75,32 @@ def _decide(payload: RawPayload) -> Verdict:
     return Verdict.ADMITTED
 
 
-def handle_too(payload: RawPayload) -> Verdict:
-    """Hand a payload with other bytes under a used key to the workers; any other is left."""
+def handle_too(payload: RawPayload, by: str = "") -> Verdict:
+    """Hand a payload with other bytes under a used key to the workers; any other is left. `by`: who wants it."""
     if not payload.first_of_key:
         return Verdict.GONE
-    if not RawPayload.objects.filter(pk=payload.pk).admit():
+    if not RawPayload.objects.filter(pk=payload.pk).admit(by=by):
         return Verdict.GONE
     bounded_wait.connection().on_commit(wake)
     return Verdict.ADMITTED
 
 
-def handle_all_too(payloads: "QuerySet[RawPayload]") -> int:
+def handle_all_too(payloads: "QuerySet[RawPayload]", by: str = "") -> int:
     """`handle_too` for all that are quarantined; returns how many. Raises database errors."""
-    return sum(handle_too(payload) == Verdict.ADMITTED for payload in _quarantined(payloads))
+    return sum(handle_too(payload, by) == Verdict.ADMITTED for payload in _quarantined(payloads))
 
 
-def verify_all(payloads: "QuerySet[RawPayload]") -> Counter[Verdict]:
+def verify_all(payloads: "QuerySet[RawPayload]", by: str = "") -> Counter[Verdict]:
     """Verify all that are quarantined, in order of arrival. Raises as `verify_again` does."""
-    return Counter(map(verify_again, _quarantined(payloads)))
+    return Counter(verify_again(payload, by) for payload in _quarantined(payloads))
 
 
-def verify_one(pk: int, *, named: bool = False) -> Verdict:
+def verify_one(pk: int, *, named: bool = False, by: str = "") -> Verdict:
     """`verify_again` for an id. `named`: the operator named this payload, so one under a used key is handled too."""
     payload = RawPayload.objects.filter(pk=pk, state=State.QUARANTINED).first()
     if payload is None:
         return Verdict.GONE
-    return handle_too(payload) if named and payload.first_of_key else verify_again(payload)
+    return handle_too(payload, by) if named and payload.first_of_key else verify_again(payload, by)
 
 
 def _quarantined(payloads: "QuerySet[RawPayload]") -> Iterator[RawPayload]:

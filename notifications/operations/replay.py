@@ -64,8 +64,10 @@ def begin(selection: Selection) -> Progress:
     return Progress(started_at=now, upper=upper, total=selection.count(upper=upper), due=now)
 
 
-def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None = None) -> Iterator[None]:
+def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None = None, by: str = "") -> Iterator[None]:
     """Move `step` payloads (a few hundred) with each step, `rate` due each second; updates `progress`.
+
+    `by`: who does it, recorded for each payload.
 
     Quarantined, claimed and new payloads are left. Raises database errors.
     """
@@ -76,7 +78,7 @@ def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None =
         # Not by a clock that is ahead now or was then.
         since = {"done_at__gt": progress.started_at, "done_at__lte": utc_now()}
         fixed = RawPayload.objects.exclude(Q(state=State.DONE, **since))
-        moved = fixed.filter(pk__in=[place.pk for place in places]).process_again(at=due, apart=apart)
+        moved = fixed.filter(pk__in=[place.pk for place in places]).process_again(by=by, at=due, apart=apart)
         progress.moved += moved
         progress.left += len(places) - moved
         progress.due, progress.place = due + moved * apart, places[-1]
@@ -95,7 +97,7 @@ def start(selection: "QuerySet[RawPayload]", *, by: str) -> Moved:
     """
     now = utc_now()
     progress = Progress(started_at=now, upper=youngest(), total=0, due=now)
-    for _ in unhurried(steps(_Chosen(selection), progress, rate=RATE), breathe):
+    for _ in unhurried(steps(_Chosen(selection), progress, rate=RATE, by=by), breathe):
         bounded_wait.connection().on_commit(wake)
     logger.info("%s had %d payloads processed again", by, progress.moved)
     return Moved(progress.moved, progress.left)

@@ -19,6 +19,7 @@ from notifications.operations.send_copy import Target, send
 from notifications.store.wake_workers import wake
 from notifications.utils.clean_text import one_line
 from notifications.utils.times import utc_now
+from notifications.utils.worker_name import shell_user
 from notifications.workers.loop import Stop, stop_on_signals
 
 COLUMNS: Final = ("pk", "receipt", "received_at", "state", "source", "failure_id", "failure__title")
@@ -32,6 +33,7 @@ class Replay:
 
     def __init__(self, selection: Selection, out: OutputWrapper) -> None:
         self._selection, self._out = selection, out
+        self._by = shell_user("replay_raw")
 
     def show(self) -> None:
         """Print the selected payloads, and change nothing."""
@@ -70,7 +72,7 @@ class Replay:
         bar = ProgressBar(self._out, progress.total, seen=progress.seen)
         with stop_on_signals() as stop:
             checkpoint.save(selection, progress)
-            work = steps(selection, progress, rate=rate, step=STEP)
+            work = steps(selection, progress, rate=rate, step=STEP, by=self._by)
             for _ in unhurried(work, stop.wait, period=period(rate)):
                 checkpoint.save(selection, progress)
                 wake()
@@ -108,7 +110,7 @@ class Replay:
         found = Counter[Verdict]()
         with stop_on_signals() as stop:
             for pk in self._each(upper):
-                found[quarantine.verify_one(pk, named=named)] += 1
+                found[quarantine.verify_one(pk, named=named, by=self._by)] += 1
                 bar.show(found.total())
                 if stop.is_set():
                     break

@@ -25,6 +25,7 @@ from notifications.store.database_breaker import database_works
 from notifications.store.spool_import import import_spool
 from notifications.utils.failure_fingerprint import CONFLICT, DATABASE_LEFT
 from notifications.utils.times import utc_now
+from notifications.workers import activity
 from notifications.workers.loop import LONGEST_WAIT, Stop
 from notifications.workers.outage import Outage
 
@@ -174,8 +175,12 @@ class ProcessRaw:
             self._give_way()
             self._stop.turned()
             self._in_hand = payload
-            with self._time_limit(payload):
-                handle(payload)
+            activity.begins(payload)
+            try:
+                with self._time_limit(payload):
+                    handle(payload)
+            finally:
+                activity.ends()
             self._in_hand = None
             self._database.over()
 

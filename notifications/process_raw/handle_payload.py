@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +18,7 @@ from notifications.log import attempt_of, handling
 from notifications.models import RawPayload, State
 from notifications.models.claims import LeaseLost
 from notifications.models.payload import handler_of
+from notifications.process_raw.logged_lines import logged_lines
 from notifications.process_raw.report_failure import report_failure
 from notifications.utils.clean_text import one_line, quoted_lines
 from notifications.utils.failure_fingerprint import Failure, message_of
@@ -79,11 +81,13 @@ def handle_or_raise(payload: RawPayload) -> None:
         _run(payload, _find_handler(payload))
 
 
-def _start_attempt(payload: RawPayload) -> AbstractContextManager[None]:
+@contextmanager
+def _start_attempt(payload: RawPayload) -> Iterator[None]:
     payload.attempts += 1
     payload.held = payload.pk, payload.lease_token
     payload.started, payload.process = time.monotonic(), os.getpid()
-    return handling(payload)
+    with handling(payload), logged_lines() as payload.logged:
+        yield
 
 
 def _find_handler(payload: RawPayload) -> PayloadHandler:
@@ -157,12 +161,12 @@ def _record_error(payload: RawPayload, error: BaseException, *, final: bool) -> 
         return
     delay, reason = backoff(payload.attempts), f"A conflict with another transaction: {message_of(error)}"
     logger.info("%s: next try in %.1f s. %s", attempt_of(payload), delay, one_line(reason))
-    _put_off(payload, utc_now() + timedelta(seconds=delay), reason)
+    _put_off(payload, utc_now() + timedelta(seconds=delay), reason, conflict=True)
 
 
-def _put_off(payload: RawPayload, until: datetime, reason: str) -> None:
+def _put_off(payload: RawPayload, until: datetime, reason: str, *, conflict: bool = False) -> None:
     try:
-        RawPayload.objects.postpone(payload, until, reason)
+        RawPayload.objects.postpone(payload, until, reason, conflict=conflict)
     except LeaseLost as lost:
         if not confirm_commit(payload):
             logger.warning("%s", lost)
@@ -203,4 +207,4 @@ def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False
     except LeaseLost as lost:
         logger.warning("%s; the error of this attempt is not recorded:\n%s", lost, quoted_lines(failure.text))
         return
-    report_failure(payload, failure, new=group.new, final=final)
+    report_failure(payload, failure, noted=group, final=final)

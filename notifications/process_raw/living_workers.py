@@ -13,12 +13,17 @@ from typing import Final
 
 from notifications.conf import conf
 from notifications.utils.file_locks import take_lock
+from notifications.utils.worker_name import worker_name
 
 TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def _folder() -> Path:
     return conf.state_dir / "workers"
+
+
+def _name_file(token: uuid.UUID) -> Path:
+    return _folder() / f"{token.hex}.name"
 
 
 class Presence:
@@ -28,6 +33,8 @@ class Presence:
         self.token = uuid.uuid4()
         unlocked = _folder() / f"{self.token.hex}.new"  # unlocked it would pass for that of a dead worker
         self._descriptor = take_lock(unlocked)
+        with suppress(OSError):  # a full disk: it works without a name
+            _name_file(self.token).write_text(f"{worker_name()}\n{conf.release}", encoding="utf-8")
         unlocked.rename(_folder() / self.token.hex)
 
     def excuse(self, is_excused: bool) -> None:
@@ -51,6 +58,7 @@ def departed() -> Iterator[list[uuid.UUID]]:
         yield [uuid.UUID(path.name) for path in locked]
         for path in locked:
             path.unlink(missing_ok=True)
+            _name_file(uuid.UUID(path.name)).unlink(missing_ok=True)
     finally:
         for descriptor in locked.values():
             os.close(descriptor)
@@ -59,6 +67,17 @@ def departed() -> Iterator[list[uuid.UUID]]:
 def lives_here(token: uuid.UUID | None) -> bool:
     """Whether a worker of this machine has the token, and is not known to have ended."""
     return token is not None and (_folder() / token.hex).exists()
+
+
+def name_of(token: uuid.UUID | None) -> tuple[str, str]:
+    """Name and release of a worker of this machine, also of one that ended; "" and "" if nobody knows."""
+    if token is None:
+        return "", ""
+    try:
+        name, _, release = _name_file(token).read_text(encoding="utf-8", errors="replace").partition("\n")
+    except OSError:
+        return "", ""
+    return name, release
 
 
 def is_excused(token: uuid.UUID) -> bool:

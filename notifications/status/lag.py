@@ -12,7 +12,7 @@ from notifications.models import Position
 from notifications.positions.key import TEXT, machine_id
 from notifications.status.lag_counting import Budget, End, Lag, Piece
 
-SECONDS: Final = 2.0
+SECONDS: Final = 0.5
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 

@@ -1,13 +1,25 @@
-"""The status in Prometheus' text format."""
+"""Verdict and status in Prometheus' text format."""
 
 import json
 from collections.abc import Iterator
 
-from notifications.status.now import DatabaseStatus, SpoolStatus, Status
+from notifications.operations.problem import Grade
+from notifications.status.database import DatabaseStatus
+from notifications.status.now import SpoolStatus, Status
+from notifications.status.verdict import Verdict
 
 
-def exposition(now: Status) -> Iterator[str]:
-    """The lines of a status. Names and labels are a contract with dashboards."""
+def exposition(found: Verdict) -> Iterator[str]:
+    """The lines of a verdict and its status. Names and labels are a contract with dashboards."""
+    for grade in Grade:
+        yield f'proppy_problems{{grade="{grade}"}} {found.count(grade)}'
+    for problem in found.problems:
+        labels = f'name="{problem.name}",subject={_quoted(problem.subject)},grade="{problem.grade}"'
+        yield f"proppy_problem{{{labels}}} 1"
+    yield from _status_exposition(found.status)
+
+
+def _status_exposition(now: Status) -> Iterator[str]:
     yield f"proppy_spool_up {int(now.spool is not None)}"
     if now.spool is not None:
         yield from _spool_exposition(now.spool)
@@ -17,7 +29,7 @@ def exposition(now: Status) -> Iterator[str]:
     if database_disk is not None and database_disk.free is not None:
         yield f"proppy_database_disk_free_bytes {database_disk.free}"
     yield f"proppy_disk_low {int(now.disk.low or (database_disk is not None and database_disk.low))}"
-    yield f"proppy_database_up {int(now.database is not None)}"
+    yield f"proppy_database_up {int(not now.database_is_away)}"
     if now.database is not None:
         yield from _database_exposition(now.database)
 

@@ -1,40 +1,39 @@
-"""The status for people: aligned, short, with what to do next."""
+"""The status for people: aligned, short. What to do next the verdict says: verdict_text.py."""
 
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
 from django.utils import timezone
 
-from notifications.conf import conf
 from notifications.positions.key import TEXT, machine_id
-from notifications.positions.lock import holder
 from notifications.status.channels import ChannelStatus
+from notifications.status.database import DatabaseStatus
 from notifications.status.lag_counting import Lag
-from notifications.status.now import DatabaseStatus, SpoolStatus, Status
-from notifications.utils import graphemes
+from notifications.status.now import SpoolStatus, Status
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
 from notifications.utils.sizes import size
-from notifications.utils.times import utc_now
+from notifications.utils.times import moment_of, utc_now
+from notifications.workers.heartbeat import Beat, beat_of
 
 HEADINGS: Final = ("", "read to", "behind", "delivered", "waiting", "failed", "lost", "follower")
-LONGEST_PROBLEM: Final = 160
 NONE: Final = "–"
 
 
 def lines(now: Status) -> Iterator[str]:
     """The whole status."""
-    if now.database is None:
-        yield "The database is away: new payloads go to the spool."
-    else:
+    if now.database is not None:
         yield from _payloads(now.database)
         yield from _channels(now.database.channels)
         yield from _records(now.database)
     yield from _spool(now.spool) if now.spool else (f"Spool: cannot be read. {now.spool_problem}",)
-    yield from _disks(now)
-    yield from _advice(now.database) if now.database else ()
+    yield from _workers(now.workers or [])
+    for machine in now.database.machines if now.database else ():
+        yield from _workers([_as_of_then(beat, machine.seen) for each in machine.workers if (beat := beat_of(each))])
 
 
 def _spool(now: SpoolStatus) -> Iterator[str]:
@@ -42,29 +41,26 @@ def _spool(now: SpoolStatus) -> Iterator[str]:
     yield f"Spool: {now.waiting} waiting{oldest}; {size(now.bytes)} of {size(now.max_bytes)}"
     if now.breaker_open:
         yield "Spool: the database failed just now, so new payloads go here"
-    if now.set_aside:
-        yield f"Spool: {now.set_aside} cannot be imported; look at spool/ in NOTIFICATIONS_STATE_DIR"
 
 
-def _disks(now: Status) -> Iterator[str]:
-    """Those that are nearly full."""
-    database, least = now.database_disk, size(conf.min_free_bytes)
-    is_low = database is not None and database.low
-    if database is not None and is_low:
-        whose = "Disk" if now.one_disk else "Disk of the database"
-        yield f"{whose}: {size(database.free or 0)} free; intake answers 503 below {least}"
-    if now.disk.low and not (is_low and now.one_disk):
-        free = size(now.disk.free or 0)
-        yield f"Disk of NOTIFICATIONS_STATE_DIR: {free} free; below {least} nothing goes to the spool"
+def _as_of_then(beat: Beat, ago: float) -> Beat:
+    """Another machine has told it some seconds ago."""
+    return replace(beat, beat_at=beat.beat_at + ago, turned_at=beat.turned_at + ago)
+
+
+def _workers(beats: Sequence[Beat]) -> Iterator[str]:
+    for beat in beats:
+        state = "turns" if beat.turns else "does not turn" if beat.alive else "was killed"
+        release = f", release {one_line(beat.release)}" if beat.release else ""
+        started = _clock(moment_of(int(beat.started_at * 1e6)))
+        yield f"{beat.command} (process {beat.pid} on {beat.host}{release}): {state}, started {started}"
+        for what, since in beat.activities if beat.alive else ():
+            yield f"  {one_line(what)}, for {duration(time.time() - since)}"
 
 
 def _payloads(now: DatabaseStatus) -> Iterator[str]:
     yield "Payloads"
     yield from (f"  {state:<12}{count:>9}" for state, count in now.payloads.items())
-    if now.other_bytes:
-        yield f"  {now.other_bytes} of the quarantined came under a used key with other bytes"
-    if now.from_future:
-        yield f"  {now.from_future} were received in the future: a clock was ahead"
     if now.oldest_waiting is not None:
         yield f"  the oldest has waited {now.oldest_waiting:.1f} s"
 
@@ -131,44 +127,3 @@ def _records(now: DatabaseStatus) -> Iterator[str]:
     yield f"Losses: {now.losses}{events}"
     yield f"Refused entries: {sum(now.refused.values())}"
     yield from (f"  {count:>9}  {one_line(reason)}" for reason, count in now.refused.items())
-
-
-def _advice(now: DatabaseStatus) -> Iterator[str]:
-    """What an operator should do, most urgent first."""
-    ours = [channel for channel in now.channels if channel.machine == machine_id()]
-    yield from _followers_advice(ours)
-    for channel in now.channels:
-        if channel.problem:
-            problem = graphemes.first(one_line(channel.problem), LONGEST_PROBLEM)
-            yield f"! {channel.channel}{_next_attempt(channel)}: {problem}"
-    if now.failed_deliveries > now.failed_again:
-        yield "! Failed deliveries: fix what their reasons say, then send them again (both in the admin)"
-    if now.other_bytes:
-        yield "! Other bytes under a used key: the admin links each to the first; choose Handle too, or leave it"
-    if now.from_future:
-        yield "! Times in the future: process_raw handles these payloads now; set the clock by NTP (timedatectl)"
-    if now.losses:
-        yield "! Losses: the admin lists which, when and why"
-    if any(channel.behind is None for channel in ours):
-        yield "! ?: this user may not read the journal; run this as the user that follows it"
-
-
-def _followers_advice(ours: Sequence[ChannelStatus]) -> Iterator[str]:
-    if ours and all(channel.followed is False for channel in ours):
-        unit = conf.follower_unit.removesuffix(".service")
-        start = f"systemctl start {unit} (or manage.py follow_journal)" if unit else "start manage.py follow_journal"
-        yield f"! follow_journal is not running: {start}"
-        return
-    accountants = {(channel.machine, channel.journal, "LOST") for channel in ours if channel.followed}
-    if accountants and not any(holder(key).held for key in accountants):
-        yield "! Losses are not counted: run one follow_journal without --channel"
-    for channel in ours:
-        if channel.followed is False and channel.behind and channel.behind.events:
-            yield f"! {channel.channel} is not followed, though events wait: start follow_journal for it"
-
-
-def _next_attempt(channel: ChannelStatus) -> str:
-    if channel.next_attempt_at is None or channel.followed is False:
-        return " waits"
-    seconds = (channel.next_attempt_at - utc_now()).total_seconds()
-    return f", next try in {duration(seconds)}" if seconds > 0 else " is tried again"

@@ -10,3 +10,16 @@ def duration(seconds: float) -> str:
     seconds = max(0, int(seconds))
     size, unit = next((entry for entry in UNITS if seconds >= entry[0]), UNITS[-1])
     return f"{seconds // size} {unit}"
+
+
+def span(seconds: float) -> str:
+    """Seconds as precise as people need them: 3.4 ms, 1.25 s, 4 min 10 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    whole = int(seconds)
+    at = next(number for number, (size, _) in enumerate(UNITS) if whole >= size)
+    (size, unit), (smaller, small_unit) = UNITS[at], UNITS[at + 1]
+    rest = whole % size // smaller
+    return f"{whole // size} {unit} {rest} {small_unit}" if rest else f"{whole // size} {unit}"

@@ -5,6 +5,7 @@ import linecache
 import sysconfig
 import traceback
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final, NamedTuple, Self
@@ -15,6 +16,8 @@ from notifications.utils.clean_text import clean, one_line
 #: The most characters to store.
 LONGEST_TEXT: Final = 64 * 1024
 LONGEST_TITLE: Final = 300
+#: The most frames of the project's code to store.
+MOST_FRAMES: Final = 10
 #: Paths of code that is not the project's: the standard library, packages of pip, code made at run time ("<string>").
 LIBRARIES: Final = (*{sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib", "purelib", "platlib")}, "<")
 PACKAGES: Final = ("/site-packages/", "/dist-packages/")
@@ -26,13 +29,15 @@ Choose = Callable[[Frames], tuple[FrameType, int] | None]
 class Failure(NamedTuple):
     """`title`: the exception's type and message. `place`: "app/handlers.py:41, count_payment", or "".
 
-    `text`: the traceback, or a message that says more.
+    `text`: the traceback, or a message that says more. `frames`: two lines for each frame of the project's own code,
+    innermost first: the place, and the source line.
     """
 
     title: str
     place: str
     fingerprint: str
     text: str
+    frames: str = ""
 
     @classmethod
     def of(cls, error: BaseException, *, text: str = "") -> Self:
@@ -58,19 +63,19 @@ class Failure(NamedTuple):
     @classmethod
     def _of(cls, title: str, kind: str, frames: Frames, text: str, choose: "Choose | None" = None) -> Self:
         place, parts = "", [kind]
-        if found := (choose or _innermost)(_own_frames(frames)):
+        own = _own_frames(frames)
+        if found := (choose or _innermost)(own):
             frame, line = found
-            code = frame.f_code
-            place = f"{'/'.join(Path(code.co_filename).parts[-2:])}:{line}, {code.co_name}"
+            place = _place(frame, line)
             # By module and source line: neither a release in another folder nor an edit above makes a new group.
-            source = linecache.getline(code.co_filename, line, frame.f_globals).strip() or str(line)
-            parts += [_module(frame), code.co_qualname, source]
+            parts += [_module(frame), frame.f_code.co_qualname, _source_line(frame, line) or str(line)]
         fingerprint = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
-        return cls(title, place, fingerprint, _shortened(text))
+        return cls(title, place, fingerprint, shortened(text), _described(own))
 
     def cleaned(self) -> Self:
         """Without characters that a database refuses."""
-        return self._replace(title=clean(self.title), place=clean(self.place), text=clean(self.text))
+        title, place, text, frames = map(clean, (self.title, self.place, self.text, self.frames))
+        return self._replace(title=title, place=place, text=text, frames=frames)
 
     def __str__(self) -> str:
         """One line for logs: what and where."""
@@ -148,11 +153,25 @@ def _is_library(code: CodeType) -> bool:
     return code.co_filename.startswith(LIBRARIES) or _is_installed(code)
 
 
-def _shortened(text: str) -> str:
-    """The text without its middle, if it is too long: the end has the message."""
-    if len(text) <= LONGEST_TEXT:
+def _place(frame: FrameType, line: int) -> str:
+    code = frame.f_code
+    return f"{'/'.join(Path(code.co_filename).parts[-2:])}:{line}, {code.co_name}"
+
+
+def _source_line(frame: FrameType, line: int) -> str:
+    return linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()
+
+
+def _described(frames: Frames) -> str:
+    lines = (f"{_place(*each)}\n    {graphemes.first(_source_line(*each), LONGEST_TITLE)}" for each in frames[::-1])
+    return "\n".join(islice(lines, MOST_FRAMES))
+
+
+def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text without its middle, if it has more characters than `longest` or so: the end has the message."""
+    if len(text) <= longest:
         return text
-    half = LONGEST_TEXT // 2
+    half = longest // 2
     return f"{graphemes.first(text, half)}\n[…]\n{graphemes.last(text, half)}"
 
 

@@ -2,9 +2,14 @@
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
+
+#: Visible ASCII.
+URL: Final = re.compile(r"[!-~]+")
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -39,6 +44,19 @@ def is_network(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def is_web_address(value: Any, *, origin: bool = False) -> bool:
+    """Whether it is http:// or https:// with a host, or "". `origin`: and no more than that, but perhaps a port."""
+    if not isinstance(value, str) or not value:
+        return isinstance(value, str)
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    has_more = bool(parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
+    return is_address and URL.fullmatch(value) is not None and not (origin and has_more)
+
+
 TEXT: Final[Rule] = (is_text, 'Write a text in quotation marks, or "".')
 ENTRIES: Final[Rule] = (lambda value: isinstance(value, dict), 'Write {"name": {…its options}, …}.')
 #: By name, without NOTIFICATIONS_.
@@ -50,6 +68,7 @@ RULES: Final[dict[str, Rule]] = {
     "DATABASE": (is_text, 'Write an alias in DATABASES, such as "default".'),
     "FOLLOWER_UNIT": TEXT,
     "GATE": (lambda value: value == "auto" or is_flag(value), 'Write "auto", True or False.'),
+    "HEARTBEAT_URL": (is_web_address, 'Write "https://host/path", or "".'),
     "HTTPS_PROXY": (is_text, 'Write "http://host:port", or "".'),
     "JOURNAL_URL": TEXT,
     "METRICS_INTERVAL": (is_positive, "Write seconds, such as 60."),
@@ -59,6 +78,8 @@ RULES: Final[dict[str, Rule]] = {
     "NO_PROXY": (lambda value: is_list_of(str, value), 'Write a list of hosts, such as ["intranet.example"].'),
     "RATE_LIMITS": (is_flag, "Write True or False."),
     "RAW_MAX_BODY_BYTES": (lambda value: is_whole(value, 1), "Write a number of bytes, such as 10485760."),
+    "RELEASE": (is_text, 'Write what you call it, such as "1.4.0", or "".'),
+    "SITE_URL": (lambda value: is_web_address(value, origin=True), 'Write "https://host", without a path, or "".'),
     "SOURCES": ENTRIES,
     "SPOOL_MAX_BYTES": (lambda value: is_whole(value, 0), "Write a number of bytes, such as 1073741824."),
     "STATE_DIR": (lambda value: isinstance(value, str | Path), 'Write a folder, such as BASE_DIR / "var".'),

@@ -6,10 +6,11 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from types import FrameType
 from typing import Final, Protocol
 
+from notifications.workers.heartbeat import Heartbeat
 from notifications.workers.watchdog import READY, STOPPING, Watchdog, notify
 
 logger = logging.getLogger(__name__)
@@ -78,10 +79,11 @@ def turn(worker: Worker, stop: Stop) -> None:
         worker.close()
 
 
-def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
+def run(makers: Sequence[Callable[[Stop], Worker]], *, heartbeat: str = "") -> None:
     """Turn workers, each in its own thread, until SIGTERM or SIGINT, or until all work is done.
 
-    Raises the error of the first worker that fails: the process ends, and systemd starts it again.
+    `heartbeat`: the command's name, if its heart should be seen to beat. Raises the error of the first worker that
+    fails: the process ends, and systemd starts it again.
     """
     errors: list[BaseException] = []
 
@@ -92,24 +94,29 @@ def run(makers: Sequence[Callable[[Stop], Worker]]) -> None:
             errors.append(error)
             stop.set()
 
-    with stop_on_signals() as stop:
+    with (
+        closing(Heartbeat(heartbeat)) if heartbeat else nullcontext() as heart,
+        stop_on_signals() as stop,
+    ):
         workers = _make_all(makers, stop)
         threads = [threading.Thread(target=target, args=[worker]) for worker in workers]
         for thread in threads:
             thread.start()
         notify(READY)
-        _join(threads, stop)
+        _join(threads, stop, heart)
     if errors:
         raise errors[0]
 
 
-def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
+def _join(threads: Sequence[threading.Thread], stop: Stop, heart: Heartbeat | None) -> None:
     # Python runs signal handlers in this thread only, once it wakes up: the kernel may signal another thread.
     said_stopping = False
     for thread in threads:
         while thread.is_alive():
             thread.join(LONGEST_WAIT)
             stop.watchdog.ping(threads)
+            if heart is not None:
+                heart.beat(stop.watchdog.unturned(threads))
             if stop.is_set() and not said_stopping:
                 said_stopping = True
                 notify(STOPPING)

@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -33,15 +34,23 @@ class Watchdog:
     """Pings once every thread has turned since the last ping. `WatchdogSec=` must be longer than the longest turn."""
 
     def __init__(self) -> None:
-        self._turned: set[int] = set()
+        self._turned_at: dict[int, float] = {}
+        self._pinged_at = 0.0
 
     def turned(self) -> None:
         """Record a turn of this thread's loop."""
-        self._turned.add(threading.get_ident())
+        self._turned_at[threading.get_ident()] = time.monotonic()
 
     def ping(self, threads: Iterable[threading.Thread]) -> None:
         """Ping systemd if all living threads have turned since the last ping."""
-        alive = {thread.ident for thread in threads if thread.is_alive()}
-        if alive <= self._turned:
-            self._turned.clear()
+        if all(turned_at > self._pinged_at for turned_at in self._times_of(threads)):
+            self._pinged_at = time.monotonic()
             notify(TURNING)
+
+    def unturned(self, threads: Iterable[threading.Thread]) -> float:
+        """The seconds since that living thread turned that has not turned for longest; 0.0 if none has begun."""
+        now = time.monotonic()
+        return max((now - turned_at for turned_at in self._times_of(threads) if turned_at), default=0.0)
+
+    def _times_of(self, threads: Iterable[threading.Thread]) -> list[float]:
+        return [self._turned_at.get(thread.ident or 0, 0.0) for thread in threads if thread.is_alive()]

@@ -15,6 +15,7 @@ from notifications import keep
 from notifications.database.deadline import deadline
 from notifications.models import RawPayload, ReportRow
 from notifications.process_raw import wait_for_work
+from notifications.status.verdict import verdict
 from notifications.store.database_breaker import breaker
 from notifications.store.spool import spool
 from notifications.store.spool_import import import_spool
@@ -188,6 +189,20 @@ class TestSilence:
                 return listener.database is not None
 
             wait_for(listens)
+
+    def test_a_verdict_needs_no_answer(self, proxy: TcpProxy, postgres: Postgres, postgres_database: str) -> None:
+        """Neither on the connection that it has, nor on a new one."""
+
+        def names() -> set[str]:
+            return {problem.name for problem in verdict().problems}
+
+        away = {"database-away", "database-unknown"}
+        with use_database(postgres_database.replace(f":{postgres.port}/", f":{proxy.port}/")):
+            assert not names() & away
+            with proxy.silent():
+                assert names() >= away
+                assert names() >= away
+            wait_for(lambda: not names() & away)
 
     def test_a_deadline_is_for_its_own_block_alone(self, postgres_database: str) -> None:
         with deadline(0.2):

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from notifications.operations.problems import AWAY
+from notifications.operations.problem import RESTART
 from notifications.operations.watch import OVER
 from notifications.utils.file_locks import EXISTING, take_lock
 from tests.support.postgres import Postgres
@@ -41,8 +41,10 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def texts(slack: FakeSlack) -> list[str]:
-    return [message["text"] for message in slack.messages]
+def both(slack: FakeSlack, about: str) -> list[str]:
+    """What was reported about a problem, once its end was too."""
+    found = [message["text"] for message in slack.messages if about in message["text"]]
+    return found if any(text.startswith("Over: ") for text in found) else []
 
 
 def post(site: Site) -> int:
@@ -97,14 +99,13 @@ def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
         process.kill()
         process = told.start("process_raw")
         wait_for(lambda: is_watching(told), timeout=SOON)
-    whose = "Disk" if state_too else "Disk of the database"
     status = told.manage("proppy_status")
-    assert re.search(rf"^{whose}: [\d.]+ [kM]B free; intake answers 503 below 128.0 MB$", status, re.MULTILINE)
+    facts = rf"^CRITICAL  The database's disk on {HOST} has [\d.]+ [kM]B left: posts are refused \(503\) below 128.0 MB"
+    assert re.search(facts, status, re.MULTILINE)
     (small / "ballast").unlink()
-    wait_for(lambda: len(slack.messages) > 1, timeout=OVER + SOON)
-    full, over = texts(slack)
+    full, over = wait_for(lambda: both(slack, "database's disk"), timeout=OVER + SOON)
     assert full.startswith(f"The database's disk on {HOST} has ")
-    assert over == f"The database's disk on {HOST} has room again: posts are taken"
+    assert re.fullmatch(rf"Over: the database's disk on {HOST} is nearly full, after \d+ (s|min)", over)
     assert post(told) == 202
 
 
@@ -121,15 +122,14 @@ def test_a_handler_that_dies_together_with_the_database_is_told(told: Site, slac
     own.stop("immediate")
     hold.unlink()
     wait_for(lambda: "The database is away" in process.log, timeout=SOON)
-    wait_for(lambda: slack.messages and is_remembered(told, "database-away"), timeout=AWAY + SOON)
+    wait_for(lambda: slack.messages and is_remembered(told, "database-away"), timeout=RESTART + SOON)
     process.kill()
     said = process.log.count("The database is away")
     process = told.start("process_raw")
     wait_for(lambda: process.log.count("The database is away") > said, timeout=SOON)
     wait_for(lambda: is_watching(told), timeout=SOON)
     own.start()
-    wait_for(lambda: len(slack.messages) > 1, timeout=OVER + SOON)
-    away, over = texts(slack)
+    away, over = wait_for(lambda: both(slack, "database"), timeout=OVER + SOON)
     assert away.startswith(f"process_raw on {HOST} cannot use the database since ")
     assert "In hand, with nothing recorded: slow " in away
-    assert over == f"process_raw on {HOST} can use the database again"
+    assert re.fullmatch(rf"Over: the database is away, seen from {HOST}, after \d+ (s|min)", over)

@@ -1,5 +1,6 @@
 """Real process_raw processes: signals, handlers that hang or kill, and what is left afterwards."""
 
+import os
 import random
 import signal
 import sys
@@ -14,7 +15,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
-from notifications.models import FailureGroup, RawPayload, ReportRow
+from notifications.models import Attempt, FailureGroup, RawPayload, ReportRow
 from notifications.process_raw.time_limit import EXIT_HUNG
 from notifications.store.database_breaker import breaker
 from tests import app_settings
@@ -86,6 +87,12 @@ def done_at_least(count: int) -> bool:
 
 NAMES = [f"payload {number}" for number in range(30)]
 ONCE = dict.fromkeys(NAMES, 1)
+
+
+def outcomes(payload: RawPayload | None = None) -> list[str]:
+    """The outcomes of a payload's attempts, or of all."""
+    attempts = Attempt.objects.filter(payload=payload.pk) if payload else Attempt.objects.all()
+    return list(attempts.order_by("pk").values_list("outcome", flat=True))
 
 
 def test_sigterm_finishes_what_is_in_hand_and_gives_back_the_rest(raw: Raw) -> None:
@@ -166,8 +173,13 @@ def test_a_handler_that_hangs_once_is_tried_again(raw: Raw) -> None:
     assert (stored.state, stored.attempts) == ("retrying", 1)
     assert "TimeoutError" in stored.error
     raw.well.touch()
+    hung = Attempt.objects.get()
+    assert (hung.outcome, hung.number) == ("failed", 1)
+    assert "threading.Event().wait()" in hung.traceback
+    assert hung.milliseconds is not None
     assert raw.restart_until(lambda: all_in("done")) == []
     assert effects() == {"stuck": 1}
+    assert outcomes(stored) == ["failed", "done"]
 
 
 @pytest.mark.slow
@@ -182,6 +194,11 @@ def test_a_handler_that_kills_its_process_is_dead_in_the_end_and_its_neighbours_
     dead = RawPayload.objects.get(state="dead")
     assert (dead.attempts, dead.lease_token) == (3, None)
     assert "worker died" in dead.error
+    assert outcomes(dead) == ["worker lost"] * 3
+    workers = set(Attempt.objects.values_list("worker", flat=True))
+    assert len(workers) == 3
+    assert all(worker.startswith(f"{os.uname().nodename} ") for worker in workers)
+    assert outcomes() == outcomes(dead), "a neighbour has an attempt"
 
 
 def test_a_handler_that_raises(raw: Raw) -> None:

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from notifications.models import FailedDelivery, RawPayload, State
+from notifications.models import FailedDelivery, FailureGroup, RawPayload, State
 from proppy.models import ContactMessage, Photo, Step
 from tests.security.markup import crawl, problems
 from tests.support.admin import FAILED, FAILURES, LIST, act, everything, payload
@@ -100,6 +100,26 @@ def test_no_search_and_no_filter_runs_it(hostile: Client, model: str) -> None:
         for value in (EVIL, ADDRESS):
             page = hostile.get(f"/admin/notifications/{model}/", {name: value}, follow=True)
             assert problems(page.text) == [], name
+
+
+def test_no_bodies_side_by_side_run_it(hostile: Client) -> None:
+    """Each kind of body on both sides."""
+    (failing,) = FailureGroup.objects.all()
+    RawPayload.objects.filter(failure=failing).exclude(pk=RawPayload.objects.order_by("pk")[0].pk).update(failure=None)
+    for content_type, body in BODIES.items():
+        done = {"state": State.DONE, "done_at": timezone.now(), "next_attempt_at": None}
+        payload(f"{body}!".encode(), content_type, source=failing.source, **done)
+        payload(body.encode(), content_type, source=failing.source, state=State.DEAD, failure=failing)
+        page = hostile.get(f"{FAILURES}{failing.pk}/compare/")
+        assert problems(page.text) == []
+        assert "It is good" in page.text
+
+
+@pytest.mark.parametrize("action", ["retry", "retry_one", "give_up", "acknowledge", "mute", "resolve", "reopen"])
+def test_no_action_on_a_group_runs_it(hostile: Client, action: str) -> None:
+    failing = FailureGroup.objects.get()
+    for more in ({}, {"confirmed": "yes"}, {"from_page": ADDRESS}, {"mute_for": EVIL}):
+        assert problems(act(hostile, action, failing, address=FAILURES, **more)) == []
 
 
 @pytest.mark.parametrize("action", ["process_again", "give_up", "verify_again", EVIL])

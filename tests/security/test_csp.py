@@ -82,6 +82,7 @@ class TestPages:
             LIST,
             f"{LIST}{stored.pk}/change/",
             f"{FAILURES}{failing.pk}/change/",
+            f"{FAILURES}{failing.pk}/compare/",
             "/admin/auth/user/add/",
             "/admin/password_change/",
             "/admin/notifications/nothing/",

@@ -34,7 +34,8 @@ BUCKET: Final = "geheim-s3-secret-key"
 DATABASE: Final = "geheim-database-password"
 PROXY: Final = "geheim-proxy-password"
 STATUS: Final = "geheim-status-token"
-ENVIRONMENT: Final = {KEY, TOKEN, HOOK, SIGNS, MAIL, BUCKET, DATABASE, PROXY, STATUS}
+PING: Final = "geheim-ping-key"
+ENVIRONMENT: Final = {KEY, TOKEN, HOOK, SIGNS, MAIL, BUCKET, DATABASE, PROXY, STATUS, PING}
 #: What a client sends of its own.
 BEARER: Final = "geheim-bearer"
 API_KEY: Final = "geheim-api-key"
@@ -115,6 +116,7 @@ def failing(site: Site, slack: FakeSlack, receiver: Receiver) -> Site:
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": BUCKET,
         "STATUS_TOKEN": STATUS,
+        "HEARTBEAT_URL": f"http://{nowhere()}/{PING}",
         "AWS_DEFAULT_REGION": "eu-central-1",
     }
     site.migrate()
@@ -132,6 +134,7 @@ def test_no_secret_gets_out_of_a_site_where_everything_fails(failing: Site, slac
     wait_for(lambda: "failed, next try in" in failing.log("process_raw"), timeout=60, message="the mail fails")
     wait_for(lambda: len(slack.requests) > 2, timeout=60, message="Slack refuses")
     wait_for(lambda: "WEBHOOK" in failing.log("follow_journal"), timeout=60, message="the webhook refuses")
+    wait_for(lambda: "HEARTBEAT_URL" in failing.log("process_raw"), timeout=60, message="its service is away")
     for command in (["check"], ["check", "--deploy"], ["proppy_status"], ["proppy_status", "--json"]):
         said.manage(*command)
     said.manage("replay_raw", "--source", "demo", "--to", f"http://{nowhere()}/")

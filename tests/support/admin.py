@@ -9,7 +9,20 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications import keep
-from notifications.models import FailedDelivery, FailureGroup, Loss, Position, RawPayload, Refusal, ReportRow
+from notifications.models import (
+    Attempt,
+    FailedDelivery,
+    FailureGroup,
+    Loss,
+    Machine,
+    OperatorAction,
+    Position,
+    RawPayload,
+    Refusal,
+    ReportRow,
+    State,
+)
+from notifications.models.attempts import Outcome
 
 LIST = "/admin/notifications/rawpayload/"
 FAILURES = "/admin/notifications/failuregroup/"
@@ -78,18 +91,27 @@ def everything() -> dict[str, int]:
         **dict.fromkeys(["source", "method", "path", "query", "remote_addr", "idempotency_key", "error"], EVIL),
     )
     failing = FailureGroup.objects.create(
-        **dict.fromkeys(["source", "title", "place", "fingerprint"], EVIL), first_at=now, last_at=now
+        **dict.fromkeys(["source", "title", "place", "fingerprint", "traceback", "frames", "state_by"], EVIL),
+        **dict.fromkeys(["first_release", "last_release", "resolved_by"], EVIL),
+        **dict.fromkeys(["first_at", "last_at", "state_at", "resolved_at"], now),
     )
     RawPayload.objects.update(failure=failing)
+    attempt = dict.fromkeys(["worker", "release", "traceback", "log"], EVIL)
+    Attempt.objects.create(payload=stored, number=1, outcome=Outcome.FAILED, failure=failing, **attempt)
+    good = payload(f"{EVIL} is good".encode(), EVIL, source=EVIL, state=State.DONE, done_at=now, next_attempt_at=None)
     tell = {"channel": EVIL, "reason": EVIL, "text": EVIL, "event_id": EVIL}
     where = {"machine": EVIL, "journal": EVIL}
     entry = {"reason": EVIL, "name": EVIL, "author": EVIL, "example": EVIL, "since": now, "until": now}
+    delivery = FailedDelivery.objects.create(event_time=now, data={EVIL: [EVIL]}, **tell)
+    for row in ({"payload": stored}, {"payload": good}, {"failure": failing}, {"delivery": delivery}):
+        OperatorAction.objects.create(at=now, **dict.fromkeys(["by", "what", "note"], EVIL), **row)
     return {
         "rawpayload": stored.pk,
         "failuregroup": failing.pk,
         "position": Position.objects.create(channel=EVIL, cursor=EVIL, entry_time=now, problem=EVIL, **where).pk,
-        "faileddelivery": FailedDelivery.objects.create(event_time=now, data={EVIL: [EVIL]}, **tell).pk,
+        "faileddelivery": delivery.pk,
         "loss": Loss.objects.create(origin=EVIL, channel=EVIL, reason=EVIL, key=EVIL, until=now).pk,
         "refusal": Refusal.objects.create(count=7, **entry, **where).pk,
+        "machine": Machine.objects.create(machine=EVIL, host=EVIL, seen_at=now).pk,
         "reportrow": ReportRow.objects.create(name=EVIL, day=now.date(), count=3).pk,
     }

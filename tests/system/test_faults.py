@@ -78,7 +78,7 @@ def test_a_full_disk_refuses_kindly_and_recovers(full: Installed) -> None:
     assert HttpsVisitor(full.port).request("GET", "/")[0] == 200
     wait_for(lambda: has_heard(full, "left: posts are refused"), timeout=120, message="the alert")
     full.run("rm", f"{DISK}/filler")
-    wait_for(lambda: has_heard(full, "has room again"), timeout=120, message="that it is over")
+    wait_for(lambda: has_heard(full, "is nearly full, after"), timeout=120, message="that it is over")
     # Each of the two servers finds out for itself: several in a row, or one of them would not be asked.
     row: list[int] = []
 

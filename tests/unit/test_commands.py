@@ -1,6 +1,7 @@
 """proppy_status, replay_raw, prune_raw."""
 
 import json
+import re
 import uuid
 from datetime import timedelta
 from io import StringIO
@@ -63,11 +64,12 @@ def test_status_while_the_database_is_away_and_of_what_was_set_aside(settings: A
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / uuid.uuid4().hex).touch()
     (tmp_path / "spool" / f"{uuid.uuid4().hex}.1a2b3c4d.damaged").touch()
-    with patch("notifications.status.now.channel_statuses", side_effect=OperationalError):
+    with patch("notifications.status.database.answers", side_effect=OperationalError):
         text = run("proppy_status")
-    assert "database is away" in text
+    assert re.search("^CRITICAL  The database is away, seen from .*: OperationalError", text, re.MULTILINE)
+    assert "UNKNOWN   Payloads, channels, failed deliveries and losses are unknown" in text
     assert "Spool: 1 waiting, the oldest for 0 s" in text
-    assert "Spool: 1 cannot be imported" in text
+    assert "1 file of the spool on " in text
 
 
 def test_replay_takes_the_dead_ones() -> None:

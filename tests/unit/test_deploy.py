@@ -144,7 +144,7 @@ def test_the_alert_rules_name_metrics_that_exist() -> None:
     assert len(named) >= 8
     assert {name for name in named if not re.search(rf"\b{name}\b", source)} == set()
     labels = set(re.findall(r"\$labels\.(\w+)", rules)) | set(re.findall(r"\{(\w+)=", rules))
-    assert labels <= {"instance", "job", "state", "channel", "machine"}
+    assert labels <= {"instance", "job", "state", "channel", "machine", "name", "subject", "grade"}
 
 
 def test_the_template_names_settings_that_exist() -> None:

@@ -118,7 +118,7 @@ def test_metrics_of_the_spool(client: Client, state_dir: Path) -> None:
 
 
 def test_metrics_without_a_database(client: Client) -> None:
-    with patch("notifications.status.now.channel_statuses", side_effect=OperationalError):
+    with patch("notifications.status.database.answers", side_effect=OperationalError):
         text = client.get("/metrics").text
     assert "proppy_database_up 0\n" in text
     assert "proppy_spool_files 0\n" in text

@@ -56,7 +56,7 @@ def _printed_what_it_says(printed: dict[str, str]) -> None:
     assert "\nproppy_payloads{" in metrics
     assert "no issues" in printed["python manage.py check"]
     assert "Ran 2 tests" in printed["python manage.py test"]
-    assert printed["python manage.py proppy_status"].startswith("Payloads\n")
+    assert printed["python manage.py proppy_status"].startswith("ALL WELL\n")
 
 
 def _nothing_is_left(project: Stock) -> None:

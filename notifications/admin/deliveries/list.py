@@ -5,10 +5,11 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Left, Right
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from notifications.admin.deliveries.send_again import send_again, send_same_again
+from notifications.admin.lists.actions_done import actions_on
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import (
     EMPTY,
@@ -105,11 +106,8 @@ class FailedDeliveryAdmin(ReadOnly):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in {"channel", "again"}
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {"may": self.has_send_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: FailedDelivery) -> dict[str, Any]:
+        return {"may": self.has_send_permission(request), "actions_done": actions_on(row)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)

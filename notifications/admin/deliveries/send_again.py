@@ -4,8 +4,9 @@ import logging
 
 from django.db.models import Q, QuerySet
 
-from notifications.admin.payloads.moves import Moved
-from notifications.models import FailedDelivery
+from notifications.admin.payloads.moves import BATCH, Moved
+from notifications.database.transactions import atomic
+from notifications.models import FailedDelivery, OperatorAction
 from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
@@ -13,20 +14,24 @@ logger = logging.getLogger(__name__)
 
 def send_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
     """`by` is the user's name. Those that already wait are left alone: they may be on their way."""
-    return _logged(_send(Q(pk__in=chosen.order_by().values("pk"))), by)
+    return _logged(_send(Q(pk__in=chosen.order_by().values("pk")), by), by)
 
 
 def send_same_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
     """All with the channel and reason of a chosen one, however many; one statement for each reason."""
     reasons = chosen.order_by().values_list("channel", "reason").distinct()
-    sent = [_send(Q(channel=channel, reason=reason)) for channel, reason in reasons]
+    sent = [_send(Q(channel=channel, reason=reason), by) for channel, reason in reasons]
     return _logged(Moved(sum(each.moved for each in sent), sum(each.left for each in sent)), by)
 
 
-def _send(which: Q) -> Moved:
+def _send(which: Q, by: str) -> Moved:
     rows = FailedDelivery.objects.filter(which)
     left = rows.filter(again_at__isnull=False).count()
-    return Moved(rows.filter(again_at__isnull=True).update(again_at=utc_now()), left)
+    with atomic():
+        pks = OperatorAction.objects.record(rows.filter(again_at__isnull=True), "sent again", by)
+        for start in range(0, len(pks), BATCH):
+            FailedDelivery.objects.filter(pk__in=pks[start : start + BATCH]).update(again_at=utc_now())
+    return Moved(len(pks), left)
 
 
 def _logged(sent: Moved, by: str) -> Moved:

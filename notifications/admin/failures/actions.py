@@ -1,5 +1,6 @@
 """Actions on failure groups: retry or give up all payloads of a group, however many."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
@@ -14,7 +15,8 @@ from notifications.admin.payloads import moves
 from notifications.admin.payloads.actions import PACE, left_text
 from notifications.admin.payloads.moves import Moved
 from notifications.admin.payloads.selection import Selection
-from notifications.models import FailureGroup, RawPayload
+from notifications.database.transactions import atomic
+from notifications.models import FailureGroup, OperatorAction, RawPayload
 
 #: Groups that the question names.
 NAMED: Final = 5
@@ -33,7 +35,7 @@ def payloads_of(group: FailureGroup) -> Listing:
 class FailureActions(Base):
     """The actions of a list of groups. They need the permission change_rawpayload."""
 
-    actions = ("retry", "give_up")
+    actions: Any = ("retry", "give_up")
 
     def has_process_permission(self, request: HttpRequest) -> bool:
         return may(request, RawPayload, "change_rawpayload")
@@ -44,7 +46,7 @@ class FailureActions(Base):
             text = ["Their attempts count from zero. They stay in this group until an attempt succeeds.", PACE]
             return self._ask(request, queryset, verb="Retry", consequences=text)
         by = request.user.get_username()
-        done = _sum(moves.process_again(payloads_of(group).all, by) for group in queryset)
+        done = _sum(_recorded("retried", group, by, moves.process_again) for group in queryset)
         self.message_user(request, f"To be processed again: {done.moved:,}.{left_text(done)}")
         return self._back(request)
 
@@ -54,7 +56,7 @@ class FailureActions(Base):
             text = ["Waiting ones become dead, and are not retried by themselves. Nothing is deleted."]
             return self._ask(request, queryset, verb="Give up", consequences=text)
         by = request.user.get_username()
-        done = _sum(moves.give_up(payloads_of(group).all, by) for group in queryset)
+        done = _sum(_recorded("given up", group, by, moves.give_up) for group in queryset)
         self.message_user(request, f"Given up: {done.moved:,}.{left_text(done, 'dead already')}")
         return self._back(request)
 
@@ -73,6 +75,16 @@ class FailureActions(Base):
         if not page.isdecimal():
             return None
         return HttpResponseRedirect(address(FailureGroup, "change", page))
+
+
+def _recorded(what: str, group: FailureGroup, by: str, move: Callable[["QuerySet[RawPayload]", str], Moved]) -> Moved:
+    """Move all payloads of a group, and record on it how many."""
+    moved = move(payloads_of(group).all, by)
+    with atomic():
+        OperatorAction.objects.record(
+            FailureGroup.objects.filter(pk=group.pk), what, by, f"{moved.moved:,} of its payloads"
+        )
+    return moved
 
 
 def _sum(moved: Any) -> Moved:

@@ -5,141 +5,129 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 
-from notifications.admin.failures.actions import FailureActions, payloads_of
-from notifications.admin.lists.cells import EMPTY, first_line, moment, pre, since, text
+from notifications.admin.failures import compare, page
+from notifications.admin.failures.actions import payloads_of
+from notifications.admin.failures.sparkline import DAY, counts_of, sparkline
+from notifications.admin.failures.state_actions import StateActions
+from notifications.admin.lists.actions_done import actions_on
+from notifications.admin.lists.body_view import visible
+from notifications.admin.lists.cells import EMPTY, first_line, since
 from notifications.admin.lists.confirm import MOST
-from notifications.admin.lists.filters import SourceFilter, chosen_in
-from notifications.admin.lists.keyset import Count, Listing
-from notifications.admin.lists.names import address, may
+from notifications.admin.lists.filters import ChoiceFilter, SourceFilter, chosen_in
+from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.names import may, url_name
 from notifications.admin.lists.order import Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
-from notifications.admin.payloads.page import LONGEST_ERROR
 from notifications.models import FailureGroup, RawPayload
 from notifications.utils import graphemes
 
-#: Payloads that the page of a group shows.
-SHOWN: Final = 10
 LAST_SEEN: Final = Order("last_at")
+#: Characters of a title in the list.
+LONGEST_TITLE: Final = 120
+
+
+class GroupStateFilter(ChoiceFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(value), str(label)) for value, label in FailureGroup.State.choices]
+
+    def parse(self, value: str) -> dict[str, Any]:
+        return {"state": value} if value in FailureGroup.State.values else {}
 
 
 class FailureList(KeysetChangeList):
-    """The last failure first, each group with how many payloads fail this way now."""
+    """The last failure first, each group with how many payloads fail this way now, and its last day."""
 
     def lay_out(self, rows: QuerySet[Any]) -> Listing:
         chosen = chosen_in(self.filter_specs)
         if "nothing" in chosen:
             return Listing(rows.none(), LAST_SEEN)
-        return Listing.of(rows, LAST_SEEN, [], [Q(source=chosen["source"])] if chosen else [])
+        return Listing.of(rows, LAST_SEEN, [], [Q(**{name: value}) for name, value in chosen.items()])
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        hours = counts_of([group.pk for group in self.result_list], DAY)
         for group in self.result_list:
             group.count = payloads_of(group).count("pk", MOST)  # from the index alone: states are in the rows
-
-
-def count(group: FailureGroup) -> Count:
-    """How many payloads fail this way now, by state."""
-    return payloads_of(group).count("state", MOST)
+            group.hours_failed = hours.get(group.pk, {})
 
 
 @admin.display(description="payloads")
 def number(group: Any) -> SafeString | str:
-    return format_html('<a href="{}">{}</a>', _payload_list(group), group.count) if group.count.total else EMPTY
-
-
-@admin.display(description="payloads")
-def states(group: FailureGroup) -> SafeString | str:
-    counted = count(group)
-    if not counted.total:
-        return "None fails this way now."
-    each = ", ".join(f"{number:,} {state}" for state, number in counted.by_value.items())
-    return format_html('<a href="{}">{}</a> ({})', _payload_list(group), counted, each)
-
-
-@admin.display(description="newest payloads")
-def newest(group: FailureGroup) -> SafeString | str:
-    columns = ("receipt", "state", "received_at", "attempts", "source")
-    payloads = payloads_of(group).all.order_by("-pk").only(*columns)[:SHOWN]
-    rows = [(payload, since(payload.received_at), address(RawPayload, "change", payload.pk)) for payload in payloads]
-    context = {"payloads": rows}
-    return render_to_string("notifications/admin/payloads.html", context)
-
-
-@admin.display(description="newest error")
-def traceback(group: FailureGroup) -> SafeString | str:
-    error = payloads_of(group).all.order_by("-pk").values_list("error", flat=True).first()
-    return pre(graphemes.last(error or "", LONGEST_ERROR))
+    if not group.count.total:
+        return EMPTY
+    return format_html('<a href="{}">{}</a>', page.payload_list(group), group.count)
 
 
 @admin.display(description="failure")
-def title(group: FailureGroup) -> str:
-    return first_line(group.title)
+def title(group: FailureGroup) -> SafeString:
+    """What fails; below it the group's number, its source and the place."""
+    about = filter(None, (f"#{group.pk}", visible(group.source), visible(group.place)))
+    short = graphemes.first(first_line(group.title), LONGEST_TITLE, "…")
+    return format_html('{}<span class="place">{}</span>', short, " · ".join(about))
+
+
+@admin.display(description="last 24 hours")
+def last_day(group: Any) -> SafeString:
+    return sparkline(group.hours_failed, DAY)
+
+
+@admin.display(description="last seen")
+def last(group: FailureGroup) -> SafeString:
+    return format_html(
+        '{}<span class="place">first\N{NO-BREAK SPACE}{}</span>', since(group.last_at), since(group.first_at)
+    )
+
+
+@admin.display(description="state")
+def state(group: FailureGroup) -> SafeString:
+    return page.state_label(group)
 
 
 @admin.register(FailureGroup)
-class FailureGroupAdmin(FailureActions, ReadOnly):
+class FailureGroupAdmin(StateActions, ReadOnly):
     """Users who may see payloads may see these; the permission change_rawpayload is for the actions."""
 
     change_form_template = "notifications/admin/failure.html"
-    list_display = (
-        title,
-        "number",
-        text("source"),
-        text("place"),
-        number,
-        "last",
-        "first",
-    )
-    list_filter = (SourceFilter,)
+    list_display = (title, state, last_day, number, last)
+    list_filter = (GroupStateFilter, SourceFilter)
     list_per_page = 25  # each one's payloads are counted
     sortable_by = ()
-    fields = (
-        "replay",
-        text("source"),
-        text("title", "failure"),
-        text("place"),
-        states,
-        "attempts",
-        *map(moment, ("first_at", "last_at")),
-        newest,
-        traceback,
-    )
+    fieldsets = page.FIELDSETS
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.compare)
+        return [path("<int:pk>/compare/", view, name=url_name(FailureGroup, "compare")), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FailureList]:
         return FailureList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup == "source"
+        return lookup in {"source", "state"}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return any(may(request, RawPayload, codename) for codename in ("view_rawpayload", "change_rawpayload"))
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {"may": self.has_process_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+    def may_see_bodies(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and may(request, RawPayload, "view_body")
 
-    @admin.display(description="group")
-    def number(self, group: FailureGroup) -> str:
-        return f"#{group.pk}"
+    def page_context(self, request: HttpRequest, row: FailureGroup) -> dict[str, Any]:
+        return {
+            "title": first_line(row.title),
+            "may": self.has_process_permission(request),
+            "may_compare": self.may_see_bodies(request),
+            "actions_done": actions_on(row),
+        }
 
-    @admin.display(description="in a terminal")
-    def replay(self, group: FailureGroup) -> SafeString:
-        return format_html("<code>manage.py replay_raw --failure {} --dry-run</code>", group.pk)
-
-    @admin.display(description="first seen")
-    def first(self, group: FailureGroup) -> SafeString | str:
-        return since(group.first_at)
-
-    @admin.display(description="last seen")
-    def last(self, group: FailureGroup) -> SafeString | str:
-        return since(group.last_at)
-
-
-def _payload_list(group: FailureGroup) -> str:
-    return f"{address(RawPayload, 'changelist')}?failure={group.pk}"
+    @method_decorator(require_safe)
+    def compare(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A failing body beside a good one."""
+        return compare.page_of(self, request, pk)

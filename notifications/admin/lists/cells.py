@@ -67,7 +67,7 @@ def pretty(name: str) -> Callable[[Any], SafeString | str]:
 
 
 def pre(value: str) -> SafeString | str:
-    return format_html('<pre class="raw">{}</pre>', visible(value)) if value else EMPTY
+    return format_html('<pre class="raw" tabindex="0">{}</pre>', visible(value)) if value else EMPTY
 
 
 def last_line(value: str) -> str:

@@ -109,15 +109,22 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
     ) -> NextPagePaginator:
         return NextPagePaginator(queryset, per_page, number=page_number(request))
 
-    def change_view(
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the template of a row's page needs besides its fields. `may`: the user may do the actions."""
+        return {}
+
+    def render_change_form(
         self,
         request: HttpRequest,
-        object_id: str,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        obj: Any = None,
     ) -> HttpResponse:
         # The title would contain the object's str(): text of any length.
-        return super().change_view(request, object_id, form_url, {"subtitle": None} | (extra_context or {}))
+        context |= {"subtitle": None} | self.page_context(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -54,7 +54,7 @@ class PayloadActions(Base):
 
     @admin.action(description="Verify again (quarantined ones)", permissions=["process"])
     def verify_again(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> HttpResponse | None:
-        found = quarantine.verify_all(queryset)
+        found = quarantine.verify_all(queryset, request.user.get_username())
         bad, twice = found[Verdict.BAD], found[Verdict.DUPLICATE]
         still_bad = f" Still wrong: {bad:,}." if bad else ""
         left = f" Left, as their keys have come another way: {twice:,}." if twice else ""
@@ -63,7 +63,7 @@ class PayloadActions(Base):
 
     @admin.action(description="Handle too (other bytes under a used key)", permissions=["process"])
     def handle_too(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> HttpResponse | None:
-        done = quarantine.handle_all_too(queryset)
+        done = quarantine.handle_all_too(queryset, request.user.get_username())
         self.message_user(request, f"To be processed: {done:,}. Only other bytes under a used key are handled.")
         return self._back(request)
 

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.db.models.functions import Right
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
@@ -26,6 +26,7 @@ from notifications.admin.lists.names import may, url_name
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads import bodies, page
 from notifications.admin.payloads.actions import PayloadActions
+from notifications.admin.payloads.life import life_of
 from notifications.admin.payloads.search import search
 from notifications.admin.payloads.selection import Selection
 from notifications.models import RawPayload
@@ -96,11 +97,8 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
         beside = obj is not None and obj.first_of_key is not None
         return page.fieldsets(with_body=self.may_see_bodies(request), beside=beside)
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {"may": self.has_process_permission(request), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: RawPayload) -> dict[str, Any]:
+        return {"may": self.has_process_permission(request), "life": life_of(row)}
 
     def may_see_bodies(self, request: HttpRequest) -> bool:
         may_view = self.has_view_permission(request)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-from notifications.journal.base import EntryTooLarge, Journal, Reader, ReadOptions
+from notifications.journal.base import EntryTooLarge, Journal, Reader, ReadOptions, Unread, written_since
 from notifications.journal.file.files import OpenFile, is_sealed, open_newest, path_of, seal, sequences
 from notifications.journal.file.reader import FileReader
 from notifications.journal.json_header import dump_header
@@ -58,6 +58,13 @@ class FileJournal(Journal):
 
     def _reader(self, options: ReadOptions) -> Reader:
         return FileReader(self.folder, options)
+
+    def unread(self, since_us: int) -> Unread | None:
+        try:
+            paths = [path_of(self.folder, each) for each in sequences(self.folder)]
+        except OSError:
+            return None
+        return Unread(written_since(paths, since_us), self.max_files * self.max_file_bytes)
 
     def close(self) -> None:
         with self._lock:

@@ -5,7 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from notifications.journal.base import AUDIT_FIELDS, FIELDS, SUPPRESSED, Journal, Reader, ReadOptions, encode
+from notifications.journal.base import (
+    AUDIT_FIELDS,
+    FIELDS,
+    SUPPRESSED,
+    Journal,
+    Reader,
+    ReadOptions,
+    Unread,
+    encode,
+    written_since,
+)
+from notifications.journal.journald import quota
 from notifications.journal.journald.reader import JournaldReader
 from notifications.journal.journald.sender import Sender
 from notifications.journal.journald.what_to_read import Source
@@ -66,6 +77,10 @@ class JournaldJournal(Journal):
         ours = (f"SYSLOG_IDENTIFIER={self.identifier}",)
         wanted, fields = ([ours, _DROPPED], AUDIT_FIELDS) if options.audit else ([ours], FIELDS)
         return JournaldReader(Source(self.namespace, wanted, fields, self._links, self._archive), options)
+
+    def unread(self, since_us: int) -> Unread | None:
+        found = quota.stored(self.namespace)
+        return found and Unread(written_since(found.paths, since_us), found.quota)
 
     def close(self) -> None:
         self._sender.close()

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -8,10 +9,15 @@ from notifications.channels import channel_names
 from notifications.follow_journal.build_workers import worker_makers
 from notifications.follow_journal.former_machine_id import settle_former_ids
 from notifications.management.tables import require_tables
+from notifications.operations.problem import OF_PROCESS_RAW
+from notifications.operations.watch import Look, Watch
 from notifications.positions.lock import AlreadyFollowed
+from notifications.status.worker_problems import problems_of
 from notifications.utils.folder_rights import explain
 from notifications.utils.times import parse_time
 from notifications.workers import loop
+from notifications.workers.heartbeat import beats
+from notifications.workers.housekeeping import Chore, Housekeeper
 
 
 class Command(BaseCommand):
@@ -38,7 +44,8 @@ class Command(BaseCommand):
         try:
             if start is None and not dry_run:
                 settle_former_ids()
-            loop.run(list(worker_makers(channel, since=start, dry_run=dry_run, drain=drain)))
+            makers = worker_makers(channel, since=start, dry_run=dry_run, drain=drain)
+            _run(list(makers), goes_on=not (start or dry_run or drain))
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:
@@ -47,3 +54,17 @@ class Command(BaseCommand):
             if not (why := explain(error)):
                 raise
             raise CommandError(why) from error
+
+
+def _run(makers: Sequence[Callable[[loop.Stop], loop.Worker]], *, goes_on: bool) -> None:
+    """`goes_on`: it does not end by itself, so its heart should be seen to beat."""
+    if goes_on:
+        loop.run([*makers, _watch], heartbeat="follow_journal")
+    else:
+        loop.run(makers)
+
+
+def _watch(stop: loop.Stop) -> loop.Worker:
+    """Reports that no process_raw turns: none of them could."""
+    watch = Watch(lambda: Look(problems_of("process_raw", beats())), OF_PROCESS_RAW)
+    return Housekeeper(stop, chores=[Chore("watch for problems", watch, longest=None)], lock="watch-process-raw")

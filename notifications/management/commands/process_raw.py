@@ -7,11 +7,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifications import handlers
 from notifications.conf import conf
 from notifications.management.tables import require_tables
-from notifications.operations.problems import problems
-from notifications.operations.watch import Watch
+from notifications.operations.heartbeat_url import HeartbeatUrl
+from notifications.operations.machines import take_part
+from notifications.operations.problem import KINDS, OF_PROCESS_RAW, SHARED, unknown_beside
+from notifications.operations.watch import Look, Watch
 from notifications.process_raw.chores import chores
 from notifications.process_raw.claim_and_handle import BATCH, ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
+from notifications.status.verdict import verdict
 from notifications.utils.folder_rights import explain
 from notifications.workers import loop
 from notifications.workers.housekeeping import Chore, Housekeeper
@@ -35,7 +38,7 @@ class Command(BaseCommand):
         require_tables()
         handlers.autodiscover()
         try:
-            loop.run(_makers(source, batch, drain, threads))
+            loop.run(_makers(source, batch, drain, threads), heartbeat="" if drain else "process_raw")
         except OSError as error:
             if not (why := explain(error)):
                 raise
@@ -47,6 +50,21 @@ def _makers(sources: Sequence[str], batch: int, drain: bool, threads: int) -> li
     worker = partial(ProcessRaw, sources=sources, batch=batch, drain=drain, outage=outage)
     helpers = [partial(Housekeeper, chores=chores(), drain=drain)]
     if not drain:  # in a thread of its own: a chore can wait for the database or a storage
-        watch = Chore("watch for problems", Watch(problems(outage.problem)), longest=None)
-        helpers.append(partial(Housekeeper, chores=[watch], lock="watch"))
+        helpers.append(partial(Housekeeper, chores=_watch(outage), lock="watch"))
     return [*[worker] * threads, *helpers]
+
+
+def _watch(outage: DatabaseOutage) -> list[Chore]:
+    """Reports the problems of the verdict, but those that the watch of follow_journal reports."""
+    heartbeat_url = HeartbeatUrl()
+
+    def look() -> Look:
+        found = verdict(database_problem=outage.problem)
+        heartbeat_url.seen(is_critical=found.is_critical)
+        unknown = unknown_beside(found.problems)
+        if found.status.database is None or not take_part(found.problems, found.status.workers or []):
+            unknown |= SHARED
+        return Look(found.problems, unknown)
+
+    watch = Watch(look, KINDS.keys() - OF_PROCESS_RAW)
+    return [Chore("watch for problems", watch, longest=None), Chore("heartbeat URL", heartbeat_url, longest=None)]

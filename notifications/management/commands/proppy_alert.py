@@ -1,4 +1,5 @@
 import os
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -39,4 +40,4 @@ class Command(BaseCommand):
         if post.problem:
             alert.report(failed, host)
             raise CommandError(f"{post.problem}. The alert is in the journal, and sent once that is followed again.")
-        Mark(failed.unit).set(True)  # process_raw may watch it, and reports that it runs again
+        Mark(failed.unit).set(time.time())  # process_raw may watch it, and reports that it runs again

@@ -59,6 +59,9 @@ class Command(BaseCommand):
                 self.stdout.write("Stopped: run it again for the rest.")
             else:
                 prune.prune_groups()
+                for _ in unhurried(prune.prune_records(), stop.wait):
+                    if stop.is_set():
+                        break
 
     def _delete(self, stop: Stop, counts: dict[prune.Rule, int], batch: int) -> int:
         bar, deleted = ProgressBar(self.stdout, sum(counts.values())), 0

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 EVIL = "<script>alert(1)</script>\u202e"
 SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e"
-MODELS = ["rawpayload", "failuregroup", "position", "faileddelivery", "loss", "refusal", "reportrow"]
+MODELS = ["rawpayload", "failuregroup", "position", "faileddelivery", "loss", "refusal", "machine", "reportrow"]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -41,13 +41,13 @@ def test_nothing_can_be_added_or_changed(admin: Client, model: str) -> None:
     assert admin.post(f"/admin/notifications/{model}/{pk}/change/", {}).status_code == 403
 
 
-def test_only_failed_deliveries_can_be_deleted(admin: Client) -> None:
+def test_only_failed_deliveries_and_machines_can_be_deleted(admin: Client) -> None:
     statuses = {
         model: admin.post(f"/admin/notifications/{model}/{pk}/delete/", {"post": "yes"}).status_code
         for model, pk in everything().items()
     }
 
-    assert statuses == {**dict.fromkeys(MODELS, 403), "faileddelivery": 302}
+    assert statuses == {**dict.fromkeys(MODELS, 403), "faileddelivery": 302, "machine": 302}
     assert not FailedDelivery.objects.exists()
 
 

@@ -1,6 +1,8 @@
 """Failure groups in the admin: people fix one line, then all of its payloads continue."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,8 +14,9 @@ from django.utils import timezone
 from notifications.admin.lists import confirm
 from notifications.admin.lists.cells import since
 from notifications.admin.payloads import moves
-from notifications.models import FailureGroup, RawPayload, State
-from tests.support.admin import FAILURES, LIST, TRACEBACK, act, group, page, payload, staff
+from notifications.models import FailureGroup, FailureHour, OperatorAction, RawPayload, State
+from notifications.utils.failure_fingerprint import Failure
+from tests.support.admin import FAILURES, LIST, TRACEBACK, act, group, listed, page, payload, staff
 
 pytestmark = pytest.mark.django_db
 
@@ -42,9 +45,139 @@ def test_the_list_says_how_many_payloads_fail_so(admin: Client, monkeypatch: pyt
     assert f"?failure={none.pk}" not in text
     assert "KeyError: &#x27;price&#x27;" in text
     assert "shop/handlers.py:41, count" in text
-    assert ">stripe<" in text
+    assert f"#{few.pk} · stripe · shop/handlers.py:41, count" in text
     assert str(since(first)) in text
     assert str(since(last)) in text
+
+
+def test_the_list_draws_the_last_day_by_one_query(admin: Client) -> None:
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for name in "abc":
+        failing_hour = FailureHour(failure=group(name), hour=now - timedelta(hours=3), failed=7)
+        failing_hour.save()
+    with CaptureQueriesContext(connection) as queries:
+        text = admin.get(FAILURES).content.decode()
+    assert sum("failurehour" in query["sql"] for query in queries) == 1
+    assert text.count("7 failed in 24 hours, most in the hour of ") == 2 * 3  # the label, and the tooltip
+
+
+def test_the_list_has_a_filter_by_state(admin: Client) -> None:
+    first, second = group("a"), group("b")
+    FailureGroup.objects.filter(pk=second.pk).resolve("ada")
+    assert listed(admin, "state=resolved", FAILURES) == [second.pk]
+    assert listed(admin, "state=open&source=demo", FAILURES) == [first.pk]
+    assert listed(admin, "state=nonsense", FAILURES) == []
+
+
+class TestStates:
+    def test_buttons_lead_from_state_to_state(self, admin: Client) -> None:
+        failure = group()
+        address = f"{FAILURES}{failure.pk}/change/"
+        for action, state in (
+            ("acknowledge", "acknowledged"),
+            ("mute", "muted"),
+            ("resolve", "resolved"),
+            ("reopen", "open"),
+        ):
+            assert f'value="{action}"' in admin.get(address).text
+            answer = act(admin, action, failure, address=FAILURES, from_page=str(failure.pk))
+            assert f'<span class="state group-{state}">{state}</span>' in answer
+            assert " by root" in answer
+        assert "Acknowledged by root" in answer
+
+    @pytest.mark.parametrize(("chosen", "hours"), [("hour", 1), ("week", 168), ("nonsense", 24)])
+    def test_it_is_muted_as_long_as_was_chosen(self, admin: Client, chosen: str, hours: int) -> None:
+        act(admin, "mute", group(), address=FAILURES, mute_for=chosen)
+        muted_until = FailureGroup.objects.get().muted_until
+        assert muted_until is not None
+        assert abs(muted_until - timezone.now() - timedelta(hours=hours)) < timedelta(minutes=1)
+
+    def test_one_that_came_back_says_who_had_resolved_it(self, admin: Client) -> None:
+        failure = Failure("KeyError: 'price'", "", "a", "Traceback")
+        pk = FailureGroup.objects.note("demo", failure, timezone.now()).pk
+        FailureGroup.objects.all().resolve("ada")
+        FailureGroup.objects.note("demo", failure, timezone.now())
+        assert re.search(r"again since .*; it was resolved .* by ada", admin.get(f"{FAILURES}{pk}/change/").text)
+
+    @pytest.mark.parametrize("action", ["acknowledge", "mute", "resolve", "reopen", "retry_one"])
+    def test_a_reader_changes_nothing(self, action: str) -> None:
+        failure = group()
+        (dead,) = failing(1, failure)
+        FailureGroup.objects.all().resolve("ada") if action == "reopen" else None
+        before = FailureGroup.objects.values().get()
+        reader = staff("view_rawpayload", "view_body")
+        assert f'value="{action}"' not in reader.get(f"{FAILURES}{failure.pk}/change/").text
+        act(reader, action, failure, address=FAILURES)
+        assert FailureGroup.objects.values().get() == before
+        dead.refresh_from_db()
+        assert dead.state == State.DEAD
+
+
+def test_one_payload_is_retried_before_all(admin: Client) -> None:
+    failure = group()
+    failing(3, failure)
+    answer = act(admin, "retry_one", failure, address=FAILURES, from_page=str(failure.pk))
+    assert states() == [State.DEAD, State.DEAD, State.RETRYING]
+    newest = RawPayload.objects.order_by("-pk")[0]
+    assert f'<a href="{LIST}{newest.pk}/change/">One payload</a>' in answer
+    act(admin, "retry", failure, address=FAILURES, confirmed="yes")
+    assert states() == [State.RETRYING] * 3
+    recorded = OperatorAction.objects.get(failure=failure)
+    assert (recorded.what, recorded.by, recorded.note) == ("retried", "root", "3 of its payloads")
+    assert "Retried by root" in admin.get(f"{FAILURES}{failure.pk}/change/").text
+
+
+def test_a_group_without_payloads_has_none_to_retry(admin: Client) -> None:
+    assert "has no payload to retry" in act(admin, "retry_one", group(), address=FAILURES)
+
+
+@pytest.mark.parametrize(
+    ("runbook", "is_link"),
+    [("https://wiki.example/stripe", True), ("javascript:alert(1)", False), ("", False), (7, False)],
+)
+def test_the_runbook_of_the_source_is_a_link(admin: Client, settings: Any, runbook: Any, is_link: bool) -> None:
+    settings.NOTIFICATIONS_SOURCES = {"demo": {"runbook": runbook}}
+    text = admin.get(f"{FAILURES}{group().pk}/change/").text
+    assert (f'<a href="{runbook}" rel="noopener noreferrer">' in text) == is_link
+    assert "javascript:alert" not in text
+
+
+class TestSideBySide:
+    def compared(self, client: Client, failing_body: bytes, good_body: bytes) -> str:
+        failure = group()
+        payload(failing_body, "application/json", state=State.DEAD, failure=failure, next_attempt_at=None)
+        payload(good_body, "application/json", state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+        answer = client.get(f"{FAILURES}{failure.pk}/compare/")
+        assert answer.status_code == 200
+        return answer.text
+
+    def test_what_differs_is_marked(self, admin: Client) -> None:
+        text = self.compared(admin, b'{"id": 1, "amount": 2500}', b'{"id": 1, "price": 2500}')
+        assert "<td>  &quot;id&quot;: 1,</td><td>  &quot;id&quot;: 1,</td>" in text
+        assert "<td>  &quot;<del>amount</del>&quot;: 2500</td><td>  &quot;<ins>price</ins>&quot;: 2500</td>" in text
+
+    def test_equal_bodies_are_said_to_be_equal(self, admin: Client) -> None:
+        assert "the same, byte for byte" in self.compared(admin, b"{}", b"{}")
+
+    def test_it_is_for_those_who_may_see_bodies(self) -> None:
+        failure = group()
+        address = f"{FAILURES}{failure.pk}/compare/"
+        reader = staff("view_rawpayload")
+        assert reader.get(address).status_code == 403
+        assert "compare/" not in reader.get(f"{FAILURES}{failure.pk}/change/").text
+        assert Client().get(address).status_code == 302
+
+    def test_a_body_permission_alone_is_not_enough(self) -> None:
+        assert staff("view_body").get(f"{FAILURES}{group().pk}/compare/").status_code == 403
+
+    def test_without_two_bodies_it_says_so(self, admin: Client) -> None:
+        failure = group()
+        address = f"{FAILURES}{failure.pk}/compare/"
+        assert "nothing to compare." in admin.get(address).text
+        failing(1, failure)
+        assert "nothing to compare with." in admin.get(address).text
+        assert admin.get(f"{FAILURES}{failure.pk + 1}/compare/").status_code == 404
+        assert admin.post(address).status_code == 405
 
 
 def test_the_list_of_groups_neither_counts_all_nor_loads_bodies(admin: Client) -> None:

@@ -33,17 +33,19 @@ def test_channels_show_how_they_are_doing(admin: Client, state_dir: Path, django
     Loss.objects.create(origin="o", channel="SLACK", reason="r", count=None, key="2", until=now)
     lock = Lock(Key(ours["machine"], "memory://", "SLACK"))
 
-    with django_assert_num_queries(7):  # session, user, count, positions, twice failed, lost
+    with django_assert_num_queries(7 + 17):  # session, user, count, positions, twice failed, lost; and the verdict
         answer = admin.get("/admin/notifications/position/")
     pages = [answer.content.decode(), admin.get(f"/admin/notifications/position/{slack.pk}/change/").content.decode()]
     lock.close()
 
     assert "<h1>Channels</h1>" in pages[0]
-    assert pages[0].index("REPORT") < pages[0].index("SLACK")
+    assert pages[0].index(">REPORT<") < pages[0].index(">SLACK<")
+    assert '<h2 id="verdict">4 PROBLEMS</h2>' in pages[0]
+    assert '<strong class="state state-critical">critical</strong> <a href="/admin/notifications/loss/">' in pages[0]
     assert ">5\N{NO-BREAK SPACE}min</time>" in pages[0]
     assert ">2\N{NO-BREAK SPACE}h</time>" in pages[0]
     assert ">3, next try in 1\N{NO-BREAK SPACE}min: Slack answered 503<" in pages[0]
-    assert "and so on" not in pages[0]
+    assert "and so on" not in pages[0].partition('id="result_list"')[2]
     assert "and so on" in pages[1]
     for text in (page.replace("\N{NO-BREAK SPACE}", " ") for page in pages):
         assert re.search(r">2, \d+ s<", text)

@@ -101,6 +101,8 @@ def test_the_sites_own_settings_are_right() -> None:
                 "METRICS_INTERVAL": (0, "60s", float("nan")),
                 "RATE_LIMITS": ("false", 0, None),
                 "GATE": ("on", "", 1, None),
+                "SITE_URL": ("shop.example.org", "https://", "https://a/path", "https://u:p@a", "ftp://a", None),
+                "HEARTBEAT_URL": ("hc-ping.com/x", "https://[", "https://a:b/", "https://a/b c", None),
             }.items()
             for value in values
         ),

@@ -22,7 +22,7 @@ from notifications.process_raw.handle_payload import handle
 from notifications.process_raw.living_workers import Presence
 from notifications.process_raw.release_claims import release_claims
 from notifications.status.now import status
-from notifications.status.text import lines
+from notifications.status.verdict import verdict
 from notifications.workers.loop import Stop
 from tests.support.payloads import claim, claimed, kept, make_due, states
 
@@ -106,13 +106,13 @@ class TestReceived:
             kept()
         kept()
         assert status().database.from_future == 2  # type: ignore[union-attr]  # it is not away
-        said = list(lines(status()))
-        assert "  2 were received in the future: a clock was ahead" in said
-        assert any(line.startswith("! Times in the future: ") and "timedatectl" in line for line in said)
+        (problem,) = (each for each in verdict().problems if each.name == "clock-ahead")
+        assert problem.text == "2 payloads were received in the future: a clock was ahead"
+        assert "timedatectl" in problem.advice
 
     def test_the_status_of_a_right_clock_says_nothing(self) -> None:
         kept()
-        assert "future" not in "\n".join(lines(status()))
+        assert "clock-ahead" not in {each.name for each in verdict().problems}
 
 
 class TestReturned:

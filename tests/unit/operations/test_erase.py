@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.bodies import storage
-from notifications.models import FailureGroup, RawPayload, State
+from notifications.models import Attempt, FailureGroup, RawPayload, State
+from notifications.models.attempts import Outcome
 from notifications.operations import erase
 from notifications.operations.erase import Search
 from notifications.operations.search_text import pattern_of
@@ -146,6 +147,27 @@ class TestPayloads:
             "KeyError",
             "KeyError: 'price'",
         ]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("state_dir")
+@pytest.mark.parametrize("column", ["traceback", "log"])
+def test_a_text_that_only_an_attempt_has(column: str) -> None:
+    payload, other = kept(b"x"), kept(b"y")
+    for pk, text in ((payload.pk, f"KeyError: {NAME}"), (other.pk, "KeyError")):
+        Attempt.objects.create(payload_id=pk, number=1, outcome=Outcome.FAILED, **{column: text})
+    (found,) = found_by(search())
+    assert (found.receipt, found.parts) == (payload.receipt, ("attempts",))
+    assert list(erase.erase([found])) == [1]
+    assert Attempt.objects.get().payload_id == other.pk
+
+
+@pytest.mark.django_db
+def test_a_group_whose_last_traceback_has_it() -> None:
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="a", first_at=now, last_at=now, traceback=NAME)
+    FailureGroup.objects.create(source="demo", fingerprint="b", first_at=now, last_at=now)
+    assert list(search().groups()) == [group]
 
 
 def spooled(body: bytes, *, source: str = "demo", days: float = 0) -> Path:

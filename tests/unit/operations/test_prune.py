@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from notifications.bodies import storage
 from notifications.conf import conf
-from notifications.models import FailureGroup, RawPayload, State
+from notifications.models import Attempt, FailureGroup, FailureHour, OperatorAction, RawPayload, State
+from notifications.models.attempts import Outcome
 from notifications.operations import prune
 from notifications.operations.prune import Rule
 from notifications.process_raw.chores.move_large_bodies import move
@@ -127,6 +128,58 @@ def test_groups_without_payloads_go_after_a_month() -> None:
     RawPayload.objects.filter(pk=made(State.DEAD, 99).pk).update(failure=groups[2])
     assert prune.prune_groups() == 1
     assert list(FailureGroup.objects.order_by("pk")) == groups[1:]
+
+
+def records(payload_id: int, failure_id: int) -> None:
+    """An attempt, and an action on payload and group."""
+    Attempt.objects.create(payload_id=payload_id, number=1, outcome=Outcome.FAILED)
+    OperatorAction.objects.create(payload_id=payload_id, at=timezone.now(), by="ada", what="replayed")
+    OperatorAction.objects.create(failure_id=failure_id, at=timezone.now(), by="ada", what="resolved")
+
+
+def left_records() -> list[int]:
+    """How many attempts, and actions on payloads and groups there are."""
+    actions = OperatorAction.objects
+    return [
+        Attempt.objects.count(),
+        actions.filter(payload__isnull=False).count(),
+        actions.filter(failure__isnull=False).count(),
+    ]
+
+
+def test_attempts_and_actions_go_with_their_payload() -> None:
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="a", first_at=now, last_at=now)
+    gone, stays = made(State.DONE, 31), made(State.DONE, 29)
+    for payload in (gone, stays):
+        records(payload.pk, group.pk)
+    assert prune_all() == 1
+    assert left_records() == [1, 1, 2]
+    assert Attempt.objects.get().payload_id == stays.pk
+
+
+def test_records_without_a_row_are_deleted_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "WINDOW", 2)
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="a", first_at=now, last_at=now)
+    payloads = [made(State.DONE, 1) for _ in range(3)]
+    for payload in payloads:
+        records(payload.pk, group.pk)
+    records(payloads[0].pk, group.pk + 1)
+    payloads[1].delete()  # as anything else but prune_raw may do
+    assert left_records() == [4, 4, 4]
+    assert sum(prune.prune_records()) == 3
+    assert left_records() == [3, 3, 3]
+    assert sum(prune.prune_records()) == 0
+
+
+def test_hours_are_counted_for_a_week() -> None:
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="a", first_at=now, last_at=now)
+    for days in (6, 8):
+        FailureHour.objects.create(failure=group, hour=now - timedelta(days=days), failed=1)
+    prune.prune_groups()
+    assert FailureHour.objects.get().hour == now - timedelta(days=6)
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.DEAD, State.QUARANTINED])

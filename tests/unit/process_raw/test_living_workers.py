@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from notifications.process_raw.living_workers import Presence, departed
+from notifications.process_raw.living_workers import Presence, departed, name_of
+from notifications.utils.worker_name import worker_name
 
 CHILD = """
 import os, sys
@@ -32,6 +33,16 @@ def test_a_living_worker_has_not_departed_and_one_that_closed_is_looked_after_on
         assert tokens == [presence.token]
     with departed() as tokens:
         assert tokens == []
+
+
+def test_a_worker_that_ended_is_known_by_name_until_it_is_forgotten(settings: Any) -> None:
+    settings.NOTIFICATIONS_RELEASE = "1.4.0"
+    presence = Presence()
+    presence.close()
+    with departed() as tokens:
+        assert [name_of(token) for token in tokens] == [(worker_name(), "1.4.0")]
+    assert name_of(presence.token) == name_of(None) == ("", "")
+    assert list((settings.NOTIFICATIONS_STATE_DIR / "workers").iterdir()) == []
 
 
 def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:

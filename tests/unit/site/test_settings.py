@@ -89,6 +89,8 @@ REFUSED: Final = [
     ("SLACK_API_URL", "slack.example.org", "https://"),
     ("SLACK_API_URL", "https://", "https://host/path"),
     ("SLACK_API_URL", "https://slack.example.org/a b", "https://host/path"),
+    ("SITE_URL", "shop.example.org", "https://host/path"),
+    ("HEARTBEAT_URL", "hc-ping.com/x", "https://host/path"),
     ("DATABASE_URL", "postgres://host", "postgres://user:password@host/name"),
     ("DATABASE_URL", "postgres://host/name?connect_timeout=5s", "connect_timeout is '5s': write a whole number"),
     ("DATABASE_URL", "postgres://host/name?keepalives=yes", "keepalives is 'yes'"),

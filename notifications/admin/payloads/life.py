@@ -1,0 +1,134 @@
+"""The life of a payload: when it came, how long it waited, each attempt, what people did."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from notifications.admin.lists.body_view import visible
+from notifications.admin.lists.cells import last_line, when
+from notifications.admin.lists.names import address
+from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
+from notifications.models.attempts import MOST, Outcome
+from notifications.utils.durations import span
+
+#: Actions to show: the last ones.
+ACTIONS: Final = 100
+#: Units of the drawing: its width, and the least width of a bar that people can see.
+WIDTH: Final = 1000.0
+THINNEST: Final = 6.0
+ENDS: Final = {
+    Outcome.FAILED: "failed",
+    Outcome.DEAD: "failed, and was the last",
+    Outcome.CONFLICT: "met a conflict with another transaction",
+    Outcome.LOST: "lost its worker, which died or was stopped hard",
+    Outcome.DONE: "succeeded",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something that happened from `at` on, for `took` seconds (None: nobody knows). All texts are fit to be seen.
+
+    `kind`: "intake", "attempt", "failed" or "person". `group`: the address of its failure group, or "".
+    """
+
+    at: datetime
+    what: str
+    kind: str
+    who: str = ""
+    took: float | None = None
+    group: str = ""
+    traceback: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A step as it is drawn, after a wait since the step before. `x` and the widths are units of WIDTH."""
+
+    step: Step
+    after: str
+    took: str
+    wait_x: float
+    wait: float
+    x: float
+    width: float
+
+
+def life_of(payload: RawPayload) -> dict[str, object]:
+    """The context of life.html."""
+    attempts = list(Attempt.objects.filter(payload=payload.pk).order_by("-pk")[: MOST + 1])[::-1]
+    actions = list(OperatorAction.objects.filter(payload=payload.pk).order_by("-pk")[:ACTIONS])[::-1]
+    received = Step(at=payload.received_at, what="Received and stored", kind="intake")
+    # It came first, whatever the clocks of several machines say.
+    steps = [received, *sorted(_steps(payload, attempts, actions), key=lambda step: step.at)]
+    return {"bars": list(_bars(steps)), "next": _next(payload), "left_out": len(attempts) >= MOST}
+
+
+def _steps(payload: RawPayload, attempts: Sequence[Attempt], actions: Iterable[OperatorAction]) -> Iterator[Step]:
+    groups = set(
+        FailureGroup.objects.filter(pk__in={each.failure_id for each in attempts}).values_list("pk", flat=True)
+    )
+    for attempt in attempts:
+        yield _attempt(
+            attempt, address(FailureGroup, "change", attempt.failure_id) if attempt.failure_id in groups else ""
+        )
+    for action in actions:
+        note = f" ({visible(action.note)})" if action.note else ""
+        yield Step(
+            at=action.at, what=f"{visible(action.what).capitalize()}{note}", who=visible(action.by), kind="person"
+        )
+    if payload.done_at and not any(
+        each.outcome == Outcome.DONE and each.ended_at >= payload.done_at for each in attempts
+    ):
+        yield Step(at=payload.done_at, what="Handled, at the first attempt", kind="attempt")
+
+
+def _attempt(attempt: Attempt, group: str) -> Step:
+    took = None if attempt.milliseconds is None else attempt.milliseconds / 1000
+    reason = "" if attempt.outcome == Outcome.LOST else last_line(attempt.traceback)
+    release = f", release {visible(attempt.release)}" if attempt.release else ""
+    end = ENDS.get(Outcome(attempt.outcome), attempt.outcome)
+    return Step(
+        at=attempt.started_at or attempt.ended_at,
+        what=f"Attempt {attempt.number} {end}{f': {reason}' if reason else ''}",
+        who=f"{visible(attempt.worker) or 'its worker is unknown'}{release}",
+        took=took,
+        kind="attempt" if attempt.outcome == Outcome.DONE else "failed",
+        group=group,
+        traceback=visible(attempt.traceback),
+        log=visible(attempt.log),
+    )
+
+
+def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
+    start = steps[0].at
+    length = max(_after(start, step.at) + (step.took or 0) for step in steps) or 1.0
+    before = 0.0
+    for step in steps:
+        after, took = _after(start, step.at), step.took or 0.0
+        width = max(THINNEST, took / length * WIDTH)
+        x = min(after / length * WIDTH, WIDTH - width)
+        wait_x = min(before / length * WIDTH, x)
+        shown = "" if step.took is None else span(step.took)
+        yield Bar(step, f"+{span(after)}", shown, *(round(each, 1) for each in (wait_x, x - wait_x, x, width)))
+        before = after + took
+
+
+def _after(start: datetime, at: datetime) -> float:
+    """Seconds. Never negative: clocks of two machines differ."""
+    return max(0.0, (at - start) / timedelta(seconds=1))
+
+
+def _next(payload: RawPayload) -> str:
+    """What comes next, in words; "" if nothing does."""
+    if payload.state == State.PROCESSING:
+        return "A worker has it now."
+    if payload.state == State.QUARANTINED:
+        return "It is in quarantine: nothing happens until somebody acts."
+    if payload.state == State.DEAD:
+        return "It is dead: nothing happens until somebody replays it."
+    if payload.next_attempt_at is None:
+        return ""
+    return f"Its next attempt is due {when(payload.next_attempt_at)}."

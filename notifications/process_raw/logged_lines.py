@@ -1,0 +1,76 @@
+"""What a handler logs, kept while its attempt runs: for the record of the attempt, should it fail.
+
+Records are noted as they are made, whichever logger makes them and wherever they go. They become text only if
+somebody asks: a success costs next to nothing.
+"""
+
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from notifications.utils import graphemes
+
+#: The last lines of an attempt, and characters of each.
+MOST: Final = 100
+LONGEST: Final = 1000
+#: Its lines are about attempts: they say what the record says anyway.
+ENGINE: Final = "notifications.process_raw.handle_payload"
+
+_lines: Final[ContextVar["LoggedLines | None"]] = ContextVar("logged_lines", default=None)
+
+
+class LoggedLines:
+    """The last records of an attempt. Calling it gives their text: time since the start, level, logger, message."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+        self.records: deque[logging.LogRecord] = deque(maxlen=MOST)
+
+    def __call__(self) -> str:
+        """May be called from another thread, while the handler hangs."""
+        return "\n".join(self._line(each) for each in self.records.copy() if each.name != ENGINE)
+
+    def _line(self, record: logging.LogRecord) -> str:
+        after = max(0.0, record.created - self._started)
+        return f"+{after:.3f} s {record.levelname} {record.name}: {graphemes.first(_message(record), LONGEST, '…')}"
+
+
+@contextmanager
+def logged_lines() -> Iterator[LoggedLines]:
+    """Yields what is logged in the block, by this thread and its contexts. It is empty after the block."""
+    lines = LoggedLines()
+    token = _lines.set(lines)
+    try:
+        yield lines
+    finally:
+        _lines.reset(token)
+        lines.records.clear()  # their tracebacks hold the handler's variables
+
+
+def _message(record: logging.LogRecord) -> str:
+    """As a formatter made it, which may have taken secrets out."""
+    try:
+        text = str(record.__dict__.get("message") or record.getMessage())
+        error = record.exc_info[1] if record.exc_info else None
+        return text if error is None else f"{text}\n{''.join(traceback.format_exception_only(error)).strip()}"
+    except Exception:  # noqa: BLE001  a bug in what was logged
+        return "(its text cannot be made)"
+
+
+# No handler of the root logger: with one, Python would no longer print warnings where a project configures none.
+_make_before: Final = logging.getLogRecordFactory()
+
+
+def _make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = _make_before(*args, **kwargs)
+    if (lines := _lines.get()) is not None:
+        lines.records.append(record)
+    return record
+
+
+logging.setLogRecordFactory(_make_record)

@@ -1,0 +1,159 @@
+"""What is wrong with channels: blocked, not followed, near the journal's quota; deliveries that failed, and losses."""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from notifications.conf import conf
+from notifications.events.admin_links import admin_path
+from notifications.journal import journal_from_url
+from notifications.models import FailedDelivery, Loss, Position
+from notifications.operations.problem import Grade, Problem
+from notifications.positions.key import TEXT, machine_id
+from notifications.positions.lock import holder
+from notifications.status.channels import ChannelStatus
+from notifications.status.database import DatabaseStatus
+from notifications.status.now import Status
+from notifications.utils import graphemes
+from notifications.utils.clean_text import one_line
+from notifications.utils.durations import duration
+from notifications.utils.sizes import size
+from notifications.utils.times import utc_now
+
+LONGEST_REASON: Final = 160
+#: The parts of the journal's quota that may be unread: then somebody must act, then events are about to be removed.
+MUCH: Final = 0.5
+NEARLY_ALL: Final = 0.9
+#: A loss is going on for so long after the last one, and news for so long.
+GOES_ON: Final = timedelta(hours=1)
+NEWS: Final = timedelta(days=7)
+
+
+def channel_problems(now: Status) -> Iterator[Problem]:
+    """None while the database, which has the positions, is away."""
+    if now.database is None:
+        return
+    ours = [channel for channel in now.database.channels if channel.machine == machine_id()]
+    yield from _losses(now.database)
+    yield from _quotas([channel for channel in ours if _is_in_use(channel)])
+    yield from _followers(ours)
+    yield from _blocked([channel for channel in now.database.channels if channel not in ours or _is_in_use(channel)])
+    yield from _failed(now.database)
+
+
+def _is_in_use(channel: ChannelStatus) -> bool:
+    """Not one that was removed: its position stays, and says for ever what was last."""
+    return bool(channel.followed) or channel.channel in conf.channels
+
+
+def _losses(now: DatabaseStatus) -> Iterator[Problem]:
+    age = None if now.last_loss is None else utc_now() - now.last_loss
+    if age is None or age > NEWS:
+        return
+    yield Problem(
+        name="events-lost",
+        grade=Grade.CRITICAL if age < GOES_ON else Grade.WARNING,
+        text=f"Events were lost, the last {duration(age.total_seconds())} ago: {now.lost_events}{'+' * now.lost_more}"
+        f" in {now.losses} records",
+        advice="The records say which, when and why.",
+        path=admin_path(Loss),
+    )
+
+
+def _quotas(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:
+    """Of the channel of each journal that is furthest behind: the others are mended with it."""
+    oldest: dict[str, ChannelStatus] = {}
+    for channel in sorted((each for each in ours if each.entry_time), key=lambda each: each.lag or 0.0):
+        oldest[channel.journal.removesuffix(TEXT)] = channel
+    for url, channel in oldest.items():
+        try:
+            since_us = int(channel.entry_time.timestamp() * 1e6) if channel.entry_time else 0
+            unread = journal_from_url(url, conf.state_dir).unread(since_us)
+        except ValueError:  # of a kind that is no more
+            continue
+        if unread is None or unread.written < MUCH * unread.quota:
+            continue
+        nearly = unread.written >= NEARLY_ALL * unread.quota
+        yield Problem(
+            name="journal-quota",
+            subject=channel.channel,
+            grade=Grade.CRITICAL if nearly else Grade.WARNING,
+            text=f"{channel.channel} has read nothing for {duration(channel.lag or 0.0)}; {size(unread.written)} were"
+            f" written since, and {url} keeps {size(unread.quota)}",
+            advice="Have it deliver again, or raise the journal's quota: what is removed unread is lost.",
+            path=admin_path(Position),
+        )
+
+
+def _followers(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:
+    host = os.uname().nodename
+    accountants = {(channel.machine, channel.journal, "LOST") for channel in ours if channel.followed}
+    if accountants and not any(holder(key).held for key in accountants):
+        yield Problem(
+            name="losses-not-counted",
+            grade=Grade.WARNING,
+            text=f"Losses are not counted on {host}",
+            advice="Run one follow_journal without --channel.",
+        )
+    if not all(channel.followed is False for channel in ours):  # else follow_journal itself does not run
+        for channel in ours:
+            if channel.followed is False and channel.behind and channel.behind.events:
+                yield Problem(
+                    name="channel-not-followed",
+                    subject=channel.channel,
+                    grade=Grade.WARNING,
+                    text=f"{channel.channel} is not followed on {host}, though events wait",
+                    advice="Start follow_journal for it.",
+                    path=admin_path(Position),
+                )
+
+
+def unreadable(now: Status) -> Iterator[Problem]:
+    """For who asked for the lag: the journal of this machine cannot be read."""
+    channels = now.database.channels if now.database else []
+    if any(channel.behind is None for channel in channels if channel.machine == machine_id()):
+        yield Problem(
+            name="journal-unreadable",
+            grade=Grade.UNKNOWN,
+            text="This user may not read the journal: how far channels are behind is unknown (?)",
+            advice="Run this as the user that follows it.",
+        )
+
+
+def _blocked(channels: Sequence[ChannelStatus]) -> Iterator[Problem]:
+    for channel in channels:
+        if not channel.problem:
+            continue
+        count = channel.waiting
+        reason = graphemes.first(one_line(channel.problem), LONGEST_REASON)
+        yield Problem(
+            name="channel-blocked",
+            subject=channel.channel + ("" if not channel.journal.endswith(TEXT) else " (plain lines)"),
+            grade=Grade.WARNING,
+            text=f"{channel.channel} delivers nothing{_next_attempt(channel)}; {count} event{'s' * (count != 1)} in"
+            f" hand: {reason}",
+            advice="Nothing is lost: it is tried again by itself, in order. Mend what the reason says.",
+            path=admin_path(Position),
+            elsewhere=channel.machine != machine_id(),
+        )
+
+
+def _next_attempt(channel: ChannelStatus) -> str:
+    if channel.next_attempt_at is None or channel.followed is False:
+        return ""
+    seconds = (channel.next_attempt_at - utc_now()).total_seconds()
+    return f", next try in {duration(seconds)}" if seconds > 0 else " and is tried again now"
+
+
+def _failed(now: DatabaseStatus) -> Iterator[Problem]:
+    if (count := now.failed_deliveries - now.failed_again) <= 0:
+        return
+    channels = ", ".join(now.failed)
+    yield Problem(
+        name="deliveries-failed",
+        grade=Grade.WARNING,
+        text=f"{count} deliver{'ies have' if count > 1 else 'y has'} failed for good ({channels})",
+        advice="Fix what their reasons say, then send them again.",
+        path=admin_path(FailedDelivery),
+    )

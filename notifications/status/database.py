@@ -1,0 +1,180 @@
+"""What the database says of both lanes, within a few seconds, or why it says nothing."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from django.db import Error, ProgrammingError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Sum
+
+from notifications.database import bounded_wait
+from notifications.database.deadline import deadline
+from notifications.database.fast_sql import fetch_all
+from notifications.models import FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
+from notifications.models.states import IS_STUCK, STUCK, WAITING
+from notifications.positions.key import machine_id
+from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
+from notifications.status.lag import lags
+from notifications.store.new_payload import OTHER_BYTES
+from notifications.utils import graphemes
+from notifications.utils.clean_text import one_line
+from notifications.utils.times import utc_now
+
+#: Counting stops here: a long queue must not make the status slow, and still less the verdict.
+COUNTED: Final = 100_000
+FEW: Final = 1_000
+#: Seconds after which a PostgreSQL that does not answer is away, or too slow. Connecting has its own limit
+#: (connect_timeout).
+LONGEST: Final = 2.0
+#: Seconds that are left to answer for one that was slow to connect.
+LEAST: Final = 0.5
+#: The youngest losses, of which the last is looked for: reports may come late.
+YOUNGEST: Final = 100
+#: Muted failure groups whose payloads are counted.
+MOST_MUTED: Final = 100
+#: Characters of an error.
+LONGEST_ERROR: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """Another machine, as its process_raw told `seen` seconds ago: its own problems, and its workers' heartbeats."""
+
+    machine: str
+    host: str
+    seen: float
+    problems: list[dict[str, str]]
+    workers: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """`payloads` by state, without the done ones; these counts stop at `most`. Without the waiting ones, unless the
+    `whole` status was asked for. Times are seconds.
+
+    `dead_muted`: dead payloads of muted failure groups. `other_bytes`: quarantined payloads that came under a used key
+    while the database could not be asked.
+    `from_future`: payloads that were received while a clock was ahead.
+
+    `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
+    `lost_events` events and, if `lost_more`, an unknown number besides. `last_loss`: when the last one was, or was
+    reported. `refused`: refused entries by reason. `clock_differs`: seconds by which PostgreSQL's clock is ahead.
+    `machines`: the others that share the database.
+    """
+
+    most: int
+    payloads: dict[str, int]
+    dead_muted: int
+    other_bytes: int
+    from_future: int
+    oldest_waiting: float | None
+    channels: list[ChannelStatus]
+    failed_deliveries: int
+    failed: dict[str, int]
+    failed_again: int
+    losses: int
+    lost_events: int
+    lost_more: bool
+    last_loss: datetime | None
+    refused: dict[str, int]
+    clock_differs: float
+    machines: list[MachineStatus]
+
+
+class Answer(NamedTuple):
+    """What the database says; `status` is None if it `is_away`, or has no answer in time. `problem`: why."""
+
+    status: DatabaseStatus | None
+    problem: str = ""
+    is_away: bool = False
+
+
+def ask(db: BaseDatabaseWrapper, *, lag_seconds: float, whole: bool) -> Answer:
+    """Never raises. A connection that failed is closed: the next one to ask opens another."""
+    is_away, until = True, time.monotonic() + LONGEST
+    try:
+        with deadline(LONGEST):
+            answers(db)
+        is_away = False  # from here on it may only be slow
+        with deadline(max(LEAST, until - time.monotonic()) + lag_seconds):
+            return Answer(_status(utc_now(), lag_seconds, whole=whole))
+    except Error as error:
+        if db.vendor == "postgresql" and not isinstance(error, ProgrammingError):
+            db.close()
+        problem = graphemes.first(f"{type(error).__name__}: {one_line(str(error))}", LONGEST_ERROR)
+        return Answer(None, problem, is_away)
+
+
+def answers(db: BaseDatabaseWrapper) -> None:
+    """Raises database errors if it does not."""
+    fetch_all(db, "SELECT 1", [])
+
+
+def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus:
+    most = COUNTED if whole else FEW
+    count = partial(_count, most=most)
+    due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
+    oldest = due.values_list("next_attempt_at", flat=True).first()
+    waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
+    payloads = {state.value: count(waiting.filter(state=state)) for state in WAITING} if whole else {}
+    payloads |= {state.value: count(RawPayload.objects.filter(IS_STUCK, state=state)) for state in STUCK}
+    positions = list(Position.objects.order_by("channel", "journal", "machine"))
+    channels = channel_statuses(positions, now, lags(positions, seconds=lag_seconds) if lag_seconds else {})
+    failed, lost = failed_by_channel(), lost_by_channel()
+    return DatabaseStatus(
+        most=most,
+        payloads=payloads,
+        dead_muted=_dead_muted(now, count),
+        other_bytes=count(_of_other_bytes(most)),
+        from_future=count(RawPayload.objects.from_future()),
+        oldest_waiting=(now - oldest).total_seconds() if oldest else None,
+        channels=list(channels.values()),
+        failed_deliveries=sum(each.rows for each in failed.values()),
+        failed={channel: each.rows for channel, each in failed.items()},
+        failed_again=sum(each.again for each in failed.values()),
+        losses=count(Loss.objects.all()),
+        lost_events=sum(each.events for each in lost.values()),
+        lost_more=any(each.more for each in lost.values()),
+        last_loss=_last_loss(),
+        refused=dict(Refusal.objects.values_list("reason").annotate(Sum("count")).order_by("reason")),
+        clock_differs=clock_differs(bounded_wait.connection()),
+        machines=[
+            MachineStatus(each.machine, each.host, (now - each.seen_at).total_seconds(), each.problems, each.workers)
+            for each in Machine.objects.exclude(machine=machine_id()).order_by("host", "machine")
+        ],
+    )
+
+
+def _dead_muted(now: datetime, count: Callable[[Any], int]) -> int:
+    groups = FailureGroup.objects.filter(state=FailureGroup.State.MUTED, muted_until__gt=now)
+    muted = list(groups.values_list("pk", flat=True)[:MOST_MUTED])
+    return count(RawPayload.objects.filter(failure_id__in=muted, state=State.DEAD)) if muted else 0
+
+
+def _of_other_bytes(most: int) -> Any:
+    """Of the youngest in quarantine: to read the errors of more would take too long."""
+    youngest = RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED).order_by("-pk").values("pk")[:most]
+    return RawPayload.objects.filter(pk__in=youngest, error__startswith=OTHER_BYTES)
+
+
+def _last_loss() -> datetime | None:
+    youngest = Loss.objects.order_by("-pk").values_list("until", "told_at")[:YOUNGEST]
+    return max((max(until, told_at or until) for until, told_at in youngest), default=None)
+
+
+def clock_differs(db: BaseDatabaseWrapper) -> float:
+    """Seconds by which the database's clock is ahead of ours, but for the time of its answer. SQLite has ours."""
+    if db.vendor != "postgresql":
+        return 0.0
+    before = time.time()
+    ((theirs,),) = fetch_all(db, "SELECT extract(epoch FROM clock_timestamp())::float8", [])
+    after = time.time()
+    return float(theirs) - min(max(float(theirs), before), after)
+
+
+def _count(rows: Any, *, most: int) -> int:
+    return int(rows.order_by()[:most].count())

@@ -1,0 +1,147 @@
+"""The page of a payload shows its life: it came, waited, was tried, and what people did."""
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from notifications.admin.payloads.life import WIDTH, life_of
+from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
+from notifications.models.attempts import MOST, Outcome
+from notifications.process_raw.handle_payload import handle
+from notifications.utils.durations import span
+from tests.support.admin import EVIL, act, group, page, payload, staff
+from tests.support.payloads import claimed, kept, make_due
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
+logger = logging.getLogger("shop.handlers")
+
+
+def texts(html: str, name: str) -> list[str]:
+    """The texts of the elements with this class in the life."""
+    life = html.partition('class="module life"')[2].partition("</section>")[0]
+    found = re.findall(rf'<span class="{name}">(.*?)</span>(?=\s*<(?:span|svg|div|/li))', life, re.DOTALL)
+    return [unescape(re.sub(r"<[^>]+>", "", each)) for each in found]
+
+
+def test_what_happened_is_told_in_order(admin: Client, on_demo: Callable[..., None]) -> None:
+    def fail(_: RawPayload) -> None:
+        logger.warning("no price in %s", "order 4711")
+        raise KeyError("price")
+
+    on_demo(fail)
+    stored = kept()
+    handle(claimed()[0])
+    act(admin, "process_again", stored, confirmed="yes")
+    on_demo(lambda _: None)
+    make_due()
+    handle(claimed(state=State.RETRYING)[0])
+
+    html = page(admin, stored)
+    assert texts(html, "what") == [
+        "Received and stored",
+        "Attempt 1 failed: KeyError: 'price'",
+        "Replayed",
+        "Attempt 1 succeeded",
+    ]
+    assert re.match(r"by root, ", texts(html, "who")[2])
+    failing = FailureGroup.objects.get()
+    assert f'<a href="/admin/notifications/failuregroup/{failing.pk}/change/">failure group</a>' in html
+    assert "WARNING shop.handlers: no price in order 4711" in html
+    assert [bool(each) for each in texts(html, "took")] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (State.DEAD, "nobody replays it"),
+        (State.QUARANTINED, "until somebody acts"),
+        (State.PROCESSING, "A worker has it now."),
+        (State.RETRYING, "Its next attempt is due"),
+    ],
+)
+def test_what_comes_next(admin: Client, state: State, says: str) -> None:
+    due = timezone.now() if state == State.RETRYING else None
+    assert says.replace("nobody", "somebody") in page(admin, payload(state=state, next_attempt_at=due))
+
+
+def test_one_that_was_handled_at_once_says_so(admin: Client) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    assert texts(page(admin, stored), "what") == ["Received and stored", "Handled, at the first attempt"]
+
+
+def test_bars_are_within_the_drawing_whatever_the_clocks_say() -> None:
+    stored = payload()
+    for seconds, took in ((-5.0, 1000.0), (0.5, None), (3600.0, 3_600_000.0), (7200.0, 0.0)):
+        attempt = Attempt.objects.create(payload=stored, number=1, outcome=Outcome.FAILED, milliseconds=took)
+        at = stored.received_at + timedelta(seconds=seconds)
+        Attempt.objects.filter(pk=attempt.pk).update(started_at=None if took is None else at, ended_at=at)
+    bars: object = life_of(stored)["bars"]
+    assert isinstance(bars, list)
+    assert len(bars) == 5
+    for bar in bars:
+        assert 0 <= bar.wait_x <= bar.x
+        assert bar.wait >= 0
+        assert bar.x + bar.width <= WIDTH + 0.2
+
+
+def test_the_group_may_be_gone(admin: Client) -> None:
+    stored = payload()
+    Attempt.objects.create(payload=stored, number=1, outcome=Outcome.FAILED, failure_id=4711)
+    assert texts(page(admin, stored), "what")[1] == "Attempt 1 failed"
+
+
+def test_nothing_runs_and_nobody_sees_a_body_in_it() -> None:
+    stored = payload(b"sesame")
+    Attempt.objects.create(
+        payload=stored,
+        number=1,
+        outcome=Outcome.FAILED,
+        **dict.fromkeys(["traceback", "log", "worker", "release"], EVIL),
+    )
+    OperatorAction.objects.create(payload=stored, at=timezone.now(), by=EVIL, what=EVIL, note=EVIL)
+    html = page(staff("view_rawpayload"), stored)
+    assert "<script>alert" not in html
+    assert "\u202e" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;\\u202e") >= 7
+    assert "sesame" not in html
+
+
+def test_it_takes_few_queries_however_many_attempts(admin: Client) -> None:
+    def count(stored: RawPayload) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page(admin, stored)
+        return len(queries)
+
+    few, many = payload(), payload()
+    failing = group()
+    for stored, attempts in ((few, 1), (many, MOST)):
+        for number in range(attempts):
+            Attempt.objects.create(payload=stored, number=number, outcome=Outcome.FAILED, failure=failing)
+            OperatorAction.objects.create(payload=stored, at=timezone.now(), by="ada", what="replayed")
+    count(few)  # content types
+    assert count(few) == count(many)
+    assert "Only its first attempt and the last ones are kept." in page(admin, many)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0.0 ms"),
+        (0.0034, "3.4 ms"),
+        (1.25, "1.25 s"),
+        (60, "1 min"),
+        (250, "4 min 10 s"),
+        (7500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_spans_are_as_precise_as_people_need(seconds: float, shown: str) -> None:
+    assert span(seconds) == shown

@@ -1,0 +1,383 @@
+"""The verdict: which problems there are, how grave they are, and how they are shown."""
+
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.test import Client
+from django.utils import timezone
+
+from notifications.journal import FileJournal
+from notifications.models import FailedDelivery, FailureGroup, Loss, Position, RawPayload, State
+from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
+from notifications.positions.key import machine_id
+from notifications.status.payload_problems import counted
+from notifications.status.verdict import Verdict, verdict
+from notifications.status.verdict_text import verdict_lines
+from notifications.workers.activity import Activity
+from notifications.workers.heartbeat import Beat, Heartbeat
+
+pytestmark = pytest.mark.django_db
+
+HOST: Final = os.uname().nodename
+ADMIN: Final = "/admin/notifications/"
+
+
+@pytest.fixture(autouse=True)
+def workers(settings: Any, tmp_path: Path) -> Iterator[list[Heartbeat]]:
+    """Both turn."""
+    settings.NOTIFICATIONS_STATE_DIR = tmp_path
+    hearts = [Heartbeat("process_raw"), Heartbeat("follow_journal")]
+    yield hearts
+    for heart in hearts:
+        heart.close()
+
+
+def the_problem() -> Problem:
+    (problem,) = verdict().problems
+    return problem
+
+
+def payload(state: State, **columns: Any) -> RawPayload:
+    now = timezone.now()
+    defaults = {"source": "demo", "state": state, "received_at": now, "size": 1, "inline_body": b"x"}
+    return RawPayload.objects.create(**defaults | columns)
+
+
+def loss(age: timedelta, **columns: Any) -> None:
+    defaults = {"origin": "o", "reason": "r", "count": 3, "until": timezone.now() - age, "key": uuid.uuid4().hex}
+    Loss.objects.create(**defaults | columns)
+
+
+def run(*arguments: str) -> tuple[str, int]:
+    """What proppy_status prints, and its exit status."""
+    out = StringIO()
+    try:
+        call_command("proppy_status", *arguments, stdout=out)
+    except SystemExit as ended:
+        return out.getvalue(), int(ended.code or 0)
+    return out.getvalue(), 0
+
+
+def test_all_is_well() -> None:
+    assert verdict().problems == []
+    assert run("--check") == ("ALL WELL\n", 0)
+    text, _ = run()
+    assert text.startswith("ALL WELL\n\nPayloads\n")
+    assert re.search(rf"^process_raw \(process {os.getpid()} on {HOST}\): turns, started ", text, re.MULTILINE)
+
+
+# Payloads
+
+
+def test_dead_payloads() -> None:
+    payload(State.DEAD)
+    problem = the_problem()
+    assert (problem.name, problem.grade) == ("payloads-dead", Grade.WARNING)
+    assert problem.text == "1 payload is dead: nothing tries it again"
+    assert problem.path == f"{ADMIN}rawpayload/?state=dead"
+    payload(State.DEAD)
+    assert the_problem().text == "2 payloads are dead: nothing tries them again"
+
+
+def test_dead_payloads_of_a_muted_group_are_known() -> None:
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="x", title="x", first_at=now, last_at=now)
+    payload(State.DEAD, failure=group)
+    FailureGroup.objects.all().mute("ada", now + timedelta(hours=1))
+    assert verdict().problems == []
+    payload(State.DEAD)
+    assert the_problem().text == "1 payload is dead: nothing tries it again"
+    FailureGroup.objects.all().mute("ada", now)
+    assert the_problem().text == "2 payloads are dead: nothing tries them again"
+
+
+def test_quarantine() -> None:
+    payload(State.QUARANTINED, error="no configured secret")
+    problem = the_problem()
+    assert problem.text == "1 payload is in quarantine, badly signed"
+    assert problem.advice == "Correct the secret, then replay_raw --state quarantined."
+
+
+def test_a_payload_waits_for_long() -> None:
+    minute = timezone.now() - timedelta(minutes=1)
+    payload(State.RECEIVED, received_at=minute, next_attempt_at=minute)
+    assert verdict().problems == []
+    long_ago = timezone.now() - timedelta(minutes=12)
+    payload(State.RECEIVED, received_at=long_ago, next_attempt_at=long_ago)
+    problem = the_problem()
+    assert (problem.name, problem.text) == ("payloads-waiting", "The oldest new payload has waited for 12 min")
+
+
+def test_a_clock_that_was_ahead() -> None:
+    payload(State.DONE, received_at=timezone.now() + timedelta(hours=1))
+    assert the_problem().name == "clock-ahead"
+
+
+def test_a_clock_that_differs_from_the_databases() -> None:
+    with patch("notifications.status.database.clock_differs", return_value=3.21):
+        assert the_problem().text == f"The clock of {HOST} is 3.2 s behind the database's"
+
+
+def test_the_databases_clock_is_ours() -> None:
+    found = verdict().status.database
+    assert found is not None
+    assert abs(found.clock_differs) < 2.0, connection.vendor
+
+
+def test_a_number_that_stops_says_so() -> None:
+    assert counted(37, 1000) == "37"
+    assert counted(1000, 1000) == "at least 1000"
+
+
+# Channels
+
+
+def test_losses_are_critical_while_they_go_on_and_news_for_a_week() -> None:
+    loss(timedelta(days=8))
+    assert verdict().problems == []
+    loss(timedelta(days=2), count=None)
+    assert (the_problem().grade, the_problem().text) == (
+        Grade.WARNING,
+        "Events were lost, the last 2 d ago: 3+ in 2 records",
+    )
+    loss(timedelta(days=9), told_at=timezone.now())
+    assert (the_problem().grade, the_problem().path) == (Grade.CRITICAL, f"{ADMIN}loss/")
+
+
+def test_failed_deliveries_until_they_are_to_be_sent_again() -> None:
+    row = FailedDelivery.objects.create(channel="SLACK", event_time=timezone.now(), text="x", reason="y")
+    assert (the_problem().name, the_problem().path) == ("deliveries-failed", f"{ADMIN}faileddelivery/")
+    row.again_at = timezone.now()
+    row.save()
+    assert verdict().problems == []
+
+
+def test_a_blocked_channel_of_another_machine_is_shown_and_not_ours_to_report() -> None:
+    for machine in (machine_id(), "another"):
+        Position.objects.create(machine=machine, journal="memory://", channel="SLACK", problem="503", waiting=1)
+    ours, theirs = (each for each in verdict().problems if each.name == "channel-blocked")
+    assert {ours.elsewhere, theirs.elsewhere} == {True, False}
+    assert ours.subject == theirs.subject == "SLACK"
+
+
+def test_a_channel_that_was_removed_is_no_problem(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "journal", max_file_bytes=100)
+    for _ in range(20):
+        journal.write(journal.encode({"MESSAGE": "x" * 50}))
+    columns = {"entry_time": timezone.now() - timedelta(days=200), "problem": "503", "waiting": 1}
+    Position.objects.create(machine=machine_id(), journal=journal.url, channel="REMOVED", **columns)
+    with patch("notifications.status.channel_problems.journal_from_url", return_value=journal):
+        assert verdict().problems == []
+        Position.objects.update(channel="SLACK")
+        assert {each.name for each in verdict().problems} == {"journal-quota", "channel-blocked"}
+
+
+@pytest.mark.parametrize(
+    ("written", "grade"), [(3, None), (5, Grade.WARNING), (8, Grade.CRITICAL)], ids=["little", "much", "nearly all"]
+)
+def test_unread_events_near_the_journals_quota(tmp_path: Path, written: int, grade: Grade | None) -> None:
+    journal = FileJournal(tmp_path / "journal")
+    journal.folder.mkdir()
+    for number in range(1, 9):
+        with (journal.folder / f"{number:08}.journal").open("wb") as file:
+            file.truncate(journal.max_file_bytes)  # sparse
+    for number in range(1, 9 - written):
+        os.utime(journal.folder / f"{number:08}.journal", (0, 0))  # read before
+    read_to = timezone.now() - timedelta(hours=2)
+    Position.objects.create(machine=machine_id(), journal=journal.url, channel="SLACK", entry_time=read_to)
+    with patch("notifications.status.channel_problems.journal_from_url", return_value=journal):
+        found = {each.name: each for each in verdict().problems}
+    assert (found["journal-quota"].grade if "journal-quota" in found else None) == grade
+
+
+# Workers
+
+
+def test_none_turns(workers: list[Heartbeat]) -> None:
+    for heart in workers:
+        heart.close()
+    workers.clear()
+    texts = [each.text for each in verdict().problems]
+    assert texts == [
+        f"No process_raw turns on {HOST}: payloads wait",
+        f"No follow_journal turns on {HOST}: events wait",
+    ]
+
+
+def test_a_killed_one_and_a_frozen_one() -> None:
+    now = 1_700_000_000.0
+    killed = Beat("process_raw", HOST, 4711, "", now, now, now, alive=False)
+    frozen = Beat("follow_journal", HOST, 4712, "", now, now, now, activities=[Activity("SLACK", now)])
+    with patch("notifications.status.now.beats", return_value=[killed, frozen]):
+        dead, stopped = verdict().problems
+    assert (dead.name, stopped.name, stopped.subject) == (
+        "process-raw-dead",
+        "follow-journal-frozen",
+        "follow_journal 4712",
+    )
+    assert dead.text.startswith(
+        f"No process_raw turns on {HOST} since 2023-11-14 22:13:20, when process 4711 was killed"
+    )
+    assert stopped.text.endswith("; it began with SLACK at 2023-11-14 22:13:20")
+
+
+def test_a_long_handler_within_its_time_limit_is_not_frozen() -> None:
+    now = time.time()
+    beat = Beat("process_raw", HOST, 4711, "", now, now, now - 50, activities=[Activity("demo", now - 50)])
+    assert beat.turns
+
+
+def test_heartbeats_that_this_user_may_not_read() -> None:
+    with patch("notifications.status.now.beats", side_effect=PermissionError):
+        assert (the_problem().name, the_problem().grade) == ("workers-unknown", Grade.UNKNOWN)
+
+
+# The list
+
+
+def away() -> Any:
+    """The database, as long as the block lasts."""
+    return patch("notifications.status.database.answers", side_effect=OperationalError("gone"))
+
+
+def slow() -> Any:
+    """The database, which answers, but not in time."""
+    return patch("notifications.status.database.channel_statuses", side_effect=OperationalError("the line was cut"))
+
+
+def test_a_database_that_is_too_slow_is_not_away(client: Client) -> None:
+    with slow():
+        problems = verdict().problems
+        text, status = run("--check")
+        assert "proppy_database_up 1\n" in client.get("/metrics").text
+    assert [each.name for each in problems] == ["database-slow", "database-unknown"]
+    assert status == 3
+    assert "too late or wrongly: OperationalError: the line was cut." in text
+
+
+def test_the_gravest_comes_first_and_names_the_exit_status() -> None:
+    payload(State.DEAD)
+    assert run("--check")[1] == 1
+    loss(timedelta())
+    assert [each.grade for each in verdict().problems] == [Grade.CRITICAL, Grade.WARNING]
+    assert run("--check")[1] == 2
+    with patch("notifications.status.now.beats", side_effect=PermissionError), away():
+        grades = [each.grade for each in verdict().problems]
+    assert grades == [Grade.CRITICAL, Grade.UNKNOWN, Grade.UNKNOWN]
+
+
+def test_what_cannot_be_asked_alone_is_unknown() -> None:
+    with patch("notifications.status.now.beats", side_effect=PermissionError):
+        text, status = run("--check")
+    assert (text.splitlines()[0], status) == ("1 PROBLEM", 3)
+
+
+def test_tables_that_are_missing_are_unknown_to_a_monitor() -> None:
+    missing = CommandError("The table x is not in the database: run manage.py migrate")
+    with (
+        slow(),
+        patch("notifications.management.commands.proppy_status.require_tables", side_effect=missing),
+        pytest.raises(CommandError, match="migrate") as raised,
+    ):
+        run("--check")
+    assert raised.value.returncode == 3
+
+
+def test_rows_have_what_to_do_and_where(settings: Any) -> None:
+    payload(State.DEAD)
+    settings.NOTIFICATIONS_SITE_URL = "https://shop.example.org"
+    lines = run("--check")[0].splitlines()
+    assert lines == [
+        "1 PROBLEM",
+        "WARNING   1 payload is dead: nothing tries it again.",
+        "          Mend what their failure groups show, then retry the group.",
+        f"          https://shop.example.org{ADMIN}rawpayload/?state=dead",
+    ]
+    settings.NOTIFICATIONS_SITE_URL = ""
+    assert run("--check")[0].splitlines()[-1] == f"          {ADMIN}rawpayload/?state=dead"
+
+
+def test_colour_is_for_terminals() -> None:
+    loss(timedelta())
+    assert "\x1b" not in run()[0]
+    assert "\x1b[31;1mCRITICAL\x1b[0m" in run("--force-color")[0]
+
+
+def test_json() -> None:
+    payload(State.DEAD)
+    found = json.loads(run("--json")[0])
+    assert found["verdict"] == "1 PROBLEM"
+    assert found["problems"] == [
+        {
+            "name": "payloads-dead",
+            "subject": "",
+            "grade": "warning",
+            "text": "1 payload is dead: nothing tries it again",
+            "advice": "Mend what their failure groups show, then retry the group.",
+            "path": f"{ADMIN}rawpayload/?state=dead",
+        }
+    ]
+    assert {worker["command"] for worker in found["workers"]} == {"process_raw", "follow_journal"}
+    assert json.loads(run("--json", "--check")[0])["verdict"] == "1 PROBLEM"
+    assert run("--json", "--check")[1] == 1
+
+
+def test_metrics(client: Client) -> None:
+    text = client.get("/metrics").text
+    assert 'proppy_problems{grade="critical"} 0\n' in text
+    assert "proppy_problem{" not in text
+    payload(State.DEAD)
+    text = client.get("/metrics").text
+    assert 'proppy_problems{grade="warning"} 1\n' in text
+    assert 'proppy_problem{name="payloads-dead",subject="",grade="warning"} 1\n' in text
+
+
+def test_the_verdict_counts_no_payload_without_a_limit(django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(25) as queries:
+        verdict()
+    counts = [each["sql"] for each in queries if "COUNT(" in each["sql"] and "rawpayload" in each["sql"]]
+    assert counts
+    assert [sql for sql in counts if "LIMIT" not in sql] == []
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_each_has_a_file_of_its_own_and_says_when_it_is_over(name: str, settings: Any) -> None:
+    settings.NOTIFICATIONS_JOURNAL_URL = "journald://proppy"
+    for subject in ("", "OPS (plain lines)/../x"):
+        if subject and "{subject}" not in KINDS[name].title:
+            continue
+        mark = mark_of(name, subject)
+        assert "/" not in mark
+        assert parse_mark(mark) == (name, subject)
+        assert subject in title_of(name, subject)
+    assert len({mark_of(each) for each in KINDS}) == len(KINDS)
+
+
+def test_the_documents_have_each() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "workers.md").read_text()
+    _, _, rows = page.partition("| problem | there is one if |")
+    table, _, _ = rows.partition("\n\n")
+    assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(KINDS)
+
+
+def test_the_mark_of_another_unit_is_no_problems() -> None:
+    assert parse_mark("proppy-web@1.service") == ("", "")
+
+
+def test_all_well_has_one_line() -> None:
+    assert list(verdict_lines(Verdict([], verdict().status))) == ["ALL WELL"]
