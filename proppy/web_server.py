@@ -88,7 +88,7 @@ def _most_connections() -> int:
 bind = _address()
 backlog = 4096
 workers = 1
-#: While one waits for the disk, the captures of the others gather for the next commit (docs/speed.md, "How many threads").
+#: While one waits for the disk, captures of others gather for the next commit: docs/speed.md, "How many threads".
 threads = 8
 worker_class = Worker
 #: Connections of clients that are still sending, or may send another request.
