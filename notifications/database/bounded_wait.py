@@ -37,7 +37,7 @@ def run_bounded(db: BaseDatabaseWrapper, work: Callable[[], T], *, failed_before
     if db.in_atomic_block:
         return work()
     if db.vendor == "sqlite":
-        _shorten_busy_timeout(db, STILL_LOCKED_MS if failed_before else LOCKED_MS)
+        shorten(db, STILL_LOCKED_MS if failed_before else LOCKED_MS)
     if db.vendor != "postgresql":
         return work()
     with impatient():
@@ -60,7 +60,7 @@ def _run_on_postgresql(db: BaseDatabaseWrapper, work: Callable[[], T], longest: 
         return work()
 
 
-def _shorten_busy_timeout(db: BaseDatabaseWrapper, milliseconds: int) -> None:
+def shorten(db: BaseDatabaseWrapper, milliseconds: int) -> None:
     """Shorten SQLite's busy timeout until the next statement from elsewhere, which may want to wait."""
     if db.connection is None:
         _connect_with_timeout(db, milliseconds)

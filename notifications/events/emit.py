@@ -39,7 +39,7 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
     """
     try:
         if type(name) is not str or name not in _checked_names:
-            _check_name(name)
+            name = _checked_name(name)
         if type(text) is not str or len(text) > SHORT:
             text = cut(readable(text))
         data = dump_data(fields) if fields else ""
@@ -102,10 +102,11 @@ def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str
         db.on_commit(hook_of(db), robust=True)
 
 
-def _check_name(name: object) -> None:
-    """Raise TypeError or ValueError for an invalid one. A valid one is remembered."""
+def _checked_name(name: object) -> str:
+    """A valid one as a plain str, which is remembered. Raises TypeError or ValueError for another one."""
     if not isinstance(name, str):
         raise TypeError(f'emit() takes the event\'s name first, emit("SLACK", "…"), not {type(name).__name__}')
+    name = str.__str__(name)  # not what a subclass, such as an Enum, prints
     if not NAME.fullmatch(name) or name in RESERVED:
         raise ValueError(
             f"{name!r} is not a valid event name: write up to 32 capital letters, digits and _;"
@@ -113,6 +114,7 @@ def _check_name(name: object) -> None:
         )
     if len(_checked_names) < MOST_NAMES:
         _checked_names.add(name)
+    return name
 
 
 #: Valid names that were used. A product has a few.

@@ -40,8 +40,9 @@ def keep(
     configured(source)
     stored = without_credentials(headers) if headers else {}
     db = connection_for_rows()
-    check_disk(db)
-    return store(source, body, key, due_at, db=db, content_type=content_type, headers=stored)
+    if db.in_atomic_block:
+        check_disk(db)
+    return store(source, body, key, due_at, db=db, content_type=content_type, headers=stored, checks_disk=True)
 
 
 def store(
@@ -53,6 +54,7 @@ def store(
     db: BaseDatabaseWrapper,
     headers: Mapping[str, str],
     quarantined_for: str = "",
+    checks_disk: bool = False,
     **columns: str,
 ) -> uuid.UUID:
     """Store a new payload in the caller's transaction, or else in the database or the spool, and wake the workers."""
@@ -76,7 +78,7 @@ def store(
         notifier.notify(db)
         db.on_commit(wake)
     else:
-        put(record, db)
+        put(record, db, checks_disk=checks_disk)
         wake()
     if quarantined_for:
         quota.note_quarantined(source)

@@ -34,10 +34,15 @@ def check_disk(db: BaseDatabaseWrapper) -> None:
         raise NowhereToStore("the disk is nearly full")
 
 
-def put(record: Record, db: BaseDatabaseWrapper) -> None:
-    """Store a record, outside a transaction. Raises KeyReused, NowhereToStore, SignatureRefused."""
+def put(record: Record, db: BaseDatabaseWrapper, *, checks_disk: bool = False) -> None:
+    """Store a record, outside a transaction. Raises KeyReused, NowhereToStore, SignatureRefused.
+
+    `checks_disk`: the caller has not called `check_disk()`.
+    """
     if waits_in_spool(record):
         return
+    if checks_disk:
+        check_disk(db)
     if not (breaker.allows() and _insert(record, db)):
         _refuse_other_bytes(record, db)
         _spool(record)
@@ -72,8 +77,9 @@ def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
 
 def _insert_row(record: Record, db: BaseDatabaseWrapper) -> bool:
     """Whether no transaction is open after it: then it is committed."""
-    if db.vendor == "sqlite" and not in_transaction(db):
-        group_commit.of(db.alias).insert(record, db)
+    if db.vendor == "sqlite" and not in_transaction(db) and not disk_space.is_in_memory(db):
+        patience = bounded_wait.STILL_LOCKED_MS if breaker.is_open() else bounded_wait.LOCKED_MS
+        group_commit.insert_together(record, db, patience=patience)
         return not in_transaction(db)
     notifies, since = notifier.is_due(db), time.monotonic()
     inserted = insert.insert(record, db, notifies=notifies)

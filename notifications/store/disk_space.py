@@ -36,12 +36,17 @@ def database_free_bytes(db: BaseDatabaseWrapper) -> int | None:
 
 def is_shared(db: BaseDatabaseWrapper) -> bool:
     """Whether SQLite's file and the state directory are on one disk."""
-    if db.vendor != "sqlite" or _is_in_memory(_file_of(db)):
+    if db.vendor != "sqlite" or is_in_memory(db):
         return False
     try:
         return _there(_file_of(db)).stat().st_dev == _there(str(conf.state_dir)).stat().st_dev
     except OSError:
         return False
+
+
+def is_in_memory(db: BaseDatabaseWrapper) -> bool:
+    """Whether a SQLite database is no file. Several threads may share its one connection."""
+    return _is_in_memory(_file_of(db))
 
 
 def forget() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from notifications.database.fast_sql import execute, table_of, time_value, uuid_value
+from notifications.database.fast_sql import execute, fetch_all, table_of, time_value, uuid_value
 from notifications.errors import KeyReused
 from notifications.store.new_payload import Record
 from notifications.store.wake_workers import NOTIFY_CHANNEL
@@ -76,5 +76,5 @@ def has_other_bytes(record: Record, db: BaseDatabaseWrapper) -> bool:
 def _digest(receipt: uuid.UUID, db: BaseDatabaseWrapper) -> str | None:
     from notifications.models import RawPayload
 
-    rows = RawPayload.objects.using(db.alias).filter(receipt=receipt)
-    return rows.values_list("digest", flat=True).first()
+    rows = fetch_all(db, f"SELECT digest FROM {table_of(RawPayload)} WHERE receipt = %s", [uuid_value(db, receipt)])
+    return rows[0][0] if rows else None

@@ -14,7 +14,7 @@ def utf8(text: str) -> str:
 
 def clean(text: str) -> str:
     """The text with NULs replaced by U+FFFD and lone surrogates by ?: PostgreSQL refuses both."""
-    if text.isascii() and "\0" not in text:
+    if type(text) is str and text.isascii() and "\0" not in text:
         return text
     return utf8(text.replace("\0", "\ufffd"))
 

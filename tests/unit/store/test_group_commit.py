@@ -1,24 +1,29 @@
 """What comes while a commit is under way shares the next one, and loses nothing whatever happens to it."""
 
 import os
+import random
+import signal
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, OperationalError, connections
 
 from notifications import keep
-from notifications.database import fast_sql
+from notifications.database import bounded_wait, fast_sql
 from notifications.errors import KeyReused
 from notifications.models import RawPayload
-from notifications.store import group_commit, insert
+from notifications.store import commit_queue, group_commit, insert
+from notifications.store.database_breaker import breaker
 from notifications.store.spool import spool
+from tests.support.threads import in_threads
 from tests.support.wait import wait_for
 
 FIRST = b"first"
@@ -42,6 +47,7 @@ class Held:
 
 
 INSERT = insert.insert
+keep_in_thread: Callable[..., uuid.UUID] = keep
 
 
 @pytest.fixture
@@ -72,7 +78,8 @@ def call(sqlite_file: Path, held: Held) -> Iterator[Call]:
 
     def run(*arguments: Any, **options: Any) -> uuid.UUID:
         try:
-            return keep(*arguments, **options)
+            receipt: uuid.UUID = globals()["keep_in_thread"](*arguments, **options)
+            return receipt
         finally:
             connections.close_all()
 
@@ -84,7 +91,7 @@ def call(sqlite_file: Path, held: Held) -> Iterator[Call]:
             if not calls:
                 assert held.begun.wait(60)
             else:
-                wait_for(lambda: len(group_commit.of("default")) == calls or future.done(), message="it waits")
+                wait_for(lambda: len(group_commit.queue_of("default")) == calls or future.done(), message="it waits")
             calls += not calls or not future.done()
             return future
 
@@ -178,13 +185,13 @@ def test_nobody_waits_long_for_a_leader_that_is_stuck(call: Call, held: Held) ->
     assert call("demo", b"waits").result(60)
     assert spooled() == {b"waits"}
     assert call("demo", b"next").result(60)
-    assert len(group_commit.of("default")) == 0
+    assert len(group_commit.queue_of("default")) == 0
     held.let_go()
     wait_for(lambda: FIRST in rows(), message="the first is stored in the end")
 
 
 def test_a_group_has_a_limit(call: Call, held: Held, statements: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MOST_ROWS", 2)
+    monkeypatch.setattr(commit_queue, "MOST_ROWS", 2)
     calls = [call("demo", b"%d" % number) for number in range(4)]
     held.let_go()
     assert len({future.result(60) for future in calls}) == 4
@@ -194,7 +201,7 @@ def test_a_group_has_a_limit(call: Call, held: Held, statements: list[str], monk
 def test_large_bodies_fill_a_group(
     call: Call, held: Held, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "MOST_BYTES", 10)
+    monkeypatch.setattr(commit_queue, "MOST_BYTES", 10)
     calls = [call("demo", body) for body in (b"1234", b"56", b"large enough alone")]
     held.let_go()
     assert len({future.result(60) for future in calls}) == 3
@@ -209,3 +216,129 @@ def test_a_fork_waits_for_nobody(call: Call, held: Held, sqlite_file: Path) -> N
         keep("demo", b"of the child")
         os._exit(0 if b"of the child" in rows() else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_one_slow_commit_sends_one_to_the_spool(call: Call, held: Held) -> None:
+    """It let the others lead again once it has ended."""
+    slow = call("demo", b"waits in vain")
+    wait_for(slow.done, message="its quarter of a second is over")
+    breaker.close()
+    others = [call("demo", b"%d" % number) for number in range(2)]  # the first of them leads: the stuck one is gone
+    assert len({future.result(60) for future in others}) == 2
+    assert spooled() == {b"waits in vain"}
+    held.let_go()
+    wait_for(lambda: rows() == {FIRST, b"0", b"1"}, message="all others are stored")
+
+
+def test_an_interrupted_wait_takes_nobody_along(call: Call, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait, go = commit_queue.Ticket.wait, threading.Event()
+
+    def interrupted(ticket: commit_queue.Ticket, milliseconds: int) -> bool:
+        if ticket.record.body != b"interrupted":
+            return wait(ticket, milliseconds)
+        wait(ticket, 60_000)
+        go.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commit_queue.Ticket, "wait", interrupted)
+    first, second = call("demo", b"interrupted"), call("demo", b"second")
+    held.let_go()
+    assert go.wait(60)
+    with pytest.raises(KeyboardInterrupt):
+        first.result(60)
+    assert second.result(60)
+    assert (rows(), spooled()) == ({FIRST, b"second"}, set())
+
+
+def test_the_wait_for_others_counts(call: Call, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has waited for its turn waits the rest for the lock."""
+    waited: list[int] = []
+    monkeypatch.setattr(bounded_wait, "shorten", lambda db, milliseconds: waited.append(milliseconds))
+    monkeypatch.setattr(commit_queue.Ticket, "milliseconds_left", lambda ticket: 100)
+    later = call("demo", b"later")
+    held.let_go()
+    assert later.result(60)
+    assert 100 in waited
+
+
+def test_a_signal_handler_may_keep_in_the_middle_of_a_keep(sqlite_file: Path) -> None:
+    child = os.fork()
+    if not child:
+        connections["default"].connection = None  # its parent's
+        signal.signal(signal.SIGALRM, lambda *_: keep("demo", b"in between"))
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.003))
+            keep("demo", b"one after another")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os._exit(0)
+    try:
+        wait_for(lambda: os.waitpid(child, os.WNOHANG) != (0, 0), timeout=30, message="it comes to its end")
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        raise
+
+
+def test_what_guards_the_leaders_statements_sees_none_of_others(
+    call: Call, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("no query while a page is rendered")
+
+    def keep_guarded(source: str, body: bytes, **options: Any) -> uuid.UUID:
+        with connections["default"].execute_wrapper(refuse) if body == b"guarded" else nullcontext():
+            return keep(source, body, **options)
+
+    monkeypatch.setitem(globals(), "keep_in_thread", keep_guarded)
+    calls = [call("demo", b"guarded"), call("demo", b"a", key="k"), call("demo", b"a", key="k")]
+    held.let_go()
+    assert len({future.result(60) for future in calls}) == 2
+    assert rows() == {FIRST, b"guarded", b"a"}
+
+
+def test_a_trigger_that_rolls_back_all_sends_all_to_the_spool(call: Call, held: Held, sqlite_file: Path) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as other:
+        other.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON notifications_rawpayload WHEN NEW.size = 7"
+            " BEGIN SELECT RAISE(ROLLBACK, 'refused'); END"
+        )
+    calls = [call("demo", body) for body in (b"before", b"refused", b"after")]
+    held.let_go()
+    assert len({future.result(60) for future in calls}) == 3
+    assert rows() == {FIRST}
+    assert spooled() == {b"before", b"refused", b"after"}
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_whatever_fails(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(1)
+    errors = (OperationalError("locked"), IntegrityError("row"), KeyboardInterrupt())
+
+    def faulty(record: Any, db: Any, **options: Any) -> bool:
+        if chance.random() < 0.02:
+            raise chance.choice(errors)
+        return INSERT(record, db, **options)
+
+    def execute(db: Any, sql: str, values: Any) -> Any:
+        if sql == "COMMIT" and chance.random() < 0.05:
+            raise OperationalError("disk I/O error")
+        return fast_sql.execute(db, sql, values)
+
+    monkeypatch.setattr(insert, "insert", faulty)
+    monkeypatch.setattr(group_commit, "execute", execute)
+    kept: list[tuple[uuid.UUID, bytes]] = []
+
+    def keep_many(number: int) -> None:
+        for count in range(150):
+            breaker.close()
+            body = b"%d %d" % (number, count)
+            with suppress(KeyboardInterrupt):
+                kept.append((keep("demo", body), body))
+
+    in_threads(8, keep_many)
+    monkeypatch.undo()
+    stored = {row.receipt: bytes(row.body) for row in RawPayload.objects.all()}
+    waiting = [spool().read(path) for path in spool().waiting()]
+    stored |= {record.receipt: record.body for record in waiting if record}
+    assert len(kept) > 1000
+    assert [receipt for receipt, body in kept if stored.get(receipt) != body] == []
