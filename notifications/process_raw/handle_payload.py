@@ -3,8 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +17,7 @@ from notifications.log import attempt_of, handling
 from notifications.models import RawPayload, State
 from notifications.models.claims import LeaseLost
 from notifications.models.payload import handler_of
-from notifications.process_raw.logged_lines import logged_lines
+from notifications.process_raw.logged_lines import LoggedLines
 from notifications.process_raw.report_failure import report_failure
 from notifications.utils.clean_text import one_line, quoted_lines
 from notifications.utils.failure_fingerprint import Failure, message_of
@@ -54,7 +53,7 @@ def handle(payload: RawPayload) -> bool:
     another attempt is useless. Raises database errors if the failure cannot be recorded: then the lease ends.
     """
     handler = None
-    with _start_attempt(payload):
+    with _start_attempt(payload), LoggedLines() as payload.logged:
         try:
             handler = _find_handler(payload)
             _run(payload, handler)
@@ -77,17 +76,15 @@ def handle(payload: RawPayload) -> bool:
 
 def handle_or_raise(payload: RawPayload) -> None:
     """Run the handler of a claimed payload. Records success only; raises what the handler raises."""
-    with _start_attempt(payload):
+    with _start_attempt(payload), LoggedLines() as payload.logged:
         _run(payload, _find_handler(payload))
 
 
-@contextmanager
-def _start_attempt(payload: RawPayload) -> Iterator[None]:
+def _start_attempt(payload: RawPayload) -> AbstractContextManager[None]:
     payload.attempts += 1
     payload.held = payload.pk, payload.lease_token
     payload.started, payload.process = time.monotonic(), os.getpid()
-    with handling(payload), logged_lines() as payload.logged:
-        yield
+    return handling(payload)
 
 
 def _find_handler(payload: RawPayload) -> PayloadHandler:

@@ -8,10 +8,8 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from notifications.utils import graphemes
 
@@ -25,11 +23,23 @@ _lines: Final[ContextVar["LoggedLines | None"]] = ContextVar("logged_lines", def
 
 
 class LoggedLines:
-    """The last records of an attempt. Calling it gives their text: time since the start, level, logger, message."""
+    """In the block, the last records that this thread and its contexts log. It is empty after the block.
 
-    def __init__(self) -> None:
+    Calling it gives their text: time since the start, level, logger, message. No generator: that would cost twice as
+    much, and each payload pays for it.
+    """
+
+    __slots__ = ("_started", "_token", "records")
+
+    def __enter__(self) -> Self:
         self._started = time.time()
         self.records: deque[logging.LogRecord] = deque(maxlen=MOST)
+        self._token = _lines.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _lines.reset(self._token)
+        self.records.clear()  # their tracebacks hold the handler's variables
 
     def __call__(self) -> str:
         """May be called from another thread, while the handler hangs."""
@@ -38,18 +48,6 @@ class LoggedLines:
     def _line(self, record: logging.LogRecord) -> str:
         after = max(0.0, record.created - self._started)
         return f"+{after:.3f} s {record.levelname} {record.name}: {graphemes.first(_message(record), LONGEST, '…')}"
-
-
-@contextmanager
-def logged_lines() -> Iterator[LoggedLines]:
-    """Yields what is logged in the block, by this thread and its contexts. It is empty after the block."""
-    lines = LoggedLines()
-    token = _lines.set(lines)
-    try:
-        yield lines
-    finally:
-        _lines.reset(token)
-        lines.records.clear()  # their tracebacks hold the handler's variables
 
 
 def _message(record: logging.LogRecord) -> str:

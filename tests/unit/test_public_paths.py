@@ -30,7 +30,9 @@ PUBLIC: Final = {
     "notifications.models": ("RawPayload",),
     "notifications.patience": ("PatientRequests",),
     "notifications.proxies": ("TrustedProxies", "client_address"),
-    "notifications.signals": ("event_delivered", "gate_answered", "payload_failed", "payload_handled"),
+    "notifications.signals": (
+        *("event_delivered", "failure_group_changed", "gate_answered", "payload_failed", "payload_handled"),
+    ),
     "notifications.sqlite": ("database", "use_fixed_sqlite"),
     "notifications.testing": ("GateClient", "Told", "handle_bytes", "told", "work_off"),
     "notifications.urls": ("urlpatterns",),

@@ -99,15 +99,16 @@ def since(then: datetime | None) -> SafeString | str:
     if then is None:
         return EMPTY
     ago = duration((utc_now() - then).total_seconds())
-    return format_html('<time datetime="{}" title="{}">{}</time>', then.isoformat(), _exact(then), ago)
+    return format_html('<time datetime="{}" title="{}">{}</time>', then.isoformat(), exact(then), ago)
 
 
 def when(then: datetime) -> str:
     """A time to the second, and how far it is from now."""
     distance = (utc_now() - then).total_seconds()
     ago = f"{duration(distance)} ago" if distance >= 0 else f"in {duration(-distance)}"
-    return f"{_exact(then)} ({ago})"
+    return f"{exact(then)} ({ago})"
 
 
-def _exact(then: datetime) -> str:
+def exact(then: datetime) -> str:
+    """A time to the second, in the project's time zone."""
     return date_format(timezone.localtime(then), "Y-m-d H:i:s T")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
-from notifications.admin.lists.cells import last_line, when
+from notifications.admin.lists.cells import exact, last_line, when
 from notifications.admin.lists.names import address
 from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
 from notifications.models.attempts import MOST, Outcome
@@ -48,6 +48,7 @@ class Bar:
     """A step as it is drawn, after a wait since the step before. `x` and the widths are units of WIDTH."""
 
     step: Step
+    exact: str
     after: str
     took: str
     wait_x: float
@@ -112,7 +113,9 @@ def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
         x = min(after / length * WIDTH, WIDTH - width)
         wait_x = min(before / length * WIDTH, x)
         shown = "" if step.took is None else span(step.took)
-        yield Bar(step, f"+{span(after)}", shown, *(round(each, 1) for each in (wait_x, x - wait_x, x, width)))
+        yield Bar(
+            step, exact(step.at), f"+{span(after)}", shown, *(round(each, 1) for each in (wait_x, x - wait_x, x, width))
+        )
         before = after + took
 
 

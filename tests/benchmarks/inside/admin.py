@@ -13,8 +13,10 @@ from django.test import Client
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from notifications.models import FailureGroup, RawPayload, State
-from tests.benchmarks.filling import settle
+from notifications.database.fast_sql import table_of
+from notifications.models import Attempt, FailureGroup, RawPayload, State
+from notifications.models.attempts import MOST
+from tests.benchmarks.filling import NUMBERS, TABLE, settle
 
 LIST: Final = "/admin/notifications/rawpayload/"
 GROUPS: Final = "/admin/notifications/failuregroup/"
@@ -28,6 +30,7 @@ VISITS: Final = 6
 def run() -> dict[str, float]:
     """Median times of each page in ms, by name."""
     _break_some()
+    _record_attempts()
     settle()
     storages = settings.STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
     with override_settings(STORAGES=storages, ALLOWED_HOSTS=["*"]):
@@ -54,6 +57,17 @@ def _break_some() -> None:
             "UPDATE notifications_rawpayload SET state = 'dead', done_at = NULL, error = 'KeyError',"
             f" failure_id = {groups[0]} + (id / {DEAD_EVERY}) %% {WAYS} WHERE id %% {DEAD_EVERY} = 0",
             [],
+        )
+
+
+def _record_attempts() -> None:
+    """As many as are kept, for each dead payload."""
+    texts = f"'{'x' * 500}', ''"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table_of(Attempt)} (number, ended_at, worker, release, outcome, traceback, log, payload_id)"
+            f" {NUMBERS.format(first=1, last=MOST)} SELECT n, received_at, 'shop1 4711', '1.4.0', 'failed', {texts}, id"
+            f" FROM {TABLE}, number WHERE state = 'dead'"
         )
 
 
@@ -91,6 +105,7 @@ def _times(client: Client) -> dict[str, float]:
         "dead payload": f"{LIST}{dead or last.pk}/change/",
         "groups": GROUPS,
         "group": f"{GROUPS}{group}/change/",
+        "bodies side by side": f"{GROUPS}{group}/compare/",
     }
     return {name: _time(client, address) for name, address in pages.items()}
 

@@ -234,9 +234,9 @@ def test_a_line_that_breaks_the_transaction_does_not_hide_the_failure(on_demo: R
 
 def test_lines_of_one_attempt_are_not_those_of_another() -> None:
     logger.warning("before")
-    with logged_lines.logged_lines() as first:
+    with logged_lines.LoggedLines() as first:
         logger.warning("one")
-        with logged_lines.logged_lines() as second:
+        with logged_lines.LoggedLines() as second:
             logger.warning("two")
         logger.warning("three")
         assert [line.rpartition(" ")[2] for line in first().splitlines()] == ["one", "three"]
