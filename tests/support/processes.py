@@ -129,6 +129,7 @@ def settings_env(folder: Path) -> dict[str, str]:
         "SLACK_ALERT_CHANNEL": "",
         "SLACK_ALERT_WEBHOOK_URL": "",
         "ALERT_LOG_UNITS": "",
+        "RELEASE": "",
         "SITE_URL": "",
         "HEARTBEAT_URL": "",
         "HTTPS_PROXY": "",
