@@ -90,7 +90,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
 
     class Media:
         css = {"all": ("notifications/admin.css",)}
-        js = (forms.Script("notifications/copy.js", defer=True),)
+        js = tuple(forms.Script(f"notifications/{name}.js", defer=True) for name in ("copy", "fresh"))
 
     def list_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The list's rows, with only the columns that it needs."""
