@@ -20,7 +20,9 @@ from notifications.models import FailureGroup, OperatorAction, RawPayload
 
 #: Groups that the question names.
 NAMED: Final = 5
-RESOLVES: Final = "Resolve it too once it is mended: if one fails again, it is open again, and reported."
+RESOLVES: Final = (
+    "“Retry and resolve” says that it is mended: if one fails again, its group is open again, and reported."
+)
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[FailureGroup]
