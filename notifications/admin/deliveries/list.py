@@ -111,7 +111,8 @@ class FailedDeliveryAdmin(ReadOnly):
         return lookup in {"channel", "again"}
 
     def page_context(self, request: HttpRequest, row: FailedDelivery) -> dict[str, Any]:
-        return {"may": self.has_send_permission(request), "actions_done": actions_on(row)}
+        title = f"Failed delivery to {first_line(row.channel)}"
+        return {"title": title, "may": self.has_send_permission(request), "actions_done": actions_on(row)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
