@@ -5,8 +5,10 @@ from typing import Any, Final
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import block, duration, first_line, moment, since, text, unbroken
 from notifications.admin.lists.read_only import LeanChangeList, ReadOnly
 from notifications.models import Position
@@ -43,16 +45,14 @@ class PositionAdmin(ReadOnly):
 
     change_list_template = "notifications/admin/channels.html"
     list_display = (
-        text("channel"),
-        "behind",
-        "passed",
-        "delivered",
+        "name",
         "stuck",
+        "behind",
         "failed",
         "lost",
+        "passed",
+        "delivered",
         "follower",
-        "short_machine",
-        text("journal"),
     )
     fields = (
         text("channel"),
@@ -68,13 +68,13 @@ class PositionAdmin(ReadOnly):
         moment("updated_at"),
     )
     ordering = ("channel", "journal", "machine")
-    sortable_by = ("channel",)
+    sortable_by = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ChannelList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"title": "Channels", "verdict": verdict()}
+        context = {"verdict": verdict()}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -87,9 +87,11 @@ class PositionAdmin(ReadOnly):
     def behind(self, position: Any) -> str:
         return unbroken(behind(position.status.behind))
 
-    @admin.display(description="machine")
-    def short_machine(self, position: Position) -> str:
-        return first_line(f"{position.machine[:8]}…")
+    @admin.display(description="channel")
+    def name(self, position: Position) -> SafeString:
+        """Below it the journal, and the start of its machine's id."""
+        where = f"{position.journal}, machine {position.machine[:8]}…"
+        return format_html('{}<span class="place">{}</span>', visible(position.channel), first_line(where))
 
     @admin.display(description="last entry")
     def passed(self, position: Position) -> SafeString | str:

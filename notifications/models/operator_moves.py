@@ -27,9 +27,14 @@ BATCH: Final = 250
 
 
 class PayloadMoves(models.QuerySet[Any]):
-    """Each returns how many it moved. Claimed payloads are left alone. `by`: who did it, recorded for each payload."""
+    """Each returns how many it moved. Claimed payloads are left alone.
 
-    def process_again(self, *, by: str = "", at: datetime | None = None, apart: timedelta = timedelta(0)) -> int:
+    `by` and `note`: who did it, and how, recorded for each payload.
+    """
+
+    def process_again(
+        self, *, by: str = "", note: str = "", at: datetime | None = None, apart: timedelta = timedelta(0)
+    ) -> int:
         """Hand done, dead and retrying payloads to the workers, with no attempt counted.
 
         They become `retrying`: workers take one of those for each batch of received ones, so that live traffic never
@@ -39,12 +44,12 @@ class PayloadMoves(models.QuerySet[Any]):
         rows = self._not_claimed(REPLAYABLE)
         due, field = at or utc_now(), AwareDateTimeField()
         if not apart:
-            return rows._make_due(by, Value(due, field))
+            return rows._make_due(by, note, Value(due, field))
         moved, last = 0, 0
         while pks := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
             due_at = [Value(due + (moved + n) * apart, field) for n in range(len(pks))]
             times = [When(pk=pk, then=each) for pk, each in zip(pks, due_at, strict=True)]
-            moved += rows.filter(pk__in=pks)._make_due(by, Case(*times, output_field=field))
+            moved += rows.filter(pk__in=pks)._make_due(by, note, Case(*times, output_field=field))
             last = pks[-1]
         return moved
 
@@ -70,14 +75,14 @@ class PayloadMoves(models.QuerySet[Any]):
             error=Case(When(error="", then=Value(verdict, text)), default=below),
         )
 
-    def _make_due(self, by: str, time: Any) -> int:
-        return self._move("replayed", by, state=State.RETRYING, attempts=0, done_at=None, next_attempt_at=time)
+    def _make_due(self, by: str, note: str, time: Any) -> int:
+        return self._move("replayed", by, note, state=State.RETRYING, attempts=0, done_at=None, next_attempt_at=time)
 
-    def _move(self, what: str, by: str, **columns: Any) -> int:
+    def _move(self, what: str, by: str, note: str = "", /, **columns: Any) -> int:
         if not by:
             return self.update(**columns)
         with transaction.atomic(using=self.db):
-            pks = OperatorAction.objects.using(self.db).record(self, what, by)
+            pks = OperatorAction.objects.using(self.db).record(self, what, by, note)
             moved: int = self.model._default_manager.using(self.db).filter(pk__in=pks).update(**columns)
         return moved
 

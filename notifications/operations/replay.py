@@ -64,10 +64,12 @@ def begin(selection: Selection) -> Progress:
     return Progress(started_at=now, upper=upper, total=selection.count(upper=upper), due=now)
 
 
-def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None = None, by: str = "") -> Iterator[None]:
+def steps(
+    chosen: Places, progress: Progress, *, rate: float, step: int | None = None, by: str = "", note: str = ""
+) -> Iterator[None]:
     """Move `step` payloads (a few hundred) with each step, `rate` due each second; updates `progress`.
 
-    `by`: who does it, recorded for each payload.
+    `by` and `note`: who does it, and how, recorded for each payload.
 
     Quarantined, claimed and new payloads are left. Raises database errors.
     """
@@ -78,7 +80,7 @@ def steps(chosen: Places, progress: Progress, *, rate: float, step: int | None =
         # Not by a clock that is ahead now or was then.
         since = {"done_at__gt": progress.started_at, "done_at__lte": utc_now()}
         fixed = RawPayload.objects.exclude(Q(state=State.DONE, **since))
-        moved = fixed.filter(pk__in=[place.pk for place in places]).process_again(by=by, at=due, apart=apart)
+        moved = fixed.filter(pk__in=[place.pk for place in places]).process_again(by=by, note=note, at=due, apart=apart)
         progress.moved += moved
         progress.left += len(places) - moved
         progress.due, progress.place = due + moved * apart, places[-1]
@@ -90,14 +92,14 @@ def period(rate: float) -> float:
     return min(PERIOD, STEP / (2 * rate))
 
 
-def start(selection: "QuerySet[RawPayload]", *, by: str) -> Moved:
+def start(selection: "QuerySet[RawPayload]", *, by: str, note: str = "") -> Moved:
     """Have all of a queryset's payloads processed again, RATE a second, and wake the workers.
 
-    `by` is the operator's name. Quarantined, claimed and new payloads are left.
+    `by` is the operator's name, `note` is recorded with it. Quarantined, claimed and new payloads are left.
     """
     now = utc_now()
     progress = Progress(started_at=now, upper=youngest(), total=0, due=now)
-    for _ in unhurried(steps(_Chosen(selection), progress, rate=RATE, by=by), breathe):
+    for _ in unhurried(steps(_Chosen(selection), progress, rate=RATE, by=by, note=note), breathe):
         bounded_wait.connection().on_commit(wake)
     logger.info("%s had %d payloads processed again", by, progress.moved)
     return Moved(progress.moved, progress.left)

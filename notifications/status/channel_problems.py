@@ -54,11 +54,16 @@ def _losses(now: DatabaseStatus) -> Iterator[Problem]:
     yield Problem(
         name="events-lost",
         grade=Grade.CRITICAL if age < GOES_ON else Grade.WARNING,
-        text=f"Events were lost, the last {duration(age.total_seconds())} ago: {now.lost_events}{'+' * now.lost_more}"
-        f" in {now.losses} records",
-        advice="The records say which, when and why.",
+        text=f"Events were lost, the last {duration(age.total_seconds())} ago: {_lost(now)}",
+        advice="What was lost, when and why: see the records.",
         path=admin_path(Loss),
     )
+
+
+def _lost(now: DatabaseStatus) -> str:
+    """How many, as far as anybody knows, and in how many records."""
+    known = f"{now.lost_events}{'+' * now.lost_more}" if now.lost_events else "nobody knows how many,"
+    return f"{known} in {now.losses} record{'s' if now.losses != 1 else ''}"
 
 
 def _quotas(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:

@@ -18,7 +18,9 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 from notifications import keep
-from notifications.models import Attempt, FailedDelivery, FailureGroup, FailureHour, OperatorAction, RawPayload, State
+from notifications.models import (
+    Attempt, FailedDelivery, FailureGroup, FailureHour, OperatorAction, Position, RawPayload, State
+)
 User.objects.create_superuser("root", password={PASSWORD!r})
 now = timezone.now()
 traceback = "Traceback (most recent call last):" + "\\n  File 'handlers.py', line 1" * 60 + "\\nKeyError: 'price'"
@@ -43,14 +45,17 @@ RawPayload.objects.filter(pk=failing.pk).update(
     state=State.DEAD, next_attempt_at=None, attempts=16, failure=group, error=traceback
 )
 RawPayload.objects.filter(pk=good.pk).update(state=State.DONE, next_attempt_at=None, attempts=1, done_at=now)
-for number, outcome in enumerate(["failed", "worker lost", "conflict", "dead"], start=1):
+for number, outcome in enumerate(["failed"] * 9 + ["worker lost", "conflict", "dead"], start=1):
     Attempt.objects.create(
-        payload=failing, number=number, outcome=outcome, started_at=now, milliseconds=number ** 6, worker="shop1 4711",
+        payload=failing, number=number, outcome=outcome, started_at=now, milliseconds=number ** 5, worker="shop1 4711",
         release="1.4.0", failure=group, traceback=traceback, log="+0.001 s INFO shop: order 4711"
     )
-OperatorAction.objects.create(payload=failing, at=now, by="ada", what="replayed")
+note = f"with failure group #{{group.pk}}"
+OperatorAction.objects.create(payload=failing, at=now, by="ada", what="replayed", note=note)
+OperatorAction.objects.create(failure=group, at=now, by="ada", what="retried")
 failed = FailedDelivery.objects.create(channel="SLACK", event_time=now, text="x", reason="is_archived")
 OperatorAction.objects.create(delivery=failed, at=now, by="ada", what="sent again")
+Position.objects.create(machine="m", journal="j", channel="SLACK", entry_time=now, waiting=1, problem="503 " * 60)
 muted = FailureGroup.objects.get(state="muted")
 print("ids=" + ",".join(str(each.pk) for each in (group, muted, bare, failing, good, failed)))
 """
@@ -74,7 +79,8 @@ class Night:
         groups = [f"failuregroup/{pk}/{page}/" for pk in (self.group, self.bare) for page in ("change", "compare")]
         payloads = [f"rawpayload/{pk}/change/" for pk in (self.failing, self.good)]
         others = [f"failuregroup/{self.muted}/change/", f"faileddelivery/{self.delivery}/change/"]
-        return ["failuregroup/", *groups, *payloads, *others]
+        lists = [f"{name}/" for name in ("failuregroup", "faileddelivery", "position")]
+        return [*lists, *groups, *payloads, *others]
 
     def log_in(self, page: Page) -> None:
         page.goto(f"{self.site.url}/admin/")
@@ -108,7 +114,7 @@ def test_everybody_can_use_each_page(
     night.log_in(page)
     for address in night.pages:
         night.open(page, address)
-        for summary in page.locator(".life-steps summary").all():
+        for summary in page.locator(".life summary").all():
             summary.click()
         assert violations(page) == [], address
         too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Left, Right
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications.admin.deliveries.send_again import send_again, send_same_again
@@ -17,7 +18,7 @@ from notifications.admin.lists.cells import (
     block,
     duration,
     first_line,
-    last_line,
+    last_loaded_line,
     moment,
     pretty,
     since,
@@ -31,8 +32,11 @@ from notifications.admin.lists.order import NEWEST, Order
 from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads.moves import Moved
 from notifications.models import FailedDelivery, Position
+from notifications.utils import graphemes
 from notifications.utils.times import utc_now
 
+#: Characters of an event's text in the list.
+LONGEST_TEXT: Final = 80
 ASKED: Final = Order("again_at")
 
 
@@ -81,7 +85,7 @@ class FailedDeliveryAdmin(ReadOnly):
     """The permission change_faileddelivery is for the actions. Deleting one marks it as dealt with."""
 
     change_form_template = "notifications/admin/delivery.html"
-    list_display = ("age", text("channel"), "reason_end", "text_start", "sent_again")
+    list_display = ("failure", "age", "sent_again")
     list_filter = (ChannelFilter, AgainFilter)
     fields = (
         text("channel"),
@@ -107,7 +111,8 @@ class FailedDeliveryAdmin(ReadOnly):
         return lookup in {"channel", "again"}
 
     def page_context(self, request: HttpRequest, row: FailedDelivery) -> dict[str, Any]:
-        return {"may": self.has_send_permission(request), "actions_done": actions_on(row)}
+        title = f"Failed delivery to {first_line(row.channel)}"
+        return {"title": title, "may": self.has_send_permission(request), "actions_done": actions_on(row)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
@@ -131,13 +136,15 @@ class FailedDeliveryAdmin(ReadOnly):
     def age(self, failed: FailedDelivery) -> SafeString | str:
         return since(failed.created_at)
 
-    @admin.display(description="reason")
-    def reason_end(self, failed: Any) -> str:
-        return last_line(failed.ends)
-
-    @admin.display(description="text")
-    def text_start(self, failed: Any) -> str:
-        return first_line(failed.starts)
+    @admin.display(description="failed delivery")
+    def failure(self, failed: Any) -> SafeString:
+        """The reason; below it the channel and the text's start."""
+        return format_html(
+            '{}<span class="place">{}: {}</span>',
+            last_loaded_line(failed.ends) or EMPTY,
+            visible(failed.channel),
+            first_line(graphemes.first(failed.starts, LONGEST_TEXT, "…")),
+        )
 
     @admin.display(description="author")
     def author(self, failed: FailedDelivery) -> str:

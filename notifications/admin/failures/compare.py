@@ -50,6 +50,7 @@ def page_of(model_admin: "FailureGroupAdmin", request: HttpRequest, pk: int) -> 
         "opts": model_admin.opts,
         "media": model_admin.media,
         "group": group,
+        "may": model_admin.has_process_permission(request),
         "group_title": first_line(group.title),
         "source": visible(group.source),
         "failing": failing,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from notifications.admin.failures import compare, page
 from notifications.admin.failures.actions import payloads_of
+from notifications.admin.failures.retries import last_retry
 from notifications.admin.failures.sparkline import DAY, counts_of, sparkline
 from notifications.admin.failures.state_actions import StateActions
 from notifications.admin.lists.actions_done import actions_on
@@ -125,6 +126,7 @@ class FailureGroupAdmin(StateActions, ReadOnly):
             "may": self.has_process_permission(request),
             "may_compare": self.may_see_bodies(request),
             "actions_done": actions_on(row),
+            "retry": last_retry(row),
         }
 
     @method_decorator(require_safe)

@@ -94,7 +94,7 @@ def _release(release: str) -> str:
 
 @admin.display(description="last 7 days")
 def hours(group: FailureGroup) -> SafeString:
-    return sparkline(counts_of([group.pk], WEEK).get(group.pk, {}), WEEK)
+    return sparkline(counts_of([group.pk], WEEK).get(group.pk, {}), WEEK, captioned=True)
 
 
 @admin.display(description="newest payloads")

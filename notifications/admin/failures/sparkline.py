@@ -30,14 +30,15 @@ def counts_of(groups: Iterable[int], hours: int) -> dict[int, Counts]:
     return dict(found)
 
 
-def sparkline(counts: Counts, hours: int) -> SafeString:
-    """A bar for each of the last `hours`, the youngest at the right; its label says the figures."""
+def sparkline(counts: Counts, hours: int, *, captioned: bool = False) -> SafeString:
+    """A bar for each of the last `hours`, the youngest at the right; its label, or its caption, says the figures."""
     now = _this_hour()
     by_age = {int((now - hour) / timedelta(hours=1)): failed for hour, failed in counts.items()}
     shown = {age: failed for age, failed in by_age.items() if 0 <= age < hours}
     most = max(shown.values(), default=0)
     bars = [_bar(hours - 1 - age, failed / most * HEIGHT) for age, failed in sorted(shown.items())]
     context = {"bars": bars, "hours": hours, "height": HEIGHT, "label": _label(shown, hours, now)}
+    context["captioned"] = captioned
     return render_to_string("notifications/admin/sparkline.html", context)
 
 

@@ -7,9 +7,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from notifications.admin.failures.actions import FailureActions, payloads_of
+from notifications.admin.failures.actions import FailureActions, payloads_of, retry
 from notifications.admin.lists.names import address
-from notifications.admin.payloads import moves
 from notifications.models import FailureGroup, RawPayload, State
 from notifications.utils.times import utc_now
 
@@ -53,7 +52,7 @@ class StateActions(FailureActions):
             if pk is None:
                 self.message_user(request, f"Group #{group.pk} has no payload to retry.")
                 continue
-            moves.process_again(RawPayload.objects.filter(pk=pk), request.user.get_username())
+            retry(group, RawPayload.objects.filter(pk=pk), request.user.get_username())
             link = address(RawPayload, "change", pk)
             text = '<a href="{}">One payload</a> of group #{} is to be processed again: its page says how that went.'
             self.message_user(request, format_html(text, link, group.pk))

@@ -18,7 +18,7 @@ from notifications.utils.times import utc_now
 EMPTY: Final = "–"
 #: Characters of a text that a list loads from the database, and that it shows.
 LOADED: Final = 500
-SHOWN: Final = 240
+SHOWN: Final = 160
 
 
 def text(name: str, description: str = "") -> Callable[[Any], str]:
@@ -73,6 +73,12 @@ def pre(value: str) -> SafeString | str:
 def last_line(value: str) -> str:
     """The last line of a traceback, its reason, cut to fit into a list."""
     return _cut(value.rstrip().rpartition("\n")[2])
+
+
+def last_loaded_line(end: str) -> str:
+    """The last line of a text of which the last LOADED characters were loaded."""
+    is_cut = len(end) == LOADED and "\n" not in end.rstrip()
+    return f"{'…' if is_cut else ''}{last_line(end)}"
 
 
 def first_line(value: str) -> str:

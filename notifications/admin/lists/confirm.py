@@ -24,14 +24,21 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def ask(
-    request: HttpRequest, model_admin: "admin.ModelAdmin[Any]", *, verb: str, count: Count, consequences: list[str]
+    request: HttpRequest,
+    model_admin: "admin.ModelAdmin[Any]",
+    *,
+    verb: str,
+    count: Count,
+    consequences: list[str],
+    resolves: bool = False,
 ) -> TemplateResponse:
-    """A page whose button, named `verb`, repeats the action as confirmed."""
+    """A page whose button, named `verb`, repeats the action as confirmed. `resolves`: another sends `resolve` too."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Are you sure?",
         "verb": verb,
         "count": count,
+        "resolves": resolves,
         "consequences": [*consequences, *([MANY] if count.more else [])],
         "opts": model_admin.opts,
         "media": model_admin.media,

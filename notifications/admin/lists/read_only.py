@@ -9,6 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from notifications.admin.lists.cells import EMPTY
 from notifications.admin.lists.keyset import AFTER, BEFORE, WINDOW, Listing, Page
@@ -90,7 +91,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
 
     class Media:
         css = {"all": ("notifications/admin.css",)}
-        js = (forms.Script("notifications/copy.js", defer=True),)
+        js = tuple(forms.Script(f"notifications/{name}.js", defer=True) for name in ("copy", "fresh"))
 
     def list_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The list's rows, with only the columns that it needs."""
@@ -103,6 +104,10 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LeanChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, context | (extra_context or {}))
 
     def get_paginator(
         self, request: HttpRequest, queryset: Any, per_page: int, *_: Any, **__: Any

@@ -14,6 +14,9 @@ from notifications.utils.durations import span
 
 #: Actions to show: the last ones.
 ACTIONS: Final = 100
+#: Steps to show at the start and at the end; those between are folded.
+FIRST: Final = 2
+LAST: Final = 8
 #: Units of the drawing: its width, and the least width of a bar that people can see.
 WIDTH: Final = 1000.0
 THINNEST: Final = 6.0
@@ -64,7 +67,10 @@ def life_of(payload: RawPayload) -> dict[str, object]:
     received = Step(at=payload.received_at, what="Received and stored", kind="intake")
     # It came first, whatever the clocks of several machines say.
     steps = [received, *sorted(_steps(payload, attempts, actions), key=lambda step: step.at)]
-    return {"bars": list(_bars(steps)), "next": _next(payload), "left_out": len(attempts) >= MOST}
+    bars = list(_bars(steps))
+    fold = len(bars) > FIRST + LAST + 1
+    parts = {"first": bars[:FIRST], "folded": bars[FIRST:-LAST], "last": bars[-LAST:]} if fold else {"first": bars}
+    return {**parts, "bars": bars, "next": _next(payload), "left_out": len(attempts) >= MOST}
 
 
 def _steps(payload: RawPayload, attempts: Sequence[Attempt], actions: Iterable[OperatorAction]) -> Iterator[Step]:
@@ -114,7 +120,11 @@ def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
         wait_x = min(before / length * WIDTH, x)
         shown = "" if step.took is None else span(step.took)
         yield Bar(
-            step, exact(step.at), f"+{span(after)}", shown, *(round(each, 1) for each in (wait_x, x - wait_x, x, width))
+            step,
+            exact(step.at),
+            f"+{span(after)}" if after else "0 s",
+            shown,
+            *(round(each, 1) for each in (wait_x, x - wait_x, x, width)),
         )
         before = after + took
 

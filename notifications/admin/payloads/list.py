@@ -98,7 +98,8 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
         return page.fieldsets(with_body=self.may_see_bodies(request), beside=beside)
 
     def page_context(self, request: HttpRequest, row: RawPayload) -> dict[str, Any]:
-        return {"may": self.has_process_permission(request), "life": life_of(row)}
+        title = f"Payload {row.receipt}"
+        return {"title": title, "may": self.has_process_permission(request), "life": life_of(row)}
 
     def may_see_bodies(self, request: HttpRequest) -> bool:
         may_view = self.has_view_permission(request)

@@ -23,9 +23,9 @@ READ: Final = 10_000
 __all__ = ["Moved", "give_up", "process_again"]
 
 
-def process_again(chosen: QuerySet[RawPayload], by: str) -> Moved:
-    """Hand them to the workers as replay_raw does, at its rate. `by` is the user's name."""
-    return replay.start(chosen, by=by)
+def process_again(chosen: QuerySet[RawPayload], by: str, note: str = "") -> Moved:
+    """Hand them to the workers as replay_raw does, at its rate. `by` is the user's name; both are recorded."""
+    return replay.start(chosen, by=by, note=note)
 
 
 def give_up(chosen: QuerySet[RawPayload], by: str) -> Moved:

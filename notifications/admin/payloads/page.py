@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications.admin.lists.body_view import visible
-from notifications.admin.lists.cells import EMPTY, duration, last_line, moment, pre, since, text, unbroken
+from notifications.admin.lists.cells import EMPTY, duration, last_loaded_line, moment, pre, since, text, unbroken
 from notifications.admin.lists.names import address
 from notifications.admin.payloads import bodies
 from notifications.admin.payloads.curl import curl
@@ -60,7 +60,7 @@ def tried(payload: RawPayload) -> str:
 @admin.display(description="last error")
 def reason(payload: Any) -> SafeString | str:
     """The last line of the error, with a link to its group."""
-    line = last_line(payload.error_end)
+    line = last_loaded_line(payload.error_end)
     return format_html('<a href="{}">{}</a>', _group(payload), line) if payload.failure_id and line else line
 
 

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from notifications.admin.lists.cells import duration, last_line
+from notifications.admin.lists.cells import LOADED, duration, last_line, last_loaded_line
 from notifications.models import FailedDelivery
 from tests.support.admin import LIST, TRACEBACK, everything, payload
 
@@ -74,5 +74,11 @@ def test_durations_have_one_unit(seconds: float, shown: str) -> None:
 
 def test_the_last_line_of_an_error_fits_into_a_list() -> None:
     assert last_line(TRACEBACK) == "ValueError: <b>nope</b>"
-    assert last_line("x" * 1000) == "x" * 239 + "…"
+    assert last_line("x" * 1000) == "x" * 159 + "…"
+
+
+def test_a_line_that_was_not_loaded_from_its_start_says_so() -> None:
+    assert last_loaded_line("x" * LOADED).startswith("…x")
+    assert last_loaded_line("x" * (LOADED - 4) + "\nend") == "end"
+    assert last_loaded_line("short") == "short"
     assert last_line("") == ""

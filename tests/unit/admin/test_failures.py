@@ -122,9 +122,44 @@ def test_one_payload_is_retried_before_all(admin: Client) -> None:
     assert f'<a href="{LIST}{newest.pk}/change/">One payload</a>' in answer
     act(admin, "retry", failure, address=FAILURES, confirmed="yes")
     assert states() == [State.RETRYING] * 3
-    recorded = OperatorAction.objects.get(failure=failure)
-    assert (recorded.what, recorded.by, recorded.note) == ("retried", "root", "3 of its payloads")
+    recorded = OperatorAction.objects.filter(failure=failure).values_list("what", "by", "note").order_by("pk")
+    assert list(recorded) == [("retried", "root", "1 of its payloads"), ("retried", "root", "3 of its payloads")]
     assert "Retried by root" in admin.get(f"{FAILURES}{failure.pk}/change/").text
+
+
+def outcome(client: Client, failure: FailureGroup) -> str:
+    """What the group's page says of its last retry."""
+    found = re.search(r'<p id="retry".*?</strong>[^<]*', client.get(f"{FAILURES}{failure.pk}/change/").text, re.DOTALL)
+    return re.sub(r"<[^>]*>", "", found[0]).strip() if found else ""
+
+
+def test_the_page_says_what_became_of_a_retry(admin: Client) -> None:
+    failure = group()
+    one, two, three = failing(3, failure)
+    assert outcome(admin, failure) == ""
+    act(admin, "retry_one", failure, address=FAILURES)
+    assert outcome(admin, failure) == "0 of 1 handled, 1 waits"
+    act(admin, "retry", failure, address=FAILURES, confirmed="yes")
+    act(admin, "process_again", one, confirmed="yes")  # not with the group
+    assert outcome(admin, failure) == "0 of 3 handled, 3 wait"
+    RawPayload.objects.filter(pk__in=[one.pk, two.pk]).update(state=State.DONE, failure=None)
+    RawPayload.objects.filter(pk=three.pk).update(attempts=1)
+    assert outcome(admin, failure) == "2 of 3 handled, 1 failed again"
+    RawPayload.objects.filter(pk=three.pk).update(state=State.DONE, failure=None)
+    assert outcome(admin, failure) == "3 handled"
+    FailureGroup.objects.all().resolve("root")
+    assert outcome(admin, failure) == "Mended, 3 handled"
+
+
+def test_one_click_retries_and_resolves(admin: Client) -> None:
+    failure = group()
+    failing(2, failure)
+    assert 'value="Retry and resolve"' in act(admin, "retry", failure, address=FAILURES)
+    only_open = f"{FAILURES}?state=open"  # it leaves this list before its payloads are moved
+    act(admin, "retry", failure, address=only_open, confirmed="yes", resolve="Retry and resolve")
+    assert states() == [State.RETRYING] * 2
+    failure.refresh_from_db()
+    assert (failure.state, failure.resolved_by) == (FailureGroup.State.RESOLVED, "root")
 
 
 def test_a_group_without_payloads_has_none_to_retry(admin: Client) -> None:

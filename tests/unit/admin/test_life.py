@@ -92,6 +92,18 @@ def test_bars_are_within_the_drawing_whatever_the_clocks_say() -> None:
         assert bar.x + bar.width <= WIDTH + 0.2
 
 
+@pytest.mark.parametrize(("attempts", "folded"), [(1, 0), (10, 0), (11, 2), (40, 31)])
+def test_of_many_steps_those_between_are_folded(admin: Client, attempts: int, folded: int) -> None:
+    stored = payload()
+    for number in range(1, attempts + 1):
+        Attempt.objects.create(payload=stored, number=number, outcome=Outcome.FAILED, started_at=timezone.now())
+    html = page(admin, stored)
+    steps = texts(html, "what")
+    assert steps == ["Received and stored", *(f"Attempt {number} failed" for number in range(1, attempts + 1))]
+    assert (f"<summary>{folded} steps between</summary>" in html) == bool(folded)
+    assert ("life-folded" in html) == bool(folded)
+
+
 def test_the_group_may_be_gone(admin: Client) -> None:
     stored = payload()
     Attempt.objects.create(payload=stored, number=1, outcome=Outcome.FAILED, failure_id=4711)

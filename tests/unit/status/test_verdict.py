@@ -156,6 +156,11 @@ def test_losses_are_critical_while_they_go_on_and_news_for_a_week() -> None:
     assert (the_problem().grade, the_problem().path) == (Grade.CRITICAL, f"{ADMIN}loss/")
 
 
+def test_a_loss_of_which_nobody_knows_how_much() -> None:
+    loss(timedelta(days=2), count=None)
+    assert the_problem().text == "Events were lost, the last 2 d ago: nobody knows how many, in 1 record"
+
+
 def test_failed_deliveries_until_they_are_to_be_sent_again() -> None:
     row = FailedDelivery.objects.create(channel="SLACK", event_time=timezone.now(), text="x", reason="y")
     assert (the_problem().name, the_problem().path) == ("deliveries-failed", f"{ADMIN}faileddelivery/")
