@@ -132,6 +132,7 @@ def test_importing() -> None:
     assert until_it_lives(work, check) > 10
 
 
+@pytest.mark.slow
 def test_importing_and_writing_at_once_with_the_same_key() -> None:
     """A repetition that comes between the insert and the unlink is the same payload."""
     breaker.open()

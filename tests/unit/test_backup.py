@@ -101,6 +101,7 @@ def test_what_has_not_changed_is_a_link_and_old_ones_go(site: Backups) -> None:
     assert (third / "bodies/same").read_bytes() == b"same"
 
 
+@pytest.mark.slow
 def test_a_backup_that_fails_leaves_the_others_alone(site: Backups) -> None:
     first = site.back_up()
     site.database.rename(site.database.with_name("elsewhere"))
@@ -111,6 +112,7 @@ def test_a_backup_that_fails_leaves_the_others_alone(site: Backups) -> None:
     assert backups(site.to) == [first]
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_not_restored(site: Backups) -> None:
     backup = site.back_up()
     site.execute("INSERT INTO demo VALUES (7)")

@@ -103,6 +103,7 @@ def test_what_its_removal_has_taken_along_is_named(packages: Path) -> None:
     assert "If the name is taken" in error
 
 
+@pytest.mark.slow
 def test_one_that_we_hide_is_an_error_of_check(tmp_path: Path) -> None:
     folders = [tmp_path / "ours", tmp_path / "theirs"]
     install(folders[0], "proppy", OURS)

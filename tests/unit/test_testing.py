@@ -108,6 +108,7 @@ def test_a_project_without_pytest_has_its_events_in_memory(tmp_path: Path, line:
     assert not [path.name for path in project.state_dir.iterdir() if path.name.startswith("journal")]
 
 
+@pytest.mark.slow
 def test_a_journal_that_the_project_names_is_used_by_its_tests(tmp_path: Path) -> None:
     project = SmallProject(tmp_path, f"NOTIFICATIONS_JOURNAL_URL = '{(tmp_path / 'var' / 'named').as_uri()}'\n")
     project.write("shop/tests.py", TEST_CASE)

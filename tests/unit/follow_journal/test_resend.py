@@ -226,6 +226,7 @@ def test_a_digest_stands_for_so_many_rows_at_most(
     assert [text.partition(",")[0] for text in channel.delivered] == ["10 events", "10 events", "5 events"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_are_one_digest(make: Make, wall: Wall, clock: Clock) -> None:
     row = {"channel": "SLACK", "event_time": NOON, "reason": "x", "again_at": wall.now()}
     FailedDelivery.objects.bulk_create(

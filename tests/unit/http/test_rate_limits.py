@@ -69,6 +69,7 @@ class TestRateLimit:
         settings.NOTIFICATIONS_RATE_LIMITS = True
         assert limit.hit("a") == 0
 
+    @pytest.mark.slow
     def test_threads_together_get_no_more(self, clock: Clock) -> None:
         before = sys.getswitchinterval()
         limit = a_limit("1000/minute", clock)

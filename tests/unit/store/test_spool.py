@@ -347,6 +347,7 @@ class TestVersions:
             assert aside.read_bytes() == altered
             aside.unlink()
 
+    @pytest.mark.slow
     def test_of_the_release_before_no_bit_changes_the_receipt(
         self, ours: Spool, caplog: pytest.LogCaptureFixture
     ) -> None:
