@@ -112,7 +112,10 @@ class Heartbeat:
             turned_at=now - unturned,
             activities=[Activity(what[:LONGEST], since) for what, since in activities()[:MOST]],
         )
-        return json.dumps(asdict(beat)).encode().ljust(SIZE)
+        text = json.dumps(asdict(beat)).encode()
+        if len(text) > SIZE:  # a longer text would leave its end behind the next one
+            text = json.dumps(asdict(replace(beat, release=beat.release[:LONGEST], activities=[]))).encode()
+        return text.ljust(SIZE)
 
     def close(self) -> None:
         """The process ends in order."""
@@ -139,6 +142,8 @@ def beats() -> list[Beat]:
 
 def _beats() -> Iterator[Beat]:
     for path in _paths():
+        if NAME.fullmatch(path.name) is None:  # of one that starts: it could not lock what we lock
+            continue
         with suppress(FileNotFoundError, PermissionError):  # it has just ended; or it was another user's
             alive, beat = _is_locked(path), _beat_in(path)
             if beat:
@@ -173,6 +178,8 @@ def _forget_dead(command: str) -> None:
     for path in _paths():
         if path.name.startswith(f"{command}-"):
             with suppress(BlockingIOError, FileNotFoundError, PermissionError):
+                if path.name.endswith(NEW) and time.time() - path.stat().st_mtime < FROZEN:  # it is about to lock it
+                    continue
                 descriptor = take_lock(path, os.O_RDWR)
                 path.unlink(missing_ok=True)
                 os.close(descriptor)

@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications.journal import FileJournal
-from notifications.models import FailedDelivery, FailureGroup, Loss, Position, RawPayload, State
+from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.positions.key import machine_id
 from notifications.status.payload_problems import counted
@@ -170,7 +170,8 @@ def test_failed_deliveries_until_they_are_to_be_sent_again() -> None:
 
 
 def test_a_blocked_channel_of_another_machine_is_shown_and_not_ours_to_report() -> None:
-    for machine in (machine_id(), "another"):
+    Machine.objects.create(machine="another", host="another", seen_at=timezone.now())
+    for machine in (machine_id(), "another", "gone"):
         Position.objects.create(machine=machine, journal="memory://", channel="SLACK", problem="503", waiting=1)
     ours, theirs = (each for each in verdict().problems if each.name == "channel-blocked")
     assert {ours.elsewhere, theirs.elsewhere} == {True, False}
@@ -346,7 +347,7 @@ def test_metrics(client: Client) -> None:
     payload(State.DEAD)
     text = client.get("/metrics").text
     assert 'proppy_problems{grade="warning"} 1\n' in text
-    assert 'proppy_problem{name="payloads-dead",subject="",grade="warning"} 1\n' in text
+    assert 'proppy_problem{name="payloads-dead",subject="",grade="warning",where="here"} 1\n' in text
 
 
 def test_the_verdict_counts_no_payload_without_a_limit(django_assert_max_num_queries: Any) -> None:
