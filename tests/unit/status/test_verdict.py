@@ -22,6 +22,7 @@ from notifications.journal import FileJournal
 from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.positions.key import machine_id
+from notifications.status import database
 from notifications.status.payload_problems import counted
 from notifications.status.verdict import Verdict, verdict
 from notifications.status.verdict_text import verdict_lines
@@ -101,6 +102,27 @@ def test_dead_payloads_of_a_muted_group_are_known() -> None:
     assert the_problem().text == "1 payload is dead: nothing tries it again"
     FailureGroup.objects.all().mute("ada", now)
     assert the_problem().text == "2 payloads are dead: nothing tries them again"
+
+
+@pytest.mark.parametrize("most", [3, 5, 1000])
+def test_a_large_muted_group_hides_no_other_dead_payload(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(database, "FEW", most)
+    now = timezone.now()
+    muted, other = (
+        FailureGroup.objects.create(source="demo", fingerprint=name, title=name, first_at=now, last_at=now)
+        for name in ("muted", "other")
+    )
+    FailureGroup.objects.filter(pk=muted.pk).mute("ada", now + timedelta(hours=1))
+    for failure in [muted] * 6:
+        payload(State.DEAD, failure=failure)
+    assert verdict().problems == []
+    payload(State.DEAD, failure=other)
+    payload(State.RETRYING, failure=other)
+    payload(State.DEAD)
+    assert the_problem().text == "2 payloads are dead: nothing tries them again"
+    for _ in range(2):
+        payload(State.DEAD, failure=other)
+    assert the_problem().text.startswith("at least 3" if most == 3 else "4")
 
 
 def test_quarantine() -> None:
