@@ -13,6 +13,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import Client
@@ -320,6 +321,16 @@ def test_tables_that_are_missing_are_unknown_to_a_monitor() -> None:
         pytest.raises(CommandError, match="migrate") as raised,
     ):
         run("--check")
+    assert raised.value.returncode == 3
+
+
+@pytest.mark.parametrize("error", [ImproperlyConfigured("STATE_DIR is\n relative"), ZeroDivisionError("by zero")])
+def test_whatever_goes_wrong_is_unknown_to_a_monitor(error: Exception) -> None:
+    with patch("notifications.management.commands.proppy_status.verdict", side_effect=error):
+        with pytest.raises(CommandError, match=f"{type(error).__name__}: {error.args[0].split()[0]}") as raised:
+            run("--check")
+        with pytest.raises(type(error)):
+            run()
     assert raised.value.returncode == 3
 
 
