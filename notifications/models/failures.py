@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from notifications.conf import conf
 from notifications.database.fast_sql import execute, table_of, time_value
@@ -79,7 +80,7 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
 
     def mute(self, by: str, until: datetime) -> int:
         """Report nothing of them until a time."""
-        note = f"until {until.isoformat(timespec='minutes')}"
+        note = f"until {timezone.localtime(until, timezone.get_default_timezone()):%Y-%m-%d %H:%M:%S %Z}"
         return self._change("muted", by, GroupState.MUTED, note, from_any=True, muted_until=until)
 
     def resolve(self, by: str) -> int:
