@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from notifications.conf import conf
 from notifications.utils.file_locks import EXISTING, ProcessLock, take_lock
+from notifications.workers import drains
 from notifications.workers.activity import Activity, activities
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Heartbeat:
 
     def __init__(self, command: str) -> None:
         _forget_dead(command)
+        drains.forget(command)
         self._command, self._started_at, self._due = command, time.time(), 0.0
         self._path = _folder() / f"{command}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         unlocked = self._path.with_name(self._path.name + NEW)  # unlocked it would pass for that of a dead process

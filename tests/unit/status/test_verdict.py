@@ -28,6 +28,7 @@ from notifications.status.payload_problems import counted
 from notifications.status.verdict import Verdict, verdict
 from notifications.status.verdict_text import verdict_lines
 from notifications.workers.activity import Activity
+from notifications.workers.drains import LASTS
 from notifications.workers.heartbeat import Beat, Heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -266,6 +267,33 @@ def test_a_long_handler_within_its_time_limit_is_not_frozen() -> None:
     now = time.time()
     beat = Beat("process_raw", HOST, 4711, "", now, now, now - 50, activities=[Activity("demo", now - 50)])
     assert beat.turns
+
+
+def drain() -> None:
+    """One whose workers found nothing: threads of their own would wait for the transaction of the test."""
+    with patch("notifications.workers.loop.run"):
+        call_command("process_raw", drain=True)
+
+
+def test_where_cron_drains_no_worker_is_dead(workers: list[Heartbeat], tmp_path: Path) -> None:
+    drain()
+    workers.pop(0).close()
+    assert the_problem().name == "process-raw-dead", "it ended in order, and beside it was only a drain"
+    drain()
+    assert verdict().problems == []
+    (drained,) = (tmp_path / "heartbeats").glob("*.drained")
+    os.utime(drained, (0, time.time() - LASTS - 1))
+    assert the_problem().name == "process-raw-dead"
+    drain()
+    Heartbeat("process_raw").close()
+    assert the_problem().name == "process-raw-dead", "one that was to stay does not"
+
+
+def test_a_drain_hides_no_killed_worker(workers: list[Heartbeat], tmp_path: Path) -> None:
+    workers.pop(0).close()
+    drain()
+    (tmp_path / "heartbeats" / "process_raw-4711-0123456789ab").touch()
+    assert "when process 4711 was killed" in the_problem().text
 
 
 def test_heartbeats_that_this_user_may_not_read() -> None:
