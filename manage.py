@@ -11,5 +11,12 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proppy.settings")
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:  # what to write instead, and no traceback around it
-        sys.exit(f"Wrong setting: {error}")
+    except Exception as error:
+        is_check = sys.argv[1:2] == ["proppy_status"] and "--check" in sys.argv  # then 1 would be a warning
+        if isinstance(error, ImproperlyConfigured):  # what to write instead, and no traceback around it
+            sys.stderr.write(f"Wrong setting: {error}\n")
+        elif is_check:
+            sys.stderr.write(f"Nothing could be asked: {type(error).__name__}: {error}\n")
+        else:
+            raise
+        sys.exit(3 if is_check else 1)

@@ -74,7 +74,8 @@ class PositionAdmin(ReadOnly):
         return ChannelList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"verdict": verdict()}
+        may_view = self.has_view_or_change_permission(request)  # Django asks after this
+        context = {"verdict": verdict()} if may_view else {}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

@@ -1,6 +1,7 @@
 """Addresses of the admin's pages, for messages: a path where there is an admin, a link where SITE_URL is set."""
 
 import logging
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,12 @@ from notifications.conf import conf
 logger = logging.getLogger(__name__)
 
 
+@cache
+def _say(problem: str) -> None:
+    """Once: the verdict asks every few seconds."""
+    logger.exception("Addresses in the admin are unknown: %s", problem)
+
+
 def admin_path(model: type[Model], pk: Any = None, **query: str) -> str:
     """The path of a row's page, or of the model's list with these parameters; "" if the project has no admin."""
     page, arguments = ("changelist", []) if pk is None else ("change", [pk])
@@ -19,8 +26,8 @@ def admin_path(model: type[Model], pk: Any = None, **query: str) -> str:
         path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments)
     except NoReverseMatch:
         return ""
-    except Exception:  # the project's URLs are broken: the message must come all the same
-        logger.exception("The address of %s in the admin is unknown", model._meta.verbose_name)
+    except Exception as error:  # noqa: BLE001  the project's URLs are broken: the message must come all the same
+        _say(f"{type(error).__name__}: {error}")
         return ""
     return path + (f"?{urlencode(query)}" if query else "")
 

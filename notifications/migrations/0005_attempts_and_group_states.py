@@ -5,6 +5,14 @@ from django.db import migrations, models
 from notifications.migrations import LABEL
 
 
+def know_dead_payloads(apps, schema_editor):
+    """That older groups have dead payloads is old news: when the first one died nobody wrote down."""
+    FailureGroup, RawPayload = (apps.get_model(LABEL, name) for name in ("FailureGroup", "RawPayload"))
+    db = schema_editor.connection.alias
+    dead = RawPayload.objects.using(db).filter(failure=models.OuterRef("pk"), state="dead")
+    FailureGroup.objects.using(db).filter(models.Exists(dead)).update(first_dead_at=models.F("last_at"))
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -120,4 +128,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('payload__isnull', False)), fields=['payload', 'id'], name='action_payload'), models.Index(condition=models.Q(('failure__isnull', False)), fields=['failure', 'id'], name='action_failure'), models.Index(condition=models.Q(('delivery__isnull', False)), fields=['delivery', 'id'], name='action_delivery')],
             },
         ),
+        migrations.RunPython(know_dead_payloads, migrations.RunPython.noop),
     ]

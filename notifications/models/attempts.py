@@ -1,15 +1,18 @@
 """Attempts that failed, and the success that followed: they stay until their payload is deleted.
 
-A first attempt that succeeds writes nothing here.
+A first attempt that succeeds writes nothing here, until its payload is replayed.
 """
 
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from django.db import models
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, models
+from django.db.models import Exists, OuterRef
 
 from notifications.conf import conf
+from notifications.database.fast_sql import table_of
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.utils.clean_text import clean
 from notifications.utils.failure_fingerprint import shortened
@@ -57,6 +60,27 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
         """`record` with a traceback or reason, and with what the handler logged."""
         texts = {"traceback": clean(shortened(text, LONGEST)), "log": clean(shortened(log, LONGEST))}
         self.record(payload, outcome, **texts, **columns)
+
+    def record_successes(self, payloads: "models.QuerySet[RawPayload]") -> None:
+        """Record those successes of `payloads` that were at the first attempt, and so are not yet: they are replayed.
+
+        In the caller's transaction.
+        """
+        known = self.filter(payload=OuterRef("pk"), outcome=Outcome.DONE, ended_at__gte=OuterRef("done_at"))
+        rows = (
+            payloads.filter(~Exists(known), done_at__isnull=False).order_by().values_list("pk", "attempts", "done_at")
+        )
+        try:
+            select, parameters = rows.query.get_compiler(self.db).as_sql()
+        except EmptyResultSet:
+            return
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table_of(self.model)}"
+                ' ("payload_id", "number", "ended_at", "outcome", "worker", "release")'
+                f" SELECT chosen.*, %s, '', '' FROM ({select}) AS chosen",
+                [Outcome.DONE.value, *parameters],
+            )
 
     def _forget_middle(self, payload_id: int) -> None:
         ours = self.filter(payload_id=payload_id)

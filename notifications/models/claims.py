@@ -249,10 +249,12 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         max_attempts: Callable[[str], int],
         failure: Failure,
         lost: Mapping[str, str] | None = None,
+        outcome: Outcome = Outcome.LOST,
     ) -> Released:
         """Take back the claim of a worker that died or hangs. The caller reports what this returns.
 
-        `lost`: what is known of the worker, for the record of its attempt: "worker" and "release".
+        `lost`: what is known of the worker, for the record of its attempt: "worker" and "release". `outcome`: what
+        became of that, unless it was the last.
 
         A worker handles its claim in the order of ids and unmarks what it has handled, so it died with the first that
         is left: that attempt counts towards `max_attempts(source)`. All become `retrying`, which are claimed singly.
@@ -282,7 +284,7 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
             self.filter(pk__in=others).update(state=State.RETRYING, next_attempt_at=due_at, **free)
             payload = self.defer("inline_body").get(pk=first)
             known: dict[str, Any] = {"worker": "", "release": "", **(lost or {}), "failure_id": group.pk}
-            Attempt.objects.using(self.db).record_failure(payload, Outcome.LOST, failure.text, **known)
+            Attempt.objects.using(self.db).record_failure(payload, outcome, failure.text, **known)
         return Released(len(rows), payload, dead, group)
 
     def _change(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from django.db import connections, models, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from notifications.conf import conf
 from notifications.database.fast_sql import execute, table_of, time_value
@@ -41,8 +42,8 @@ class Noted(NamedTuple):
     """The group of a failure, and what is to be reported of it. Only one caller gets True for each.
 
     `new`: never seen, or not for a day, or for the first time since a mute has run out; `again`: it was resolved, at
-    `resolved_at` by `resolved_by`; `first_dead`: this payload is its first dead one since it was made or resolved.
-    While it is muted all are False.
+    `resolved_at` by `resolved_by`, also if it was muted after that; `first_dead`: this payload is its first dead one
+    since it was made or resolved. While it is muted all are False.
     """
 
     pk: int
@@ -75,22 +76,21 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
 
     def acknowledge(self, by: str) -> int:
         """Somebody works at them. Returns how many it was news for, as each of these does."""
-        return self._change("acknowledged", by, GroupState.ACKNOWLEDGED)
+        return self._change("acknowledged", by, GroupState.ACKNOWLEDGED, resolved_at=None, resolved_by="")
 
     def mute(self, by: str, until: datetime) -> int:
         """Report nothing of them until a time."""
-        note = f"until {until.isoformat(timespec='minutes')}"
+        note = f"until {timezone.localtime(until, timezone.get_default_timezone()):%Y-%m-%d %H:%M:%S %Z}"
         return self._change("muted", by, GroupState.MUTED, note, from_any=True, muted_until=until)
 
     def resolve(self, by: str) -> int:
         """They are mended: the next failure is reported."""
-        return self._change(
-            "resolved", by, GroupState.RESOLVED, resolved_at=utc_now(), resolved_by=clean(by), first_dead_at=None
-        )
+        resolved: dict[str, Any] = {"resolved_at": utc_now(), "resolved_by": clean(by), "reopened_at": None}
+        return self._change("resolved", by, GroupState.RESOLVED, first_dead_at=None, **resolved)
 
     def reopen(self, by: str) -> int:
         """They are neither mended nor muted."""
-        return self._change("reopened", by, GroupState.OPEN)
+        return self._change("reopened", by, GroupState.OPEN, resolved_at=None, resolved_by="")
 
     def _change(
         self, what: str, by: str, state: GroupState, note: str = "", *, from_any: bool = False, **columns: Any
@@ -128,12 +128,14 @@ def _kinds(now: datetime) -> list[tuple[str, Q, dict[str, Any]]]:
     is_quiet = Q(attempts=0) | Q(last_at__lt=now - QUIET)
     is_live = Q(state__in=[GroupState.OPEN, GroupState.ACKNOWLEDGED])
     is_muted = Q(state=GroupState.MUTED)
+    has_run_out = is_muted & ~Q(muted_until__gt=now)
+    was_resolved = Q(resolved_at__isnull=False, reopened_at__isnull=True)
     opened = {"state": GroupState.OPEN, "state_by": "", "state_at": now, "muted_until": None}
     return [
         ("known", (is_live & ~is_quiet) | (is_muted & Q(muted_until__gt=now)), {}),
         ("new", is_live & is_quiet, {}),
-        ("again", Q(state=GroupState.RESOLVED), opened | {"reopened_at": now}),
-        ("new", is_muted & ~Q(muted_until__gt=now), opened),
+        ("again", Q(state=GroupState.RESOLVED) | (has_run_out & was_resolved), opened | {"reopened_at": now}),
+        ("new", has_run_out & ~was_resolved, opened),
     ]
 
 

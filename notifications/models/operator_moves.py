@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.db.models import Case, Value, When
 from django.db.models.functions import Concat
 
+from notifications.models.attempts import Attempt
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.operator_actions import OperatorAction
 from notifications.models.states import DUE, REPLAYABLE, State
@@ -83,7 +84,10 @@ class PayloadMoves(models.QuerySet[Any]):
             return self.update(**columns)
         with transaction.atomic(using=self.db):
             pks = OperatorAction.objects.using(self.db).record(self, what, by, note)
-            moved: int = self.model._default_manager.using(self.db).filter(pk__in=pks).update(**columns)
+            rows = self.model._default_manager.using(self.db).filter(pk__in=pks)
+            if "done_at" in columns:  # the life of the payload goes on, and shows that it was handled before
+                Attempt.objects.using(self.db).record_successes(rows)
+            moved: int = rows.update(**columns)
         return moved
 
     def _not_claimed(self, states: Collection[State]) -> "PayloadMoves":

@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two posts about one unit: a crash loop must not flood.
 QUIET: Final = 60.0
+#: How grave what was reported is: bytes of a mark. A warning that becomes critical is reported once more.
+WARNED: Final = 1
+CRITICAL: Final = 2
 REPORTED: Final = ".reported"
 
 
@@ -26,6 +29,7 @@ class Mark:
         self.name = name
         self._path = _folder() / f"{name}{REPORTED}"  # beside the time stamp of its unit
         self._since: float | None = None
+        self._level = 0
         try:
             make_private(self._path.parent)
             self._path.touch(mode=0o600)
@@ -44,15 +48,22 @@ class Mark:
             return self._since
         return found.st_mtime if found.st_size else None
 
-    def set(self, since: float | None) -> None:
+    def level(self) -> int:
+        """As how grave it was reported; 0 if it is not."""
+        try:
+            return self._path.stat().st_size
+        except OSError:
+            return self._level
+
+    def set(self, since: float | None, level: int = CRITICAL) -> None:
         """Remember that it is reported, and since when there is the problem; or, with None, that it is over."""
-        self._since = since
+        self._since, self._level = since, 0 if since is None else level
         try:
             if since is None and "=" in self.name:  # of a process or a channel, of which there may be ever new ones
                 self._path.unlink(missing_ok=True)
                 return
             self._path.touch(mode=0o600)
-            os.truncate(self._path, int(since is not None))
+            os.truncate(self._path, self._level)
             if since is not None:
                 os.utime(self._path, (since, since))
         except OSError as error:  # the next process reports it again

@@ -15,6 +15,7 @@ from django.db import Error
 from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
 from notifications.models import Machine, ReportedProblem
+from notifications.operations.alert_mark import CRITICAL
 from notifications.operations.problem import SHARED, Problem
 from notifications.positions.key import machine_id
 from notifications.utils.times import utc_now
@@ -81,7 +82,11 @@ class SharedMark:
         self._since = found.timestamp() if found else None
         return self._since
 
-    def set(self, since: float | None) -> None:
+    def level(self) -> int:
+        """The gravest: what all share is not reported a second time."""
+        return CRITICAL if self.is_set() else 0
+
+    def set(self, since: float | None, level: int = CRITICAL) -> None:
         """Remember that it is reported, and since when; or, with None, that it is over."""
         self._since = since
         try:

@@ -11,6 +11,8 @@ from notifications.conf import conf
 
 #: A restart takes less: seconds that it must last to be reported.
 RESTART: Final = 60.0
+#: A clock that is set, or a machine that was suspended: until the next heartbeat all of them are too old.
+NEXT_BEAT: Final = 15.0
 JOURNALD: Final = "journald://"
 
 
@@ -53,9 +55,9 @@ KINDS: Final = {
     "spool-set-aside": Kind("files of the spool on {host} are set aside", unknown_with=_IN_SPOOL),
     "spool-unreadable": Kind("the spool on {host} cannot be read"),
     "process-raw-dead": Kind("no process_raw turns on {host}", RESTART, unknown_with=_IN_HEARTBEATS),
-    "process-raw-frozen": Kind("{subject} on {host} does not turn", unknown_with=_IN_HEARTBEATS),
+    "process-raw-frozen": Kind("{subject} on {host} does not turn", NEXT_BEAT, unknown_with=_IN_HEARTBEATS),
     "follow-journal-dead": Kind("no follow_journal turns on {host}", RESTART, unknown_with=_IN_HEARTBEATS),
-    "follow-journal-frozen": Kind("{subject} on {host} does not turn", unknown_with=_IN_HEARTBEATS),
+    "follow-journal-frozen": Kind("{subject} on {host} does not turn", NEXT_BEAT, unknown_with=_IN_HEARTBEATS),
     "workers-unknown": Kind("the heartbeats on {host} cannot be read"),
     "machine-silent": Kind("{subject} is silent", RESTART, unknown_with=_IN_DATABASE, shared=True),
     "journald-dead": Kind("journald on {host} does not run", 10.0),

@@ -15,10 +15,10 @@ from notifications.events.admin_links import with_link
 from notifications.events.emit import emit
 from notifications.events.event import Event
 from notifications.operations.alert import alert_channel
-from notifications.operations.alert_mark import Mark, marked
+from notifications.operations.alert_mark import CRITICAL, WARNED, Mark, marked
 from notifications.operations.alert_post import Post
 from notifications.operations.machines import SharedMark, are_several_possible, shared_marks
-from notifications.operations.problem import KINDS, SHARED, Problem, mark_of, parse_mark, title_of
+from notifications.operations.problem import KINDS, SHARED, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.utils.durations import duration
 from notifications.utils.times import utc_now
 
@@ -103,6 +103,12 @@ def _mark(name: str, subject: str) -> Mark | SharedMark:
     return (SharedMark if shared else Mark)(mark_of(name, subject))
 
 
+def _level_of(problem: Problem | None) -> int:
+    if problem is None:
+        return 0
+    return CRITICAL if problem.grade is Grade.CRITICAL else WARNED
+
+
 class _Reporter:
     """Reports one problem, and tries for as long as the channel takes nothing."""
 
@@ -115,6 +121,7 @@ class _Reporter:
         self._post: Post | None = None
         #: When the problem that the event reports began, in seconds since the epoch; None if it says that it is over.
         self._since: float | None = None
+        self._level = 0
 
     def turn(self, problem: Problem | None) -> float:
         """`problem` is what was found last. Returns the seconds until the next call."""
@@ -129,7 +136,8 @@ class _Reporter:
         return INTERVAL if self._post is None else self._deliver(self._post)
 
     def _text_to_report(self, problem: Problem | None) -> str:
-        if bool(problem) == self._mark.is_set():
+        level, reported = _level_of(problem), self._mark.level()
+        if level == reported or 0 < level < reported:
             self._changed_at = None
             return ""
         now = time.monotonic()
@@ -139,7 +147,7 @@ class _Reporter:
             return ""
         if problem is None:
             return self._text_of_end(lasts)
-        self._since = time.time() - lasts
+        self._since, self._level = self._mark.since() or time.time() - lasts, level
         return with_link(f"{problem.text}.\n{problem.advice}", problem.path)
 
     def _text_of_end(self, ago: float) -> str:
@@ -154,7 +162,7 @@ class _Reporter:
         if post.problem and self._event is not None:
             logger.error("%s. The alert is in the journal: %s", post.problem, self._event.text)
             emit(self._event.name, self._event.text, **self._event.data)
-        self._mark.set(self._since)  # another process may have reported it meanwhile
+        self._mark.set(self._since, self._level)  # another process may have reported it meanwhile
         post.close()
         self._post = self._changed_at = None
         return INTERVAL

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from notifications.conf import conf
 from notifications.positions.key import Key
-from notifications.utils.file_locks import EXISTING, take_lock
+from notifications.utils.file_locks import EXISTING, ProcessLock, take_lock
 
 
 class Holder(NamedTuple):
@@ -59,14 +59,15 @@ class Lock:
         path = path_of(key)
         for _ in range(ATTEMPTS):
             with suppress(BlockingIOError):
-                self._descriptor = take_lock(path)
+                self._lock = ProcessLock(path)
                 break
             threading.Event().wait(0.02)
         else:
             pid = _pid_text(path) or "unknown"
             raise AlreadyFollowed(f"{key.channel} is followed already, by process {pid}. Stop that one first.")
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        if self._lock.held is not None:
+            os.ftruncate(self._lock.held, 0)
+            os.write(self._lock.held, f"{os.getpid()}\n".encode())
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._lock.close()

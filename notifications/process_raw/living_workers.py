@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
-from notifications.utils.file_locks import take_lock
+from notifications.utils.file_locks import ProcessLock, take_lock
 from notifications.utils.worker_name import worker_name
 
 TOKEN: Final = re.compile(r"[0-9a-f]{32}")
@@ -32,18 +32,19 @@ class Presence:
     def __init__(self) -> None:
         self.token = uuid.uuid4()
         unlocked = _folder() / f"{self.token.hex}.new"  # unlocked it would pass for that of a dead worker
-        self._descriptor = take_lock(unlocked)
+        self._lock = ProcessLock(unlocked)
         with suppress(OSError):  # a full disk: it works without a name
             _name_file(self.token).write_text(f"{worker_name()}\n{conf.release}", encoding="utf-8")
         unlocked.rename(_folder() / self.token.hex)
 
     def excuse(self, is_excused: bool) -> None:
         """If excused, an end of the worker does not count as an attempt of its payload. Raises OSError."""
-        os.ftruncate(self._descriptor, int(is_excused))
+        if self._lock.held is not None:
+            os.ftruncate(self._lock.held, int(is_excused))
 
     def close(self) -> None:
         """Unlock the file. It stays, so that the worker's claims are released."""
-        os.close(self._descriptor)
+        self._lock.close()
 
 
 @contextmanager

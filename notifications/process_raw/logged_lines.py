@@ -33,7 +33,7 @@ class LoggedLines:
 
     def __enter__(self) -> Self:
         self._started = time.time()
-        self.records: deque[logging.LogRecord] = deque(maxlen=MOST)
+        self.records: deque[logging.LogRecord | str] = deque(maxlen=MOST)
         self._token = _lines.set(self)
         return self
 
@@ -43,7 +43,22 @@ class LoggedLines:
 
     def __call__(self) -> str:
         """May be called from another thread, while the handler hangs."""
-        return "\n".join(self._line(each) for each in self.records.copy() if each.name != ENGINE)
+        records = self.records.copy()
+        return "\n".join(
+            each if isinstance(each, str) else self._line(each)
+            for each in records
+            if isinstance(each, str) or each.name != ENGINE
+        )
+
+    def add(self, record: logging.LogRecord) -> None:
+        """Of the record before, which was handled by now, the text is enough: it may hold large values and frames.
+
+        One that no formatter has made into text stays: its arguments may ask the database, in its transaction.
+        """
+        before = self.records[-1] if self.records else ""
+        if not isinstance(before, str) and "message" in before.__dict__ and before.name != ENGINE:
+            self.records[-1] = self._line(before)
+        self.records.append(record)
 
     def _line(self, record: logging.LogRecord) -> str:
         after = max(0.0, record.created - self._started)
@@ -67,7 +82,7 @@ _make_before: Final = logging.getLogRecordFactory()
 def _make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
     record = _make_before(*args, **kwargs)
     if (lines := _lines.get()) is not None:
-        lines.records.append(record)
+        lines.add(record)
     return record
 
 

@@ -4,6 +4,7 @@ import uuid
 
 from notifications.conf import conf
 from notifications.models import RawPayload
+from notifications.models.attempts import Outcome
 from notifications.process_raw.living_workers import name_of
 from notifications.process_raw.report_failure import report_failure
 from notifications.utils.failure_fingerprint import WORKER_DIED, Failure
@@ -17,6 +18,7 @@ def release_claims(token: uuid.UUID | None, failure: Failure = WORKER_DIED) -> i
         max_attempts=lambda source: conf.source(source).max_attempts,
         failure=failure,
         lost={"worker": worker, "release": release},
+        outcome=Outcome.LOST if failure is WORKER_DIED else Outcome.FAILED,
     )
     if released.first is not None and released.noted is not None:
         report_failure(released.first, failure, noted=released.noted, final=released.dead)

@@ -38,7 +38,9 @@ def channel_problems(now: Status) -> Iterator[Problem]:
     yield from _losses(now.database)
     yield from _quotas([channel for channel in ours if _is_in_use(channel)])
     yield from _followers(ours)
-    yield from _blocked([channel for channel in now.database.channels if channel not in ours or _is_in_use(channel)])
+    known = {machine_id(), *(each.machine for each in now.database.machines)}  # of one that is gone positions stay
+    channels = [channel for channel in now.database.channels if channel.machine in known]
+    yield from _blocked([channel for channel in channels if channel not in ours or _is_in_use(channel)])
     yield from _failed(now.database)
 
 

@@ -34,8 +34,6 @@ LONGEST: Final = 2.0
 LEAST: Final = 0.5
 #: The youngest losses, of which the last is looked for: reports may come late.
 YOUNGEST: Final = 100
-#: Muted failure groups whose payloads are counted.
-MOST_MUTED: Final = 100
 #: Characters of an error.
 LONGEST_ERROR: Final = 200
 
@@ -56,8 +54,8 @@ class DatabaseStatus:
     """`payloads` by state, without the done ones; these counts stop at `most`. Without the waiting ones, unless the
     `whole` status was asked for. Times are seconds.
 
-    `dead_muted`: dead payloads of muted failure groups. `other_bytes`: quarantined payloads that came under a used key
-    while the database could not be asked.
+    `dead_unmuted`: dead payloads but those of muted failure groups. `other_bytes`: quarantined payloads that came under
+    a used key while the database could not be asked.
     `from_future`: payloads that were received while a clock was ahead.
 
     `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
@@ -68,7 +66,7 @@ class DatabaseStatus:
 
     most: int
     payloads: dict[str, int]
-    dead_muted: int
+    dead_unmuted: int
     other_bytes: int
     from_future: int
     oldest_waiting: float | None
@@ -128,7 +126,7 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     return DatabaseStatus(
         most=most,
         payloads=payloads,
-        dead_muted=_dead_muted(now, count),
+        dead_unmuted=_dead_unmuted(now, payloads[State.DEAD], count, most),
         other_bytes=count(_of_other_bytes(most)),
         from_future=count(RawPayload.objects.from_future()),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
@@ -149,10 +147,18 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     )
 
 
-def _dead_muted(now: datetime, count: Callable[[Any], int]) -> int:
-    groups = FailureGroup.objects.filter(state=FailureGroup.State.MUTED, muted_until__gt=now)
-    muted = list(groups.values_list("pk", flat=True)[:MOST_MUTED])
-    return count(RawPayload.objects.filter(failure_id__in=muted, state=State.DEAD)) if muted else 0
+def _dead_unmuted(now: datetime, dead: int, count: Callable[[Any], int], most: int) -> int:
+    """Of `dead` ones. If they are `most` or more, those of muted groups, which may be many more, are not read."""
+    muted = FailureGroup.objects.filter(state=FailureGroup.State.MUTED, muted_until__gt=now)
+    rows = RawPayload.objects.filter(IS_STUCK, state=State.DEAD)
+    if not (dead and muted.exists()):
+        return dead
+    if dead < most:
+        return count(rows.exclude(failure__in=muted))
+    others = FailureGroup.objects.exclude(pk__in=muted)
+    in_groups = count(RawPayload.objects.filter(failure__in=others, state=State.DEAD))
+    youngest = rows.order_by("-pk").values("pk")[:COUNTED]
+    return min(most, in_groups + count(RawPayload.objects.filter(pk__in=youngest, failure=None)))
 
 
 def _of_other_bytes(most: int) -> Any:

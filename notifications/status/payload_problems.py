@@ -40,8 +40,7 @@ def _waiting(now: DatabaseStatus) -> Iterator[Problem]:
 
 def _dead(now: DatabaseStatus) -> Iterator[Problem]:
     """Not those of muted groups: somebody knows of them."""
-    dead = now.payloads[State.DEAD]
-    if count := dead if dead >= now.most > now.dead_muted else dead - now.dead_muted:
+    if count := now.dead_unmuted:
         yield Problem(
             name="payloads-dead",
             grade=Grade.WARNING,

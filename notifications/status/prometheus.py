@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from notifications.operations.problem import Grade
+from notifications.operations.problem import Grade, Problem
 from notifications.status.database import DatabaseStatus
 from notifications.status.now import SpoolStatus, Status
 from notifications.status.verdict import Verdict
@@ -13,10 +13,14 @@ def exposition(found: Verdict) -> Iterator[str]:
     """The lines of a verdict and its status. Names and labels are a contract with dashboards."""
     for grade in Grade:
         yield f'proppy_problems{{grade="{grade}"}} {found.count(grade)}'
-    for problem in found.problems:
-        labels = f'name="{problem.name}",subject={_quoted(problem.subject)},grade="{problem.grade}"'
-        yield f"proppy_problem{{{labels}}} 1"
+    yield from dict.fromkeys(map(_problem, found.problems))  # two machines may have the same: a series comes once
     yield from _status_exposition(found.status)
+
+
+def _problem(problem: Problem) -> str:
+    where = "other machine" if problem.elsewhere else "here"
+    labels = f'name="{problem.name}",subject={_quoted(problem.subject)},grade="{problem.grade}",where="{where}"'
+    return f"proppy_problem{{{labels}}} 1"
 
 
 def _status_exposition(now: Status) -> Iterator[str]:

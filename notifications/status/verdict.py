@@ -39,8 +39,8 @@ class Verdict:
 
     @property
     def is_critical(self) -> bool:
-        """Whether visitors are refused or something is being lost."""
-        return any(problem.grade is Grade.CRITICAL for problem in self.problems)
+        """Whether visitors are refused or something is being lost, on this machine or on all."""
+        return any(problem.grade is Grade.CRITICAL and not problem.elsewhere for problem in self.problems)
 
     def count(self, grade: Grade) -> int:
         """How many problems are so grave."""

@@ -14,6 +14,7 @@ from notifications.status.now import Status
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
 from notifications.utils.times import moment_of
+from notifications.workers.drains import is_drained
 from notifications.workers.heartbeat import Beat
 
 #: What waits while no process of a command turns, and how it is started.
@@ -39,7 +40,7 @@ def problems_of(command: str, workers: Sequence[Beat]) -> Iterator[Problem]:
     """No process of this command turns, or one is frozen."""
     ours = [beat for beat in workers if beat.command == command]
     name = command.replace("_", "-")
-    if not any(beat.alive for beat in ours):
+    if not any(beat.alive for beat in ours) and (ours or not is_drained(command)):
         yield Problem(
             name=f"{name}-dead",
             grade=Grade.WARNING,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from notifications.utils.forks import renew_after_fork
 from notifications.utils.private_folders import make_private
 
 #: Flags for a file or folder that exists: nothing is created.
@@ -27,6 +28,26 @@ def take_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, shared: bool =
         os.close(descriptor)
         raise
     return descriptor
+
+
+class ProcessLock:
+    """A lock that ends with this process: no forked child keeps it. `held` is its descriptor, None in such a child.
+
+    Raises as `take_lock` does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.held: int | None = take_lock(path)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self.close()  # of the child's descriptor: the parent's lock stays
+
+    def close(self) -> None:
+        """Release it. May be called again."""
+        descriptor, self.held = self.held, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Heartbeats: each worker process writes into a file of its own that it turns, and what it does now.
 
-The process holds a lock on the file, which the kernel releases when it dies. A process that is stopped (SIGSTOP) keeps
+The process holds a lock on the file, which the kernel releases when it dies, also if a child that a handler forked
+lives on. A process that is stopped (SIGSTOP) keeps
 the lock and writes nothing: it is frozen.
 """
 
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from notifications.conf import conf
-from notifications.utils.file_locks import EXISTING, take_lock
+from notifications.utils.file_locks import EXISTING, ProcessLock, take_lock
+from notifications.workers import drains
 from notifications.workers.activity import Activity, activities
 
 logger = logging.getLogger(__name__)
@@ -81,24 +83,25 @@ class Heartbeat:
 
     def __init__(self, command: str) -> None:
         _forget_dead(command)
+        drains.forget(command)
         self._command, self._started_at, self._due = command, time.time(), 0.0
         self._path = _folder() / f"{command}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         unlocked = self._path.with_name(self._path.name + NEW)  # unlocked it would pass for that of a dead process
-        self._descriptor = take_lock(unlocked)
+        self._lock = ProcessLock(unlocked)
         self.beat(0.0)
         unlocked.rename(self._path)
 
     def beat(self, unturned: float) -> None:
         """Write it, unless the last one is younger than INTERVAL. `unturned`: seconds of the slowest thread."""
-        if time.monotonic() < self._due:
+        if self._lock.held is None or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + INTERVAL
         try:
-            os.pwrite(self._descriptor, self._text(unturned), 0)
+            os.pwrite(self._lock.held, self._text(unturned), 0)
         except OSError as error:  # the time of the file alone says that we turn
             logger.warning("NOTIFICATIONS_STATE_DIR takes no heartbeat: %s", error)
             with suppress(OSError):
-                os.utime(self._descriptor)
+                os.utime(self._lock.held)
 
     def _text(self, unturned: float) -> bytes:
         now = time.time()
@@ -112,12 +115,16 @@ class Heartbeat:
             turned_at=now - unturned,
             activities=[Activity(what[:LONGEST], since) for what, since in activities()[:MOST]],
         )
-        return json.dumps(asdict(beat)).encode().ljust(SIZE)
+        text = json.dumps(asdict(beat)).encode()
+        if len(text) > SIZE:  # a longer text would leave its end behind the next one
+            text = json.dumps(asdict(replace(beat, release=beat.release[:LONGEST], activities=[]))).encode()
+        return text.ljust(SIZE)
 
     def close(self) -> None:
-        """The process ends in order."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        """The process ends in order; in a forked child nothing happens."""
+        if self._lock.held is not None:
+            self._path.unlink(missing_ok=True)
+        self._lock.close()
 
 
 def beat_of(values: Any) -> Beat | None:
@@ -139,6 +146,8 @@ def beats() -> list[Beat]:
 
 def _beats() -> Iterator[Beat]:
     for path in _paths():
+        if NAME.fullmatch(path.name) is None:  # of one that starts: it could not lock what we lock
+            continue
         with suppress(FileNotFoundError, PermissionError):  # it has just ended; or it was another user's
             alive, beat = _is_locked(path), _beat_in(path)
             if beat:
@@ -173,6 +182,8 @@ def _forget_dead(command: str) -> None:
     for path in _paths():
         if path.name.startswith(f"{command}-"):
             with suppress(BlockingIOError, FileNotFoundError, PermissionError):
+                if path.name.endswith(NEW) and time.time() - path.stat().st_mtime < FROZEN:  # it is about to lock it
+                    continue
                 descriptor = take_lock(path, os.O_RDWR)
                 path.unlink(missing_ok=True)
                 os.close(descriptor)

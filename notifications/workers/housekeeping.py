@@ -1,7 +1,6 @@
 """Runs the chores of `process_raw`, in a thread of one process of each machine."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -77,7 +76,7 @@ class Housekeeper:
         self._chores = chores
         self._drain = drain
         self._lock_name = lock
-        self._lock: int | None = None
+        self._lock: file_locks.ProcessLock | None = None
 
     def fileno(self) -> int | None:
         return None
@@ -85,7 +84,7 @@ class Housekeeper:
     def poll(self) -> float | None:
         if self._lock is None:
             with suppress(BlockingIOError):
-                self._lock = file_locks.take_lock(conf.state_dir / "locks" / self._lock_name)
+                self._lock = file_locks.ProcessLock(conf.state_dir / "locks" / self._lock_name)
         if self._lock is None:
             return None if self._drain else RETRY_INTERVAL
         delay = min((chore.turn() for chore in self._chores), default=LONGEST_WAIT)
@@ -93,6 +92,6 @@ class Housekeeper:
 
     def close(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = None
         connections.close_all()

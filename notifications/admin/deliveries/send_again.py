@@ -18,7 +18,7 @@ def send_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
 
 
 def send_same_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
-    """All with the channel and reason of a chosen one, however many; one statement for each reason."""
+    """All with the channel and reason of a chosen one, however many; one transaction for each reason."""
     reasons = chosen.order_by().values_list("channel", "reason").distinct()
     sent = [_send(Q(channel=channel, reason=reason), by) for channel, reason in reasons]
     return _logged(Moved(sum(each.moved for each in sent), sum(each.left for each in sent)), by)

@@ -18,6 +18,7 @@ from notifications.conf import conf
 from notifications.http.source_rules import ADDRESS
 from notifications.models import FailureGroup, RawPayload
 from notifications.utils import graphemes
+from notifications.utils.times import utc_now
 
 #: Payloads that the page of a group shows.
 SHOWN: Final = 10
@@ -49,7 +50,8 @@ def _since_when(group: FailureGroup) -> str:
     """Since when it has its state, and who set it."""
     by = f" by {visible(group.state_by)}" if group.state_by else ""
     if group.state == FailureGroup.State.MUTED and group.muted_until:
-        return f"until {when(group.muted_until)}{by}"
+        is_over = "" if group.muted_until > utc_now() else ", which is over: its next failure is reported"
+        return f"until {when(group.muted_until)}{by}{is_over}"
     if group.state == FailureGroup.State.OPEN and group.reopened_at and group.reopened_at == group.state_at:
         return f"again since {when(group.reopened_at)}; it was resolved{_resolved(group)}"
     return f"since {when(group.state_at)}{by}" if group.state_at else ""

@@ -53,7 +53,7 @@ def _label(shown: Mapping[int, int], hours: int, now: datetime) -> str:
     if not shown:
         return f"No failed attempt in {span}"
     age = max(shown, key=lambda each: shown[each])
-    when = timezone.localtime(now - timedelta(hours=age)).strftime("%Y-%m-%d %H:00")
+    when = timezone.localtime(now - timedelta(hours=age)).strftime("%Y-%m-%d %H:%M")
     return f"{sum(shown.values()):,} failed in {span}, most in the hour of {when}: {shown[age]:,}"
 
 

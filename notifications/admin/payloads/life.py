@@ -20,7 +20,7 @@ LAST: Final = 8
 #: Units of the drawing: its width, and the least width of a bar that people can see.
 WIDTH: Final = 1000.0
 THINNEST: Final = 6.0
-ENDS: Final = {
+ENDS: Final[dict[str, str]] = {
     Outcome.FAILED: "failed",
     Outcome.DEAD: "failed, and was the last",
     Outcome.CONFLICT: "met a conflict with another transaction",
@@ -96,7 +96,7 @@ def _attempt(attempt: Attempt, group: str) -> Step:
     took = None if attempt.milliseconds is None else attempt.milliseconds / 1000
     reason = "" if attempt.outcome == Outcome.LOST else last_line(attempt.traceback)
     release = f", release {visible(attempt.release)}" if attempt.release else ""
-    end = ENDS.get(Outcome(attempt.outcome), attempt.outcome)
+    end = ENDS.get(attempt.outcome, visible(attempt.outcome))  # a newer release may know more of them
     return Step(
         at=attempt.started_at or attempt.ended_at,
         what=f"Attempt {attempt.number} {end}{f': {reason}' if reason else ''}",

@@ -16,7 +16,8 @@ from notifications.process_raw.claim_and_handle import BATCH, ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
 from notifications.status.verdict import verdict
 from notifications.utils.folder_rights import explain
-from notifications.workers import loop
+from notifications.workers import drains, loop
+from notifications.workers.heartbeat import beats
 from notifications.workers.housekeeping import Chore, Housekeeper
 
 
@@ -39,6 +40,8 @@ class Command(BaseCommand):
         handlers.autodiscover()
         try:
             loop.run(_makers(source, batch, drain, threads), heartbeat="" if drain else "process_raw")
+            if drain and not any(beat.command == "process_raw" for beat in beats()):
+                drains.note("process_raw")
         except OSError as error:
             if not (why := explain(error)):
                 raise

@@ -15,6 +15,7 @@ from notifications.status.lag import SECONDS
 from notifications.status.text import lines
 from notifications.status.verdict import EXITS, Verdict, verdict
 from notifications.status.verdict_text import Paints, verdict_lines
+from notifications.utils.clean_text import one_line
 from notifications.workers.loop import stop_on_signals
 
 #: Seconds between two drawings of --watch.
@@ -40,27 +41,29 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
+        try:
+            self._show(options)
+        except Exception as error:
+            if not options["check"]:
+                raise
+            # A bare exit of 1 would be a warning.
+            why = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {one_line(str(error))}"
+            raise CommandError(f"Not all could be asked: {why}", returncode=EXITS[Grade.UNKNOWN]) from error
+
+    def _show(self, options: dict[str, Any]) -> None:
         paints = self._paints(coloured=self.stdout.isatty() or options["force_color"])
         if options["watch"]:
             self._watch(paints, whole=not options["check"])
             return
-        whole = options["json"] or not options["check"]
-        found = self._found(whole=whole, exit_status=EXITS[Grade.UNKNOWN] if options["check"] else 1)
+        found = verdict(lag_seconds=SECONDS, whole=options["json"] or not options["check"])
+        if found.status.database is None and not found.status.database_is_away:
+            require_tables()
         if options["json"]:
             self.stdout.write(json.dumps(found.as_dict(), default=str))
         else:
             self.stdout.write("\n".join(_lines(found, paints, whole=not options["check"])))
         if options["check"]:
             sys.exit(found.exit_status)
-
-    def _found(self, *, whole: bool, exit_status: int) -> Verdict:
-        found = verdict(lag_seconds=SECONDS, whole=whole)
-        if found.status.database is None and not found.status.database_is_away:
-            try:
-                require_tables()
-            except CommandError as error:
-                raise CommandError(str(error), returncode=exit_status) from error
-        return found
 
     def _paints(self, *, coloured: bool) -> Paints:
         style = self.style if coloured else no_style()

@@ -92,6 +92,25 @@ class TestStates:
         assert muted_until is not None
         assert abs(muted_until - timezone.now() - timedelta(hours=hours)) < timedelta(minutes=1)
 
+    def test_a_mute_that_ran_out_says_so(self, admin: Client) -> None:
+        now = timezone.now()
+        pk = group(state="muted", muted_until=now + timedelta(hours=3)).pk
+        says = "which is over: its next failure is reported"
+        assert says not in admin.get(f"{FAILURES}{pk}/change/").text
+        FailureGroup.objects.update(muted_until=now - timedelta(hours=3))
+        assert f"(3 h ago), {says}" in admin.get(f"{FAILURES}{pk}/change/").text.replace("\N{NO-BREAK SPACE}", " ")
+
+    def test_times_are_those_of_the_project(self, admin: Client, settings: Any) -> None:
+        settings.TIME_ZONE = "Asia/Kolkata"
+        until = datetime(2026, 3, 1, 10, tzinfo=UTC)
+        failure = group()
+        FailureGroup.objects.all().mute("ada", until)
+        assert OperatorAction.objects.get().note == "until 2026-03-01 15:30:00 IST"
+        assert admin.get(f"{FAILURES}{failure.pk}/change/").text.count("2026-03-01 15:30:00 IST") == 2
+        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+        FailureHour.objects.create(failure=failure, hour=hour, failed=7)
+        assert f"most in the hour of {timezone.localtime(hour):%Y-%m-%d %H:30}: 7" in admin.get(FAILURES).text
+
     def test_one_that_came_back_says_who_had_resolved_it(self, admin: Client) -> None:
         failure = Failure("KeyError: 'price'", "", "a", "Traceback")
         pk = FailureGroup.objects.note("demo", failure, timezone.now()).pk

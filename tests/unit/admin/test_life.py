@@ -77,6 +77,23 @@ def test_one_that_was_handled_at_once_says_so(admin: Client) -> None:
     assert texts(page(admin, stored), "what") == ["Received and stored", "Handled, at the first attempt"]
 
 
+def test_a_replay_does_not_forget_that_it_was_handled(admin: Client, on_demo: Callable[..., None]) -> None:
+    on_demo(lambda _: None)
+    stored = kept()
+    handle(claimed()[0])
+    done_at = RawPayload.objects.get().done_at
+    steps = ["Received and stored", "Handled, at the first attempt"]
+    assert texts(page(admin, stored), "what") == steps
+    for times in (1, 2):
+        act(admin, "process_again", stored, confirmed="yes")
+        assert Attempt.objects.count() == times
+        make_due()
+        handle(claimed(state=State.RETRYING)[0])
+        steps[-1:] = ["Attempt 1 succeeded", "Replayed", "Handled, at the first attempt"]
+        assert texts(page(admin, stored), "what") == steps
+    assert Attempt.objects.order_by("pk")[0].ended_at == done_at
+
+
 def test_bars_are_within_the_drawing_whatever_the_clocks_say() -> None:
     stored = payload()
     for seconds, took in ((-5.0, 1000.0), (0.5, None), (3600.0, 3_600_000.0), (7200.0, 0.0)):

@@ -70,6 +70,25 @@ class TestStates:
         assert (group.state, group.reopened_at) == (GroupState.OPEN, group.last_at)
         assert not note(minutes=2 * QUIET / timedelta(minutes=1)).again
 
+    def test_one_that_was_resolved_and_then_muted_fails_again(self) -> None:
+        note()
+        for again in (True, True, False):
+            if again:
+                groups().resolve("ada")
+            groups().mute("bob", NOW + timedelta(hours=1))
+            assert note().muted
+            noted = note(minutes=61)
+            assert (noted.again, noted.new, noted.resolved_by) == (again, not again, "ada" if again else "")
+            assert not note(minutes=62).again
+
+    @pytest.mark.parametrize("change", ["acknowledge", "reopen"])
+    def test_one_that_a_person_reopened_is_not_resolved(self, change: str) -> None:
+        note()
+        groups().resolve("ada")
+        getattr(groups(), change)("bob")
+        groups().mute("bob", NOW + timedelta(hours=1))
+        assert (note(minutes=61).again, FailureGroup.objects.get().resolved_at) == (False, None)
+
     def test_its_first_dead_payload_is_told_once(self) -> None:
         assert [note(dead=dead).first_dead for dead in (False, True, True)] == [False, True, False]
         groups().resolve("ada")

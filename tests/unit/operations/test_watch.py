@@ -27,7 +27,7 @@ class Wrong:
 
     def __init__(self) -> None:
         self.text = self.subject = ""
-        self.name = "database-disk"
+        self.name, self.grade = "database-disk", Grade.CRITICAL
         self.unknown: frozenset[str] = frozenset()
         self.looks = 0
         self.takes = 0.0
@@ -44,7 +44,7 @@ class Wrong:
                 Problem(
                     name=self.name,
                     subject=self.subject,
-                    grade=Grade.CRITICAL,
+                    grade=self.grade,
                     text=self.text.partition(".")[0],
                     advice="Make room.",
                     path="/admin/row/",
@@ -279,7 +279,7 @@ def test_what_is_over_of_one_process_leaves_no_file(
     run = new()
     for count in (2, 4):  # it may freeze again
         wrong.text = FULL
-        pass_time(patient, run, 3 * INTERVAL)
+        pass_time(patient, run, 6 * INTERVAL)
         assert len(list(folder.glob("process-raw-frozen=*"))) == 1
         wrong.text = ""
         pass_time(patient, run, OVER + 3 * INTERVAL)
@@ -360,3 +360,18 @@ def test_what_only_the_database_knows_is_unknown_without_it() -> None:
     assert {"payloads-dead", "channel-blocked", "events-lost"} <= without
     assert not {"spool-waits", "database-away", "process-raw-dead"} & without
     assert {"spool-waits", "spool-full"} <= unknown_beside([problem("spool-unreadable")])
+
+
+def test_a_warning_that_becomes_critical_is_reported_once_more(
+    new: New, wrong: Wrong, patient: Clock, to_slack: FakeSlack
+) -> None:
+    wrong.name, wrong.subject, wrong.text, wrong.grade = "journal-quota", "SLACK", FULL, Grade.WARNING
+    pass_time(patient, new(), 60)
+    wrong.grade = Grade.CRITICAL
+    pass_time(patient, new(), 60)
+    assert texts(to_slack) == [FULL, FULL]
+    wrong.grade = Grade.WARNING
+    pass_time(patient, new(), 60)
+    wrong.text = ""
+    pass_time(patient, new(), 60)
+    assert len(to_slack.messages) == 3

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -15,6 +17,11 @@ from django.conf import settings
 settings.configure(NOTIFICATIONS_STATE_DIR=sys.argv[1])
 from notifications.process_raw.living_workers import Presence
 print(Presence().token, flush=True)
+sys.stdin.read()
+"""
+#: In one write: two processes have the pipe.
+TELLS = """
+os.write(1, f"{os.getpid()}\\n".encode())
 sys.stdin.read()
 """
 
@@ -50,6 +57,23 @@ def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "workers" / "README").touch()
     with departed() as tokens:
         assert tokens == []
+
+
+def test_a_killed_worker_has_departed_though_its_child_lives(tmp_path: Path) -> None:
+    forks = f"{CHILD.partition('print')[0]}here = Presence()\nos.fork()\n{TELLS}"
+    with subprocess.Popen(
+        [sys.executable, "-c", forks, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(parent.stdout.readline()) for _ in range(2)]
+        with departed() as tokens:
+            assert tokens == []
+        parent.kill()
+        os.waitid(os.P_PID, parent.pid, os.WEXITED | os.WNOWAIT)
+        with departed() as tokens:
+            assert len(tokens) == 1
+        pids.remove(parent.pid)
+        os.kill(pids[0], signal.SIGKILL)
 
 
 def test_a_killed_worker_has_departed_until_that_is_dealt_with(tmp_path: Path) -> None:

@@ -339,3 +339,19 @@ def test_the_defaults_are_fit_for_the_outside(tmp_path: Path) -> None:
     assert "no issues" in check(tmp_path, "--deploy", **fit, **told)
     said = check(tmp_path, "--deploy", **fit)
     assert re.findall(r"\(proppy\.(\w+)\)", said) == ["W003", "W004"]
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--check"], 3), ([], 1)])
+def test_a_wrong_setting_is_unknown_to_a_monitor(tmp_path: Path, arguments: list[str], status: int) -> None:
+    env = bare_env(tmp_path) | settings_env(tmp_path) | {"RATE_LIMITS": "ture"}
+    done = run_python(["manage.py", "proppy_status", *arguments], env=env)
+    assert (done.returncode, done.stderr) == (status, "Wrong setting: RATE_LIMITS is 'ture': write true or false.\n")
+
+
+def test_a_broken_app_is_unknown_to_a_monitor(tmp_path: Path) -> None:
+    env = bare_env(tmp_path) | settings_env(tmp_path) | {"DJANGO_SETTINGS_MODULE": "there.is.none"}
+    done = run_python(["manage.py", "proppy_status", "--check"], env=env)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        3,
+        ["Nothing could be asked: ModuleNotFoundError: No module named 'there'"],
+    )

@@ -13,19 +13,22 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
 from notifications.journal import FileJournal
-from notifications.models import FailedDelivery, FailureGroup, Loss, Position, RawPayload, State
+from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.positions.key import machine_id
+from notifications.status import database
 from notifications.status.payload_problems import counted
 from notifications.status.verdict import Verdict, verdict
 from notifications.status.verdict_text import verdict_lines
 from notifications.workers.activity import Activity
+from notifications.workers.drains import LASTS
 from notifications.workers.heartbeat import Beat, Heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +106,27 @@ def test_dead_payloads_of_a_muted_group_are_known() -> None:
     assert the_problem().text == "2 payloads are dead: nothing tries them again"
 
 
+@pytest.mark.parametrize("most", [3, 5, 1000])
+def test_a_large_muted_group_hides_no_other_dead_payload(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(database, "FEW", most)
+    now = timezone.now()
+    muted, other = (
+        FailureGroup.objects.create(source="demo", fingerprint=name, title=name, first_at=now, last_at=now)
+        for name in ("muted", "other")
+    )
+    FailureGroup.objects.filter(pk=muted.pk).mute("ada", now + timedelta(hours=1))
+    for failure in [muted] * 6:
+        payload(State.DEAD, failure=failure)
+    assert verdict().problems == []
+    payload(State.DEAD, failure=other)
+    payload(State.RETRYING, failure=other)
+    payload(State.DEAD)
+    assert the_problem().text == "2 payloads are dead: nothing tries them again"
+    for _ in range(2):
+        payload(State.DEAD, failure=other)
+    assert the_problem().text.startswith("at least 3" if most == 3 else "4")
+
+
 def test_quarantine() -> None:
     payload(State.QUARANTINED, error="no configured secret")
     problem = the_problem()
@@ -170,7 +194,8 @@ def test_failed_deliveries_until_they_are_to_be_sent_again() -> None:
 
 
 def test_a_blocked_channel_of_another_machine_is_shown_and_not_ours_to_report() -> None:
-    for machine in (machine_id(), "another"):
+    Machine.objects.create(machine="another", host="another", seen_at=timezone.now())
+    for machine in (machine_id(), "another", "gone"):
         Position.objects.create(machine=machine, journal="memory://", channel="SLACK", problem="503", waiting=1)
     ours, theirs = (each for each in verdict().problems if each.name == "channel-blocked")
     assert {ours.elsewhere, theirs.elsewhere} == {True, False}
@@ -244,6 +269,33 @@ def test_a_long_handler_within_its_time_limit_is_not_frozen() -> None:
     assert beat.turns
 
 
+def drain() -> None:
+    """One whose workers found nothing: threads of their own would wait for the transaction of the test."""
+    with patch("notifications.workers.loop.run"):
+        call_command("process_raw", drain=True)
+
+
+def test_where_cron_drains_no_worker_is_dead(workers: list[Heartbeat], tmp_path: Path) -> None:
+    drain()
+    workers.pop(0).close()
+    assert the_problem().name == "process-raw-dead", "it ended in order, and beside it was only a drain"
+    drain()
+    assert verdict().problems == []
+    (drained,) = (tmp_path / "heartbeats").glob("*.drained")
+    os.utime(drained, (0, time.time() - LASTS - 1))
+    assert the_problem().name == "process-raw-dead"
+    drain()
+    Heartbeat("process_raw").close()
+    assert the_problem().name == "process-raw-dead", "one that was to stay does not"
+
+
+def test_a_drain_hides_no_killed_worker(workers: list[Heartbeat], tmp_path: Path) -> None:
+    workers.pop(0).close()
+    drain()
+    (tmp_path / "heartbeats" / "process_raw-4711-0123456789ab").touch()
+    assert "when process 4711 was killed" in the_problem().text
+
+
 def test_heartbeats_that_this_user_may_not_read() -> None:
     with patch("notifications.status.now.beats", side_effect=PermissionError):
         assert (the_problem().name, the_problem().grade) == ("workers-unknown", Grade.UNKNOWN)
@@ -300,6 +352,16 @@ def test_tables_that_are_missing_are_unknown_to_a_monitor() -> None:
     assert raised.value.returncode == 3
 
 
+@pytest.mark.parametrize("error", [ImproperlyConfigured("STATE_DIR is\n relative"), ZeroDivisionError("by zero")])
+def test_whatever_goes_wrong_is_unknown_to_a_monitor(error: Exception) -> None:
+    with patch("notifications.management.commands.proppy_status.verdict", side_effect=error):
+        with pytest.raises(CommandError, match=f"{type(error).__name__}: {error.args[0].split()[0]}") as raised:
+            run("--check")
+        with pytest.raises(type(error)):
+            run()
+    assert raised.value.returncode == 3
+
+
 def test_rows_have_what_to_do_and_where(settings: Any) -> None:
     payload(State.DEAD)
     settings.NOTIFICATIONS_SITE_URL = "https://shop.example.org"
@@ -346,7 +408,7 @@ def test_metrics(client: Client) -> None:
     payload(State.DEAD)
     text = client.get("/metrics").text
     assert 'proppy_problems{grade="warning"} 1\n' in text
-    assert 'proppy_problem{name="payloads-dead",subject="",grade="warning"} 1\n' in text
+    assert 'proppy_problem{name="payloads-dead",subject="",grade="warning",where="here"} 1\n' in text
 
 
 def test_the_verdict_counts_no_payload_without_a_limit(django_assert_max_num_queries: Any) -> None:

@@ -113,6 +113,32 @@ def test_a_killed_process_is_dead_until_its_successor_starts(start: Start) -> No
     assert {beat.pid for beat in beats()} == {other, successor}
 
 
+class Forking(Handling):
+    """Its handler forks a child that outlives it."""
+
+    def poll(self) -> float | None:
+        if not self._hangs:
+            self._hangs = True
+            if not os.fork():
+                activity.begins("forked")
+                Path(self._what).write_text(str(os.getpid()))
+                threading.Event().wait()
+        return 0.01
+
+
+def test_a_killed_process_is_dead_though_its_child_lives(start: Start, tmp_path: Path) -> None:
+    told = tmp_path / "child"
+    killed = start(Forking(str(told)))
+    wait_for(lambda: told.exists() and told.read_text())
+    child = int(told.read_text())
+    try:
+        assert the_beat().alive
+        end(killed, signal.SIGKILL)
+        assert not the_beat().alive
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
 def test_a_stopped_process_is_frozen_until_it_goes_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = start(Handling("x"))
     monkeypatch.setattr(heartbeat, "FROZEN", 1.0)
