@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 @cache
-def _say(problem: str) -> None:
+def say_once(problem: str) -> None:
     """Once: the verdict asks every few seconds."""
     logger.exception("Addresses in the admin are unknown: %s", problem)
 
@@ -27,7 +27,7 @@ def admin_path(model: type[Model], pk: Any = None, **query: str) -> str:
     except NoReverseMatch:
         return ""
     except Exception as error:  # noqa: BLE001  the project's URLs are broken: the message must come all the same
-        _say(f"{type(error).__name__}: {error}")
+        say_once(f"{type(error).__name__}: {error}")
         return ""
     return path + (f"?{urlencode(query)}" if query else "")
 

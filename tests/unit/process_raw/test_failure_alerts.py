@@ -127,7 +127,7 @@ def test_urls_that_are_broken_keep_no_alert_back(
 ) -> None:
     settings.NOTIFICATIONS_SITE_URL = "https://shop.example.org"
     settings.ROOT_URLCONF = "there.is.none"
-    admin_links._say.cache_clear()
+    admin_links.say_once.cache_clear()
     fail()
     admin_links.admin_path(FailureGroup)
     assert alerts(told) == ["demo fails in a new way: WHAT"]
