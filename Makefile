@@ -21,7 +21,7 @@ run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST an
 test: lint ## Lint, and every test that needs neither root nor services
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not services and not slow and not system"
 
-test-all: test ## make test, then make test-services (about 20 minutes)
+test-all: test ## make test, then make test-services (about 17 minutes)
 	@$(MAKE) test-services
 
 test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a booted Debian 13; pairs of Python and Django; a short soak
