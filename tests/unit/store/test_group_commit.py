@@ -111,6 +111,15 @@ def spooled() -> set[bytes]:
     return {spool().read(path).body for path in spool().waiting()}  # type: ignore[union-attr]  # none is removed
 
 
+def refuse_seven_bytes(path: Path, how: str) -> None:
+    """By a trigger; `how` says what it ends, ABORT the statement and ROLLBACK the transaction."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON notifications_rawpayload WHEN NEW.size = 7"
+            f" BEGIN SELECT RAISE({how}, 'refused'); END"
+        )
+
+
 def test_one_alone_commits_by_itself(sqlite_file: Path, statements: list[str]) -> None:
     receipt = keep("demo", b"alone")
     assert RawPayload.objects.get(receipt=receipt).body == b"alone"
@@ -137,11 +146,7 @@ def test_each_has_its_own_outcome(call: Call, held: Held) -> None:
 
 
 def test_what_the_database_refuses_goes_to_the_spool_alone(call: Call, held: Held, sqlite_file: Path) -> None:
-    with closing(sqlite3.connect(sqlite_file)) as other:
-        other.execute(
-            "CREATE TRIGGER refuse BEFORE INSERT ON notifications_rawpayload WHEN NEW.size = 7"
-            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
-        )
+    refuse_seven_bytes(sqlite_file, "ABORT")
     calls = [call("demo", body) for body in (b"before", b"refused", b"after")]
     held.let_go()
     assert len({future.result(60) for future in calls}) == 3
@@ -297,11 +302,7 @@ def test_what_guards_the_leaders_statements_sees_none_of_others(
 
 
 def test_a_trigger_that_rolls_back_all_sends_all_to_the_spool(call: Call, held: Held, sqlite_file: Path) -> None:
-    with closing(sqlite3.connect(sqlite_file)) as other:
-        other.execute(
-            "CREATE TRIGGER refuse BEFORE INSERT ON notifications_rawpayload WHEN NEW.size = 7"
-            " BEGIN SELECT RAISE(ROLLBACK, 'refused'); END"
-        )
+    refuse_seven_bytes(sqlite_file, "ROLLBACK")
     calls = [call("demo", body) for body in (b"before", b"refused", b"after")]
     held.let_go()
     assert len({future.result(60) for future in calls}) == 3
