@@ -8,6 +8,7 @@ from notifications.models.failures import FailureGroup, FailureHour
 from notifications.models.machines import Machine, ReportedProblem
 from notifications.models.operator_actions import OperatorAction
 from notifications.models.payload import RawPayload
+from notifications.models.series import Series
 from notifications.models.states import State
 from notifications.models.totals import SourceTotal
 
@@ -25,6 +26,7 @@ __all__ = [
     "Refusal",
     "ReportRow",
     "ReportedProblem",
+    "Series",
     "SourceTotal",
     "State",
     "Writer",
