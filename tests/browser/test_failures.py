@@ -1,11 +1,11 @@
 """The pages of failures and payloads in a browser: for everybody, by keyboard, and from failure to mended."""
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.support.axe import violations
 from tests.support.browser import DESKTOP, PHONE
 from tests.support.processes import Site
 
@@ -59,7 +59,6 @@ Position.objects.create(machine="m", journal="j", channel="SLACK", entry_time=no
 muted = FailureGroup.objects.get(state="muted")
 print("ids=" + ",".join(str(each.pk) for each in (group, muted, bare, failing, good, failed)))
 """
-RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 class Night:
@@ -95,12 +94,6 @@ class Night:
 @pytest.fixture
 def night(site: Site) -> Night:
     return Night(site)
-
-
-def violations(page: Page) -> list[Any]:
-    """What axe-core finds against WCAG 2.2 AA on the open page: rule and elements."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
@@ -32,6 +32,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
     # Named here: Django would look for them by the app's label, which a project may choose.
     change_form_template = "notifications/admin/change_form.html"
     change_list_template = "notifications/admin/change_list.html"
+    list_per_page = 50  # a phone and a browser draw them at once
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -85,6 +86,12 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
         # The title would contain the object's str(): text of any length.
         context |= {"subtitle": None} | self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Nobody edits a row: Django's history of it would be empty. What people did is on its page.
+        return HttpResponseRedirect("../change/")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -83,7 +83,6 @@ class RawPayloadAdmin(PayloadActions, KeysetReadOnly):
         page.size,
     )
     list_filter = (StateFilter, PayloadSourceFilter, FailureFilter, ReceivedFilter, UntilFilter)
-    list_per_page = 50
     sortable_by = (page.age, page.tried, page.size)
     search_fields = ("path", "error")
     search_help_text = (

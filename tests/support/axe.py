@@ -1,0 +1,14 @@
+"""axe-core's rules of WCAG 2.2 AA, run on an open page."""
+
+from typing import Any, Final
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def violations(page: Page) -> list[Any]:
+    """What it finds: rule and elements. The page's context must bypass its policy, since axe-core styles elements."""
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
