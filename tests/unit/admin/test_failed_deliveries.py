@@ -120,8 +120,8 @@ def test_failed_deliveries_are_grouped_by_channel_and_reason(admin: Client) -> N
     assert len(listed(admin, found[2].address, FAILED)) == 3
     assert "groups" not in admin.get(f"{FAILED}?{found[2].address}").context
 
-    answer = act(admin, "send_same_again", FailedDelivery(pk=found[2].pk), address=FAILED)
-    assert "To be sent again: 3." in answer
+    said = act(admin, "send_same_again", FailedDelivery(pk=found[2].pk), address=FAILED)
+    assert "To be sent again: 3." in said
     assert [(group.rows, group.again) for group in admin.get(FAILED).context["groups"]][2] == (3, 3)
 
 
