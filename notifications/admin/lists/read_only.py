@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from notifications.admin.lists.cells import EMPTY
+from notifications.admin.lists.filter_chips import Chips, chips_of
 from notifications.admin.lists.keyset import Page
 from notifications.admin.lists.pages import NextPagePaginator, page_number
 
@@ -24,6 +25,11 @@ class LeanChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         queryset = super().get_queryset(request, exclude_parameters)
         return self.model_admin.list_queryset(queryset)  # type: ignore[attr-defined, no-any-return]  # of ReadOnly
+
+    @property
+    def chips(self) -> list[Chips]:
+        """The filters, as they are shown."""
+        return chips_of(self)
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is generic in its stubs only

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from notifications import keep
 from notifications.admin.lists import cells, filters, keyset, keyset_list
-from notifications.admin.lists.filter_chips import chips_of
 from notifications.admin.payloads.list import RawPayloadAdmin
 from notifications.models import RawPayload, SourceTotal, State
 from tests.support.admin import LIST, TRACEBACK, act, group, listed, payload
