@@ -79,11 +79,12 @@ def test_everybody_can_use_every_page(
         page.goto(f"{crowded.site.url}/{address}")
         page.evaluate("document.querySelectorAll('#content details').forEach(each => { each.open = true; })")
         found[address] = [*violations(page), *(["too wide"] if page.evaluate(TOO_WIDE) else [])]
-    open_page(page, crowded, "notifications/rawpayload/?state=dead")
-    page.locator("#action-toggle").check()
-    page.get_by_label("Action:").select_option("process_again")
-    page.get_by_role("button", name="Go").click()
-    found["the question before an action"] = violations(page)
+    for name, action in (("rawpayload", "process_again"), ("failuregroup", "retry"), ("machine", "delete_selected")):
+        open_page(page, crowded, f"notifications/{name}/")
+        page.locator("#action-toggle").check()
+        page.get_by_label("Action:").select_option(action)
+        page.get_by_role("button", name="Go").click()
+        found[f"the question before {action}"] = violations(page)
     assert {address: problems for address, problems in found.items() if problems} == {}
     context.close()
 
