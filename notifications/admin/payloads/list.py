@@ -50,6 +50,7 @@ LISTED: Final = (
 class PayloadList(KeysetChangeList):
     """Newest first, unless the index used has another order."""
 
+    age_column = "received_at"
     #: The search was for a receipt or a key: it found these, and searched no texts.
     found_by_key = False
 

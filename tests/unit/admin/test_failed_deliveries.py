@@ -146,6 +146,19 @@ def test_a_part_of_the_reason_or_the_text_is_searched(admin: Client) -> None:
     assert len(listed(admin, "q=ARCHIVED", FAILED)) == 2
 
 
+def test_the_oldest_come_first_if_that_is_asked_for(admin: Client) -> None:
+    pks = [failed(text).pk for text in "abc"]
+    assert listed(admin, "o=2", FAILED) == listed(admin, "", FAILED) == pks[::-1]
+    assert listed(admin, "o=-2", FAILED) == pks
+    now = timezone.now()
+    FailedDelivery.objects.filter(pk=pks[0]).update(again_at=now + timedelta(hours=1))
+    FailedDelivery.objects.filter(pk=pks[1]).update(again_at=now)
+    assert listed(admin, "again=yes", FAILED) == [pks[0], pks[1]]  # the last to be sent first
+    assert listed(admin, "again=yes&o=2", FAILED) == [pks[1], pks[0]]
+    assert listed(admin, "again=yes&o=-2", FAILED) == [pks[0], pks[1]]
+    assert 'aria-sort="descending"' in admin.get(f"{FAILED}?o=-2").content.decode()
+
+
 def test_all_on_every_page_are_sent_again(admin: Client) -> None:
     FailedDelivery.objects.bulk_create(
         FailedDelivery(channel="SLACK", event_time=timezone.now(), text="x", reason="y") for _ in range(150)
