@@ -58,7 +58,7 @@ def everything(crowded: Crowded) -> list[str]:
     """The addresses of all kinds of pages of ours that somebody who is logged in sees, below the site's root."""
     deleted = [f"notifications/{name}/{crowded.ids[name]}/delete/" for name in ("faileddelivery", "machine")]
     compared = [f"notifications/failuregroup/{crowded.ids['failuregroup']}/compare/"]
-    rows = [f"{row}{page}/" for row in crowded.rows for page in ("change", "history")]
+    rows = [f"{row}change/" for row in crowded.rows]  # where their history leads to as well
     admin = ["", "notifications/", *crowded.lists, *CHOICES, *rows, *deleted, *compared]
     return [*(f"admin/{each}" for each in admin), "", "sign-in/", "sign-up/", "nothing/"]
 
