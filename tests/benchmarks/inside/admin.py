@@ -35,7 +35,6 @@ FAILED: Final = "/admin/notifications/faileddelivery/"
 #: One in so many payloads is dead, and fails in one of so many ways.
 DEAD_EVERY: Final = 1000
 WAYS: Final = 30
-FAILED_DELIVERIES: Final = 100_000
 CHANNELS: Final = ("OPS", "SLACK")
 #: Losses; a tenth as many refused entries.
 RECORDS: Final = 3000
@@ -44,11 +43,11 @@ CHUNK: Final = 5000
 VISITS: Final = 6
 
 
-def run() -> dict[str, float]:
-    """Median times of each page in ms, by name."""
+def run(*, deliveries: int) -> dict[str, float]:
+    """Median times of each page in ms, by name, with so many failed deliveries."""
     _break_some()
     _record_attempts()
-    _fail_deliveries()
+    _fail_deliveries(deliveries)
     settle()
     storages = settings.STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
     with override_settings(STORAGES=storages, ALLOWED_HOSTS=["*"]):
@@ -89,11 +88,11 @@ def _record_attempts() -> None:
         )
 
 
-def _fail_deliveries() -> None:
+def _fail_deliveries(count: int) -> None:
     """With some reasons; and records of losses and of refused entries."""
     now = timezone.now()
     reasons = [f"hooks.example.org answered {400 + way}: it refuses this for good" for way in range(WAYS)]
-    for start in range(0, FAILED_DELIVERIES, CHUNK):
+    for start in range(0, count, CHUNK):
         FailedDelivery.objects.bulk_create(
             FailedDelivery(
                 channel=CHANNELS[n % len(CHANNELS)],
@@ -103,7 +102,7 @@ def _fail_deliveries() -> None:
                 fingerprint=reason_fingerprint(reasons[n % WAYS]),
                 again_at=now if n % 100 == 0 else None,
             )
-            for n in range(start, min(start + CHUNK, FAILED_DELIVERIES))
+            for n in range(start, min(start + CHUNK, count))
         )
     for name in CHANNELS:
         Position.objects.create(machine="m", journal="file:///nowhere", channel=name, entry_time=now, problem="503")
