@@ -6,6 +6,7 @@ from notifications.admin.failures.list import FailureGroupAdmin
 from notifications.admin.machines import MachineAdmin
 from notifications.admin.payloads.list import RawPayloadAdmin
 from notifications.admin.records import LossAdmin, RefusalAdmin, ReportRowAdmin
+from notifications.admin.status.page import StatusAdmin
 
 __all__ = [
     "FailedDeliveryAdmin",
@@ -16,4 +17,5 @@ __all__ = [
     "RawPayloadAdmin",
     "RefusalAdmin",
     "ReportRowAdmin",
+    "StatusAdmin",
 ]

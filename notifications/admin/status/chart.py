@@ -1,0 +1,166 @@
+"""A chart as its template needs it: texts for people, and strings for the attributes of an SVG."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from notifications.admin.status import drawing
+from notifications.admin.status.lines import Line
+from notifications.admin.status.marks import Text, mark_texts, percent
+from notifications.admin.status.periods import Window
+from notifications.admin.status.releases import Mark
+from notifications.admin.status.wording import NONE, Words, count, optional
+
+LETTERS: Final = "ABCDE"
+#: From the top of the drawing to the middle of a letter beside a point there.
+LETTER: Final = 4
+
+
+class Drawn(NamedTuple):
+    """A line, or bars. `running`: the piece of the slot that is not over. `end`: where its letter is, "" if it has none.
+
+    `says`: its sum or its last value.
+    """
+
+    letter: str
+    kind: str
+    name: str
+    href: str
+    path: str
+    running: str
+    end: str
+    says: str
+
+
+class Slot(NamedTuple):
+    """A slot of time: a place for the mouse, and a row of the table."""
+
+    x: str
+    name: str
+    href: str
+    cells: list[str]
+    text: str
+    has_any: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """What is to be drawn. `top`: the upper end of the axis for the highest value. `at`: the list of what came in a
+    slot. `more`: lines that were left out; `sums`: whether adding up a line means something.
+    """
+
+    key: str
+    title: str
+    window: Window
+    lines: Sequence[Line]
+    words: Words = count
+    top: Callable[[float], float] = drawing.round_top
+    href: str = ""
+    at: Callable[[int], str] = lambda _: ""
+    marks: Sequence[Mark] = ()
+    more: int = 0
+    sums: bool = False
+    bars: bool = False
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Nothing to draw."""
+        return not any(value for line in self.lines for value in line.values)
+
+    @cached_property
+    def highest(self) -> float:
+        """The upper end of its axis."""
+        return self.top(max((value or 0 for line in self.lines for value in line.values), default=0))
+
+    @property
+    def axis(self) -> list[str]:
+        """Its labels from the top; the middle one only if it is exact."""
+        half = self.highest / 2
+        middle = "" if self.words is count and half != int(half) else self.words(half)
+        return [self.words(self.highest), middle, "0"]
+
+    @cached_property
+    def drawn(self) -> list[Drawn]:
+        """Its lines."""
+        lasts = [next((each for each in reversed(line.values) if each is not None), 0.0) for line in self.lines]
+        ends = drawing.spread([drawing.height_of(last, self.highest) for last in lasts])
+        return [self._drawn(number, line, ends[number]) for number, line in enumerate(self.lines)]
+
+    def _drawn(self, number: int, line: Line, end: float) -> Drawn:
+        draw = drawing.bars if self.bars else drawing.path
+        whole, running = (draw(values, self.highest) for values in self._split(line.values))
+        is_one = len(self.lines) == 1
+        return Drawn(
+            letter="" if is_one else LETTERS[number],
+            kind=line.kind or f"line-{number + 1}",
+            name=line.name,
+            href=line.href,
+            path=whole,
+            running=running,
+            end="" if is_one or not (whole or running) else f"{end + LETTER:.0f}",
+            says=self._says(line),
+        )
+
+    def _split(self, values: drawing.Values) -> tuple[drawing.Values, drawing.Values]:
+        """What is over, and the slot that runs; of a line with the point before it."""
+        if not (self.sums and self.window.period.shows_running):
+            return values, []
+        kept = 1 if self.bars else 2
+        return [*values[:-1], None], [*[None] * (len(values) - kept), *values[-kept:]]
+
+    def _says(self, line: Line) -> str:
+        if self.sums:
+            return self.words(sum(value or 0 for value in line.values))
+        return optional(self.words, line.values[-1] if line.values else None)
+
+    @property
+    def summary(self) -> str:
+        """All of its lines in words."""
+        return "; ".join(f"{line.name} {self._most(line)}" if line.name else self._most(line) for line in self.lines)
+
+    def _most(self, line: Line) -> str:
+        known = [(value, -slot) for slot, value in enumerate(line.values) if value is not None]
+        if not known:
+            return "unknown"
+        most, slot = max(known)
+        if not most:
+            return "0"
+        highest = f"most {self.words(most)} at {self.window.names[-slot]}"
+        return f"{self._says(line)} in all, {highest}" if self.sums else f"{highest}, last {self._says(line)}"
+
+    @cached_property
+    def slots(self) -> list[Slot]:
+        """All of them, the oldest first."""
+        return [self._slot(number, name) for number, name in enumerate(self.window.names)]
+
+    def _slot(self, number: int, name: str) -> Slot:
+        values = [line.values[number] for line in self.lines]
+        cells = [NONE if value is None else self.words(value) for value in values]
+        named = zip(self.lines, cells, strict=True)
+        texts = [f"{line.name}: {cell}" if line.name else cell for line, cell in named]
+        x = percent(number / len(self.window.names))
+        return Slot(x, name, self.at(number), cells, "\n".join([name, *texts]), any(values))
+
+    @property
+    def rows(self) -> Iterator[Slot]:
+        """Those of the table: the youngest first, without those that had nothing."""
+        return (slot for slot in reversed(self.slots) if slot.has_any)
+
+    @property
+    def slot_width(self) -> str:
+        """In percent."""
+        return percent(1 / self.window.period.steps)
+
+    @property
+    def ticks(self) -> list[Text]:
+        """What the axis of time names."""
+        steps = self.window.period.steps
+        return [
+            Text(percent(slot / steps), text, "start" if slot == 0 else "middle") for slot, text in self.window.ticks
+        ]
+
+    @property
+    def mark_texts(self) -> list[Text]:
+        """Where releases began, and which."""
+        return mark_texts(self.marks, self.window.period.steps)

@@ -1,0 +1,58 @@
+"""The parts of the page that are refreshed alone: what each one's template needs."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from notifications.admin.status.budget import OF, Budget, rates
+from notifications.admin.status.charts import GROUPS, Charts
+from notifications.admin.status.figures import load
+from notifications.admin.status.links import Links
+from notifications.admin.status.periods import PERIODS, Period, Window
+from notifications.admin.status.releases import effects
+from notifications.admin.status.routes import SHOWN, routes
+from notifications.admin.status.tiles import tiles
+from notifications.status.verdict import verdict
+from notifications.utils.times import utc_now
+
+
+def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
+    """The verdict and the tiles. Some twenty queries, each of a few rows or bounded."""
+    found, links = verdict(whole=True), Links(request)
+    problems = [(problem, links.of_problem(problem.path)) for problem in found.problems]
+    return {"verdict": found, "problems": problems, "tiles": tiles(found.status, links), "as_of": _as_of()}
+
+
+def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
+    """Errors per million, charts, routes, releases. Three queries."""
+    now, links = utc_now(), Links(request)
+    figures = load(Window(period, now))
+    found = routes(figures)
+    charts = Charts(figures, links, found)
+    all_rates = rates(now)
+    of_budget = all_rates[list(PERIODS).index(OF)]
+    return {
+        "rates": all_rates,
+        "budget": Budget(of_budget),
+        "groups": [(title, list(make(charts))) for title, make in GROUPS],
+        "route_charts": list(charts.of_routes()),
+        "routes": found[:SHOWN],
+        "more_routes": found[SHOWN:],
+        "releases": effects(figures),
+        "period": period,
+        "as_of": _as_of(),
+    }
+
+
+def _as_of() -> str:
+    """The time, in the current zone."""
+    return date_format(timezone.localtime(utc_now()), "H:i:s T")
+
+
+PARTS: Final[dict[str, Callable[[HttpRequest, Period], dict[str, Any]]]] = {
+    "now": now_part,
+    "figures": figures_part,
+}
