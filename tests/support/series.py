@@ -165,11 +165,10 @@ class _Rows:
 
     def finish(self) -> None:
         self.write()
-        rows = self._sums.items()
         _insert(
             [
                 (step.value, start, name, label, *values[:3], text_of(values[3]))
-                for (name, label, step, start), values in rows
+                for (name, label, step, start), values in self._sums.items()
             ]
         )
 

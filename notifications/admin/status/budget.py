@@ -81,7 +81,7 @@ class Budget:
         if not rate.is_over:
             return text
         missing = round(rate.errors * MILLION / ALLOWED) - rate.requests
-        return f"{text}. It is whole again after {count(missing)} more requests without one, or as the errors grow old"
+        return f"{text}. {count(missing)} more without one make it whole"
 
 
 def _errors(number: float) -> str:

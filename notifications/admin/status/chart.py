@@ -12,13 +12,12 @@ from notifications.admin.status.periods import Window
 from notifications.admin.status.releases import Mark
 from notifications.admin.status.wording import NONE, Words, count, optional
 
-LETTERS: Final = "ABCDE"
 #: From the top of the drawing to the middle of a letter beside a point there.
 LETTER: Final = 4
 
 
 class Drawn(NamedTuple):
-    """A line, or bars. `running`: the piece of the slot that is not over. `end`: where its letter is, "" if it has none.
+    """A line, or bars. `running`: the piece of the slot that is not over. `end`: where its letter is, if it has one.
 
     `says`: its sum or its last value.
     """
@@ -85,15 +84,15 @@ class Chart:
         """Its lines."""
         lasts = [next((each for each in reversed(line.values) if each is not None), 0.0) for line in self.lines]
         ends = drawing.spread([drawing.height_of(last, self.highest) for last in lasts])
-        return [self._drawn(number, line, ends[number]) for number, line in enumerate(self.lines)]
+        return [self._drawn(line, end) for line, end in zip(self.lines, ends, strict=True)]
 
-    def _drawn(self, number: int, line: Line, end: float) -> Drawn:
+    def _drawn(self, line: Line, end: float) -> Drawn:
         draw = drawing.bars if self.bars else drawing.path
         whole, running = (draw(values, self.highest) for values in self._split(line.values))
         is_one = len(self.lines) == 1
         return Drawn(
-            letter="" if is_one else LETTERS[number],
-            kind=line.kind or f"line-{number + 1}",
+            letter="" if is_one else line.letter,
+            kind=line.kind or f"line-{line.number + 1}",
             name=line.name,
             href=line.href,
             path=whole,

@@ -21,11 +21,11 @@ SECONDS: Final = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 8
 
 
 def round_top(most: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50, … that is not below it; 1 at least."""
+    """The next of 1, 2, 4, 6, 8, 10, 20, 40, … that is not below it; 1 at least. Its half reads well too."""
     power = 1.0
     while power * 10 < most:
         power *= 10
-    return next(top for top in (power, 2 * power, 5 * power, 10 * power) if top >= most)
+    return next(top * power for top in (1, 2, 4, 6, 8, 10) if top * power >= most)
 
 
 def round_seconds(most: float) -> float:

@@ -1,6 +1,7 @@
 """The figures of a period and of the period before, slot by slot."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Final
 
 from notifications.admin.status.periods import Window
@@ -16,6 +17,10 @@ SHOWN: Final = (
     *("received", "handled", "failed", "waiting", "oldest"),
     *("lag", "delivered", "lost", "dropped"),
 )
+#: Of these some are counted each minute.
+COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
+#: What was counted is written a little later.
+LATE: Final = timedelta(minutes=5)
 P50: Final = 0.5
 P99: Final = 0.99
 
@@ -76,6 +81,19 @@ class Figures:
     def _each(self, name: str, label: str) -> Iterator[Point | None]:
         points = self.points(name, label)
         return (points.get(slot) for slot in range(self.window.period.steps))
+
+
+def stopped(figures: Figures) -> str:
+    """Since when nothing was counted, in words; "" if counting goes on.
+
+    A quiet site counts too: workers turn, and what waits is looked at.
+    """
+    window = figures.window
+    last = max((slot for name in COUNTED for slot in figures.points(name)), default=None)
+    if last is None:
+        return f"Nothing was counted in this time, nor in {window.period.before}"
+    end = window.start(last + 1)
+    return f"Nothing was counted since {window.name_of(end)}" if window.now - end > LATE else ""
 
 
 def load(window: Window) -> Figures:

@@ -1,49 +1,60 @@
-"""Which lines a chart has: of all labels those that say most."""
+"""Which lines a chart has: of all labels those that say most. One that is in several charts looks alike in all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.drawing import Values
-from notifications.admin.status.figures import P99, Figures
+from notifications.admin.status.figures import Figures
 from notifications.admin.status.routes import FEW, Route
 
 #: Lines that can be told apart.
 MOST: Final = 5
+LETTERS: Final = "ABCDEFGHIJ"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `kind`: the CSS class of its colour, where that means something; else its number decides."""
+    """One line. `number`: which letter, colour and dashes it has, from 0. `kind`: the CSS class of another colour."""
 
     name: str
     values: Values
     href: str = ""
+    number: int = 0
     kind: str = ""
+
+    @property
+    def letter(self) -> str:
+        """What it is called in the drawing."""
+        return LETTERS[self.number % len(LETTERS)]
 
 
 def by_label(
-    figures: Figures, name: str, values: Callable[[str, str], list[float | None]], href: Callable[[str], str]
+    labels: Sequence[str], values: Callable[[str], list[float | None]], href: Callable[[str], str] = lambda _: ""
 ) -> tuple[list[Line], int]:
-    """A line for each label, at most MOST: those with the highest sums. How many are left out."""
-    lines = [Line(visible(label) or "–", values(name, label), href(label)) for label in figures.labels(name)]
-    with_any = [line for line in lines if any(value is not None for value in line.values)]
-    chosen = sorted(with_any, key=lambda line: (-sum(value or 0 for value in line.values), line.name))
-    return sorted(chosen[:MOST], key=lambda line: line.name), max(len(chosen) - MOST, 0)
+    """A line for each label, at most MOST: those with the highest sums; and how many labels are left out."""
+    lines = [Line(visible(label), values(label), href(label), number) for number, label in enumerate(sorted(labels))]
+    if len(lines) <= MOST:
+        return lines, 0
+    chosen = sorted(lines, key=lambda line: -sum(value or 0 for value in line.values))[:MOST]
+    return sorted(chosen, key=lambda line: line.number), len(lines) - MOST
 
 
-def busiest(found: list[Route]) -> list[str]:
+def busiest(found: Iterable[Route]) -> list[str]:
     """The labels of the routes with most requests, by name."""
     return sorted(each.label for each in sorted(found, key=lambda each: (-each.requests, each.label))[:MOST])
 
 
-def slowest(found: list[Route]) -> list[str]:
+def slowest(found: Sequence[Route]) -> list[str]:
     """The labels of the routes with the highest p99, by name; not of those with few requests, if others are there."""
     sure = [each for each in found if each.requests >= FEW] or found
     return sorted(each.label for each in sure[:MOST])
 
 
-def of_routes(figures: Figures, labels: list[str], share: float = P99) -> list[Line]:
-    """The times of these routes."""
-    return [Line(visible(label), figures.quantiles("requests", label, share)) for label in labels]
+def of_routes(figures: Figures, labels: Sequence[str], share: float, known: Sequence[str]) -> list[Line]:
+    """The times of these routes, in ms. `known`: all routes that are drawn, in the order of their letters."""
+    return [
+        Line(visible(label), figures.quantiles("requests", label, share), number=known.index(label))
+        for label in sorted(labels, key=known.index)
+    ]

@@ -47,7 +47,7 @@ class StatusAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is ge
         """The whole page; with `?part=NAME` that part of it alone, for who refreshes it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # as Django's admin does
+        request.current_app = self.admin_site.name  # as Django's admin does
         period = PERIODS.get(request.GET.get("period", ""), DEFAULT)
         part = request.GET.get("part", "")
         if part in parts.PARTS:

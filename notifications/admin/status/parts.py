@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 
 from notifications.admin.status.budget import OF, Budget, rates
 from notifications.admin.status.charts import GROUPS, Charts
-from notifications.admin.status.figures import load
+from notifications.admin.status.figures import load, stopped
 from notifications.admin.status.links import Links
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.releases import effects
@@ -23,7 +23,7 @@ def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
     """The verdict and the tiles. Some twenty queries, each of a few rows or bounded."""
     found, links = verdict(whole=True), Links(request)
     problems = [(problem, links.of_problem(problem.path)) for problem in found.problems]
-    return {"verdict": found, "problems": problems, "tiles": tiles(found.status, links), "as_of": _as_of()}
+    return {"verdict": found, "problems": problems, "tiles": tiles(found, links), "as_of": _as_of()}
 
 
 def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
         "routes": found[:SHOWN],
         "more_routes": found[SHOWN:],
         "releases": effects(figures),
+        "stopped": stopped(figures),
         "period": period,
         "as_of": _as_of(),
     }

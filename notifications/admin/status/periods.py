@@ -39,12 +39,13 @@ class Period:
 PERIODS: Final = {
     each.key: each
     for each in (
-        Period("hour", "Last hour", Step.MINUTE, 60, "minute", "the hour before", shows_running=False),
-        Period("day", "Last 24 hours", Step.HOUR, 24, "hour", "the 24 hours before"),
-        Period("month", "Last 30 days", Step.DAY, 30, "day", "the 30 days before"),
+        Period("hour", "Last hour", Step.MINUTE, 60, "a minute", "the hour before", shows_running=False),
+        Period("day", "Last 24 hours", Step.HOUR, 24, "an hour", "the 24 hours before"),
+        Period("month", "Last 30 days", Step.DAY, 30, "a day", "the 30 days before"),
     )
 }
-DEFAULT: Final = PERIODS["hour"]
+#: It has the releases of today and of yesterday.
+DEFAULT: Final = PERIODS["day"]
 
 
 class Window:
@@ -74,7 +75,7 @@ class Window:
 
     @cached_property
     def names(self) -> list[str]:
-        """Each slot's time for people: "14:05", "29 Nov 14:00", "29 Nov"."""
+        """Each slot's time for people: "14:05", "29 Nov, 14:00", "29 Nov"."""
         return [date_format(each, self._format) for each in self.local_starts]
 
     def name_of(self, moment: datetime) -> str:
@@ -84,14 +85,17 @@ class Window:
 
     @property
     def _format(self) -> str:
-        return {Step.MINUTE: CLOCK, Step.HOUR: f"{DATE} {CLOCK}"}.get(self.period.step, DATE)
+        return {Step.MINUTE: CLOCK, Step.HOUR: f"{DATE}, {CLOCK}"}.get(self.period.step, DATE)
 
     @cached_property
     def ticks(self) -> list[tuple[int, str]]:
         """Slots that the axis names, with short names."""
-        wanted = {
-            Step.MINUTE: lambda slot, local: local.minute % 15 == 0,
-            Step.HOUR: lambda slot, local: local.hour % 6 == 0,
-        }.get(self.period.step, lambda slot, local: (self.period.steps - 1 - slot) % 7 == 0)
-        form = DATE if self.period.step is Step.DAY else CLOCK
-        return [(n, date_format(local, form)) for n, local in enumerate(self.local_starts) if wanted(n, local)]
+        step, last = self.period.step, self.period.steps - 1
+
+        def has_name(slot: int, local: datetime) -> bool:
+            if step is Step.DAY:
+                return (last - slot) % 7 == 0
+            return local.hour % 6 == 0 if step is Step.HOUR else local.minute % 15 == 0
+
+        form = DATE if step is Step.DAY else CLOCK
+        return [(n, date_format(local, form)) for n, local in enumerate(self.local_starts) if has_name(n, local)]

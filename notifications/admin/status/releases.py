@@ -6,9 +6,8 @@ from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.budget import Rate
-from notifications.admin.status.figures import P99, Figures
+from notifications.admin.status.figures import Figures
 from notifications.admin.status.routes import Change, change
-from notifications.admin.status.wording import milliseconds, optional
 from notifications.utils import graphemes
 from notifications.utils.durations import duration
 
@@ -28,14 +27,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one release did, in words. `all`: of all requests; `routes`: those that changed most."""
+    """What one release did, in words. `all`: of all requests; `routes`: those that changed most, by name."""
 
     name: str
     began: str
     ago: str
     all: Change
-    p99: str
-    p99_before: str
     errors: str
     errors_before: str
     routes: list[tuple[str, Change]]
@@ -81,8 +78,6 @@ def _effect(figures: Figures, mark: Mark, before: range, after: range) -> Effect
         began=window.name_of(start),
         ago=duration((window.now - start).total_seconds()),
         all=change(was, now),
-        p99=optional(milliseconds, now.quantile(P99)),
-        p99_before=optional(milliseconds, was.quantile(P99)),
         errors=Rate("", now.count, figures.total("errors", slots=after).count).words,
         errors_before=Rate("", was.count, figures.total("errors", slots=before).count).words,
         routes=list(_changed_routes(figures, before, after))[:NAMED],

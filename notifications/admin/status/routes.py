@@ -5,12 +5,13 @@ from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.figures import P50, P99, Figures, Total
-from notifications.admin.status.wording import count, milliseconds, optional
+from notifications.admin.status.wording import NONE, count, milliseconds, optional
 
 #: Fewer requests say nothing about the slowest in a hundred.
 FEW: Final = 20
 #: Within so much it is the same: buckets are not exact, nor are days alike.
 SAME: Final = 1.2
+SAME_MS: Final = 10.0
 TWICE: Final = (1.8, 2.2)
 #: Routes that the table shows; the others are folded.
 SHOWN: Final = 12
@@ -18,10 +19,15 @@ SHOWN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a time. `kind`: "worse", "better" or "" where it is the same, or unknown."""
+    """What became of a time. `kind`: "worse", "better" or "" where it is the same, or unknown.
+
+    `before` and `now` are the times, or "–".
+    """
 
     words: str
     kind: str = ""
+    before: str = NONE
+    now: str = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,7 @@ class Route:
     requests: int
     errors: int
     p50: str
-    p99: str
     p99_ms: float
-    before: str
     change: Change
 
     @property
@@ -61,24 +65,26 @@ class Route:
 def change(before: Total, after: Total, share: float = P99) -> Change:
     """From one time to the next, in words."""
     was, now = before.quantile(share), after.quantile(share)
-    if now is None or after.count < FEW:
-        return Change("too few to say")
-    if was is None or not before.count:
-        return Change("new")
-    if before.count < FEW:
-        return Change("too few before")
-    return _change(now / max(was, 0.001))
+    words, kind = _change(was, now, before.count, after.count)
+    return Change(words, kind, optional(milliseconds, was), optional(milliseconds, now))
 
 
-def _change(ratio: float) -> Change:
+def _change(was: float | None, now: float | None, count_before: int, count_after: int) -> tuple[str, str]:
+    if now is None or count_after < FEW:
+        return "too few to say", ""
+    if was is None:
+        return "new", ""
+    if count_before < FEW:
+        return "too few before", ""
+    ratio = now / was
+    if abs(now - was) < SAME_MS or 1 / SAME < ratio < SAME:
+        return "about the same", ""
     if ratio < 1:
-        return Change(_words(1 / ratio, "fast", "faster", 1 - ratio), "better" if 1 / ratio >= SAME else "")
-    return Change(_words(ratio, "slow", "slower", ratio - 1), "worse" if ratio >= SAME else "")
+        return _words(1 / ratio, "fast", "faster", 1 - ratio), "better"
+    return _words(ratio, "slow", "slower", ratio - 1), "worse"
 
 
 def _words(ratio: float, how: str, more: str, part: float) -> str:
-    if ratio < SAME:
-        return "about the same"
     if ratio < TWICE[0]:
         return f"{part * 100:.0f} % {more}"
     if ratio < TWICE[1]:
@@ -97,14 +103,11 @@ def routes(figures: Figures) -> list[Route]:
 
 def _route(figures: Figures, label: str, slots_before: range) -> Route:
     now, before = figures.total("requests", label), figures.total("requests", label, slots_before)
-    p99 = now.quantile(P99)
     return Route(
         label=label,
         requests=now.count,
         errors=figures.total("errors", label).count,
         p50=optional(milliseconds, now.quantile(P50)),
-        p99=optional(milliseconds, p99),
-        p99_ms=p99 or 0.0,
-        before=optional(milliseconds, before.quantile(P99)),
+        p99_ms=now.quantile(P99) or 0.0,
         change=change(before, now),
     )

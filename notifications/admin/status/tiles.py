@@ -15,17 +15,18 @@ from notifications.models import FailedDelivery, Loss, Position, RawPayload, Sta
 from notifications.models.states import WAITING
 from notifications.status.channel_problems import GOES_ON, NEWS
 from notifications.status.database import DatabaseStatus
-from notifications.status.now import Status
 from notifications.status.payload_problems import WAITS
+from notifications.status.verdict import Verdict
 from notifications.utils.times import utc_now
 
 
-def tiles(now: Status, links: Links) -> list[Tile]:
-    """What the verdict's status says, for who may see these lists. No query."""
+def tiles(found: Verdict, links: Links) -> list[Tile]:
+    """What the verdict was found in, for who may see these lists. No query."""
+    now = found.status
     if now.database is None:
         unknown = Tile("database", "Database", "does not answer", Mood.CRITICAL, [now.database_problem])
-        return [unknown, *machine_tiles(now, links)]
-    return [*_of_database(now.database, links), *machine_tiles(now, links)]
+        return [unknown, *machine_tiles(found, links)]
+    return [*_of_database(now.database, links), *machine_tiles(found, links)]
 
 
 def _of_database(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
@@ -49,10 +50,11 @@ def _waiting(now: DatabaseStatus, links: Links) -> Tile:
     names = {State.RECEIVED: "new", State.PROCESSING: "in hand", State.RETRYING: "to be retried"}
     facts = [", ".join(f"{counted(number, now.most)} {names[state]}" for state, number in counts.items() if number)]
     age = now.oldest_waiting
-    if age is not None and age >= 1:
-        facts.insert(0, f"the oldest for {seconds(age)}, since {clock(utc_now() - timedelta(seconds=age))}")
     late = age is not None and age >= WAITS
-    state = f"{counted(total, now.most)} {'wait' if total > 1 else 'waits'}{' too long' * late}"
+    if age is not None and age >= 1:
+        since = clock(utc_now() - timedelta(seconds=age))
+        facts.insert(0, f"the oldest{' too long,' * late} for {seconds(age)}, since {since}")
+    state = f"{counted(total, now.most)} {'wait' if total > 1 else 'waits'}"
     return Tile("waiting", "Waiting", state, Mood.WARNING if late else Mood.FINE, facts, href)
 
 
@@ -92,15 +94,15 @@ def _losses(now: DatabaseStatus, links: Links) -> Tile:
     href = links.to(Loss)
     if not now.losses:
         return Tile("losses", "Losses", "nothing was lost", Mood.FINE, [], href)
-    events = f"{count(now.lost_events)}{'+' * now.lost_more}" if now.lost_events else "an unknown number"
+    events = f"{count(now.lost_events)}{'+' * now.lost_more} events" if now.lost_events else "nobody knows how many"
     age = None if now.last_loss is None else utc_now() - now.last_loss
-    facts = [f"{events} of events, in {plural(now.losses, 'record')}"]
+    facts = [f"{events}, in {plural(now.losses, 'record')}"]
     if age is None or age > NEWS:
         return Tile("losses", "Losses", "none in the last 7 days", Mood.FINE, [f"before that {facts[0]}"], href)
     facts.insert(0, f"the last {seconds(age.total_seconds())} ago")
     if age < GOES_ON:
-        return Tile("losses", "Losses", "events are being lost", Mood.CRITICAL, facts, href)
-    return Tile("losses", "Losses", "events were lost", Mood.WARNING, facts, href)
+        return Tile("losses", "Losses", "lost within the hour", Mood.CRITICAL, facts, href)
+    return Tile("losses", "Losses", "lost within 7 days", Mood.WARNING, facts, href)
 
 
 def _number(number: int, most: int, what: str) -> str:

@@ -30,7 +30,9 @@ def milliseconds(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """ "0 s", "42 s", "3 min", "5 h"."""
+    """ "0 s", "under 1 s", "42 s", "3 min", "5 h"."""
+    if 0 < value < 1:
+        return "under 1 s"
     return durations.duration(value)
 
 
