@@ -1,13 +1,16 @@
 """A chart as its template needs it: texts for people, and strings for the attributes of an SVG."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from notifications.admin.status import drawing
+from django.utils.safestring import SafeString
+
+from notifications.admin.status import drawing, markup
 from notifications.admin.status.lines import Line
 from notifications.admin.status.marks import Text, mark_texts, percent
+from notifications.admin.status.markup import Slot
 from notifications.admin.status.periods import Window
 from notifications.admin.status.releases import Mark
 from notifications.admin.status.wording import NONE, Words, count, optional
@@ -30,17 +33,6 @@ class Drawn(NamedTuple):
     running: str
     end: str
     says: str
-
-
-class Slot(NamedTuple):
-    """A slot of time: a place for the mouse, and a row of the table."""
-
-    x: str
-    name: str
-    href: str
-    cells: list[str]
-    text: str
-    has_any: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +103,7 @@ class Chart:
     def _says(self, line: Line) -> str:
         if self.sums:
             return self.words(sum(value or 0 for value in line.values))
-        return optional(self.words, line.values[-1] if line.values else None)
+        return optional(self.words, next((each for each in reversed(line.values) if each is not None), None))
 
     @property
     def summary(self) -> str:
@@ -136,20 +128,20 @@ class Chart:
     def _slot(self, number: int, name: str) -> Slot:
         values = [line.values[number] for line in self.lines]
         cells = [NONE if value is None else self.words(value) for value in values]
-        named = zip(self.lines, cells, strict=True)
-        texts = [f"{line.name}: {cell}" if line.name else cell for line, cell in named]
-        x = percent(number / len(self.window.names))
-        return Slot(x, name, self.at(number), cells, "\n".join([name, *texts]), any(values))
+        texts = [f"{line.name}: {cell}" if line.name else cell for line, cell in zip(self.lines, cells, strict=True)]
+        x = percent(number / self.window.period.steps)
+        return Slot(x, name, self.at(number), cells, "\n".join([name, *texts]))
 
     @property
-    def rows(self) -> Iterator[Slot]:
+    def hits(self) -> SafeString:
+        """What the mouse finds."""
+        return markup.hits(self.slots, percent(1 / self.window.period.steps))
+
+    @property
+    def rows(self) -> SafeString:
         """Those of the table: the youngest first, without those that had nothing."""
-        return (slot for slot in reversed(self.slots) if slot.has_any)
-
-    @property
-    def slot_width(self) -> str:
-        """In percent."""
-        return percent(1 / self.window.period.steps)
+        numbers = reversed(range(self.window.period.steps))
+        return markup.rows(self.slots[n] for n in numbers if any(line.values[n] for line in self.lines))
 
     @property
     def ticks(self) -> list[Text]:

@@ -1,6 +1,6 @@
 """Which charts the page has, in three groups."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -27,7 +27,7 @@ class Charts:
 
     figures: Figures
     links: Links
-    routes: list[Route]
+    routes: Sequence[Route] = ()
 
     def of_requests(self) -> Iterator[Chart]:
         """How many, how long they took, how many failed."""
@@ -38,16 +38,16 @@ class Charts:
             Line(name, figures.quantiles("requests", ALL, share), number=n) for n, (name, share) in enumerate(shares)
         ]
         yield self._chart("times", "Response time of all requests", both, **TIME)
-        labels = busiest(self.routes)
-        counts, _ = by_label(labels, partial(figures.counts, "requests"))
-        yield self._chart("by-route", f"Requests {each} of the busiest routes", counts, **SUMS)
         errors = [Line("", figures.counts("errors"), kind="line-bad")]
         yield self._chart("errors", f"Answers with an error (5xx) {each}", errors, **BARS)
 
     def of_routes(self) -> Iterator[Chart]:
-        """The response times of a few routes."""
+        """The requests and response times of a few routes."""
+        each = self.figures.window.period.each
         chosen = {"busiest": busiest(self.routes), "slowest": slowest(self.routes)}
         known = list(dict.fromkeys(chosen["busiest"] + chosen["slowest"]))
+        counts, _ = by_label(chosen["busiest"], partial(self.figures.counts, "requests"))
+        yield self._chart("by-route", f"Requests {each} of the busiest routes", counts, **SUMS)
         titles = {key: f"of the {key} routes" for key in chosen}
         if chosen["busiest"] == chosen["slowest"]:
             titles = {"slowest": "by route"}
@@ -96,11 +96,3 @@ class Charts:
         """Payloads up to the end of a slot: the list has those of the slot first."""
         window = self.figures.window
         return self.links.to(RawPayload, until=window.start(slot + 1).isoformat())
-
-
-#: Each group: its title, and what makes its charts.
-GROUPS: Final[tuple[tuple[str, Callable[[Charts], Iterator[Chart]]], ...]] = (
-    ("Requests", Charts.of_requests),
-    ("Payloads", Charts.of_payloads),
-    ("Events", Charts.of_events),
-)

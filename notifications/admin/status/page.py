@@ -52,7 +52,7 @@ class StatusAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is ge
         part = request.GET.get("part", "")
         if part in parts.PARTS:
             context = {**parts.PARTS[part](request, period), "part": part}
-            return TemplateResponse(request, f"{TEMPLATES}/{part}.html", context)
+            return TemplateResponse(request, f"{TEMPLATES}/part.html", context)
         return TemplateResponse(
             request, f"{TEMPLATES}/page.html", self._context(request, period) | (extra_context or {})
         )

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from notifications.admin.status.budget import OF, Budget, rates
-from notifications.admin.status.charts import GROUPS, Charts
-from notifications.admin.status.figures import load, stopped
+from notifications.admin.status.charts import Charts
+from notifications.admin.status.figures import by_route, stopped, totals
 from notifications.admin.status.links import Links
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.releases import effects
@@ -27,24 +27,31 @@ def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
 
 
 def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """Errors per million, charts, routes, releases. Three queries."""
-    now, links = utc_now(), Links(request)
-    figures = load(Window(period, now))
-    found = routes(figures)
-    charts = Charts(figures, links, found)
-    all_rates = rates(now)
-    of_budget = all_rates[list(PERIODS).index(OF)]
+    """Errors per million, and the charts that are not by route. Three queries."""
+    now = utc_now()
+    figures = totals(Window(period, now))
+    charts, all_rates = Charts(figures, Links(request)), rates(now)
     return {
         "rates": all_rates,
-        "budget": Budget(of_budget),
-        "groups": [(title, list(make(charts))) for title, make in GROUPS],
-        "route_charts": list(charts.of_routes()),
-        "routes": found[:SHOWN],
-        "more_routes": found[SHOWN:],
-        "releases": effects(figures),
+        "budget": Budget(all_rates[list(PERIODS).index(OF)]),
+        "request_charts": list(charts.of_requests()),
+        "groups": [("Payloads", list(charts.of_payloads())), ("Events", list(charts.of_events()))],
         "stopped": stopped(figures),
         "period": period,
         "as_of": _as_of(),
+    }
+
+
+def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
+    """What releases did, and each route beside the period before. One query."""
+    figures = by_route(Window(period, utc_now()))
+    found = routes(figures)
+    return {
+        "releases": effects(figures),
+        "routes": found[:SHOWN],
+        "more_routes": found[SHOWN:],
+        "route_charts": list(Charts(figures, Links(request), found).of_routes()),
+        "period": period,
     }
 
 
@@ -56,4 +63,5 @@ def _as_of() -> str:
 PARTS: Final[dict[str, Callable[[HttpRequest, Period], dict[str, Any]]]] = {
     "now": now_part,
     "figures": figures_part,
+    "routes": routes_part,
 }

@@ -1,6 +1,8 @@
-// Elements with data-refresh="SECONDS" are taken from the page anew while somebody looks at it: ?part=ID has each alone.
+// Elements with data-part="NAME" are taken from the page anew each data-refresh seconds, while somebody looks at it:
+// ?part=NAME has them alone.
 "use strict";
 
+const LONGEST_PAUSE = 600;
 const said = document.getElementById("status-fresh");
 
 /** What identifies an element in the next version of its part. */
@@ -13,15 +15,13 @@ function selectorOf(element) {
 }
 
 /** Replaces what is in a part; what is open, scrolled and has the focus stays so. */
-function replace(part, html) {
+function replace(part, found) {
   const open = [...part.querySelectorAll("details[open][id]")].map((each) => each.id);
-  const scrolled = [...part.querySelectorAll("[role=region]")].map((each) => [each.scrollLeft, each.scrollTop]);
+  const scrolled = new Map([...part.querySelectorAll("details [role=region]")].map((each) => [each.parentElement.id, each.scrollTop]));
   const focused = part.contains(document.activeElement) ? selectorOf(document.activeElement) : "";
-  part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+  part.replaceChildren(...found.childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  part.querySelectorAll("[role=region]").forEach((each, at) => {
-    if (scrolled[at]) [each.scrollLeft, each.scrollTop] = scrolled[at];
-  });
+  for (const [id, top] of scrolled) part.querySelector(`#${CSS.escape(id)} [role=region]`)?.scrollTo(0, top);
   if (focused) part.querySelector(focused)?.focus({ preventScroll: true });
 }
 
@@ -31,37 +31,43 @@ function isSelected(part) {
   return !selection.isCollapsed && selection.containsNode(part, true);
 }
 
-async function refresh(part) {
+/** Fetches the parts of this name. False: no more, the login has ended. */
+async function refresh(name) {
   const address = new URL(location.href);
-  address.searchParams.set("part", part.id);
-  const answer = await fetch(address, { credentials: "same-origin", redirect: "manual" });
-  if (answer.type === "opaqueredirect" || answer.status === 403) {
-    said.textContent = "This page is no longer refreshed: you are logged out, or may no longer see it. Reload it to log in.";
-    return false;
-  }
+  address.searchParams.set("part", name);
+  const answer = await fetch(address, { redirect: "manual" });
+  if (answer.type === "opaqueredirect" || answer.status === 403) return false;
   if (!answer.ok) throw new Error(answer.status);
-  const html = await answer.text();
-  if (!isSelected(part)) replace(part, html);
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll(`[data-part="${name}"]`)) {
+    const fresh = found.getElementById(part.id);
+    if (fresh && !isSelected(part)) replace(part, fresh);
+  }
   return true;
 }
 
-async function keepFresh(part) {
-  const seconds = Number(part.dataset.refresh);
-  let pause = seconds;
-  for (;;) {
+function isVisible() {
+  if (document.visibilityState === "visible") return true;
+  return new Promise((resolve) => { document.addEventListener("visibilitychange", resolve, { once: true }); });
+}
+
+async function keepFresh(name, seconds) {
+  for (let pause = seconds; ;) {
     await new Promise((resolve) => { setTimeout(resolve, pause * 1000); });
-    if (document.visibilityState !== "visible") {
-      await new Promise((resolve) => { document.addEventListener("visibilitychange", resolve, { once: true }); });
-    }
+    while (document.visibilityState !== "visible") await isVisible();
     try {
-      if (!await refresh(part)) return;
+      if (!await refresh(name)) {
+        said.textContent = "This page is no longer refreshed: you are logged out, or may no longer see it. Reload it.";
+        return;
+      }
       pause = seconds;
       said.textContent = "";
     } catch {
-      pause = Math.min(pause * 2, 600);
-      said.textContent = `The site did not answer. The figures below are old; the next try is in ${Math.round(pause / 60)} min.`;
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      said.textContent = "The site did not answer: what is below is old. It is tried again.";
     }
   }
 }
 
-for (const part of document.querySelectorAll("[data-refresh]")) keepFresh(part);
+const parts = new Map([...document.querySelectorAll("[data-part]")].map(({ dataset }) => [dataset.part, Number(dataset.refresh)]));
+for (const [name, seconds] of parts) keepFresh(name, seconds);
