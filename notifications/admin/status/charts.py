@@ -44,10 +44,9 @@ class Charts:
     def of_routes(self) -> Iterator[Chart]:
         """The requests and response times of a few routes."""
         each = self.figures.window.period.each
-        chosen = {"busiest": busiest(self.routes), "slowest": slowest(self.routes)}
+        chosen = {"slowest": slowest(self.routes), "busiest": busiest(self.routes)}
         known = list(dict.fromkeys(chosen["busiest"] + chosen["slowest"]))
-        counts, _ = by_label(chosen["busiest"], partial(self.figures.counts, "requests"))
-        yield self._chart("by-route", f"Requests {each} of the busiest routes", counts, **SUMS)
+        requests, _ = by_label(chosen["busiest"], partial(self.figures.counts, "requests"))
         titles = {key: f"of the {key} routes" for key in chosen}
         if chosen["busiest"] == chosen["slowest"]:
             titles = {"slowest": "by route"}
@@ -55,6 +54,7 @@ class Charts:
             for name, share in (("p99", P99), ("p50", P50)):
                 drawn = of_routes(self.figures, chosen[key], share, known)
                 yield self._chart(f"{key}-{name}", f"Response time {title}, {name}", drawn, **TIME)
+        yield self._chart("by-route", f"Requests {each} of the busiest routes", requests, **SUMS)
 
     def of_payloads(self) -> Iterator[Chart]:
         """What came in, what became of it, what waits."""

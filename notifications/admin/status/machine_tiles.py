@@ -34,7 +34,7 @@ def _spool(now: Status, href: str) -> Tile:
     """What is imported from it is in the list of payloads."""
     spool = now.spool
     if spool is None:
-        return Tile("spool", "Spool", "cannot be read", Mood.UNKNOWN, [now.spool_problem], href)
+        return Tile("spool", "Spool", "cannot be read", Mood.UNKNOWN, [visible(now.spool_problem)], href)
     facts = [f"{filesizeformat(spool.bytes)} of {filesizeformat(spool.max_bytes)}"] if spool.bytes else []
     if spool.waiting:
         oldest = f", the oldest for {seconds(spool.oldest)}" if spool.oldest is not None else ""

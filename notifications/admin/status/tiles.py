@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from notifications.admin.lists.body_view import visible
 from notifications.admin.status.channel_tile import channels_tile
 from notifications.admin.status.links import Links
 from notifications.admin.status.machine_tiles import machine_tiles
@@ -24,7 +25,7 @@ def tiles(found: Verdict, links: Links) -> list[Tile]:
     """What the verdict was found in, for who may see these lists. No query."""
     now = found.status
     if now.database is None:
-        unknown = Tile("database", "Database", "does not answer", Mood.CRITICAL, [now.database_problem])
+        unknown = Tile("database", "Database", "does not answer", Mood.CRITICAL, [visible(now.database_problem)])
         return [unknown, *machine_tiles(found, links)]
     return [*_of_database(now.database, links), *machine_tiles(found, links)]
 
@@ -83,7 +84,7 @@ def _quarantined(now: DatabaseStatus, links: Links) -> Tile:
 def _failed(now: DatabaseStatus, links: Links) -> Tile:
     number = now.failed_deliveries - now.failed_again
     mood = Mood.WARNING if number > 0 else Mood.FINE
-    facts = [", ".join(now.failed)] if number > 0 else []
+    facts = [", ".join(map(visible, now.failed))] if number > 0 else []
     facts += [f"{count(now.failed_again)} to be sent again"] if now.failed_again else []
     query = {"again": "no"} if number > 0 else {}
     state = f"{count(number)} failed for good" if number > 0 else "none"
