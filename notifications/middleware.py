@@ -38,7 +38,8 @@ class Reporter(IntervalReport):
     def add(self, method: str | None, route: str | None, *, status: int, ms: float) -> None:
         """Count one request that was answered; `route` is None if nothing in the URLconf matched."""
         self._totals.add(method, route, error=status >= SERVER_ERROR, ms=ms)
-        self.start()
+        if not self.has_started:
+            self.start()
 
     def minute_over(self, minute: int) -> None:
         totals = self._totals.take()
