@@ -15,6 +15,7 @@ from notifications.events import emit
 from notifications.journal import FileJournal
 from tests.support.child import Process
 from tests.support.processes import Site
+from tests.support.reading import Reading
 from tests.support.wait import wait_for
 
 EVENTS: Final = 3000
@@ -53,6 +54,43 @@ def kill_between(site: Site, query: Query, most: int) -> None:
         process = site.start("follow_journal", "--channel", "SERIES")
         wait_for(lambda before=before: counted(query) > before or before >= most, timeout=60)  # type: ignore[misc]  # it is called before the next round
         process.kill()
+
+
+POSTS: Final = 5
+#: Each name that this site has something to count for.
+NAMES: Final = {"requests", "received", "refused", "handled", "waiting", "oldest", "lag", "delivered", "releases"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["file", pytest.param("journald", marks=pytest.mark.services)])
+def test_all_processes_count_also_what_is_left_at_their_end(
+    site: Site, where: str, request: pytest.FixtureRequest
+) -> None:
+    if where == "journald":
+        site.env["JOURNAL_URL"] = request.getfixturevalue("journald").url
+    site.env["RELEASE"] = "1.4.0"
+    site.migrate()
+    for name in ("process_raw", "follow_journal", "web"):
+        site.start(name)
+    visitor = site.browse()
+    for _ in range(POSTS):
+        assert visitor.post("/in/demo/", b"x", {}).status == 202
+    assert visitor.post("/in/demo/", b"x", {"Idempotency-Key": "k" * 1000}).status == 400
+    query = Reading(site).rows
+    wait_for(lambda: query("SELECT count(*) FROM notifications_rawpayload WHERE state = 'done'") == [(POSTS,)])
+    for name in ("web", "process_raw", "follow_journal"):
+        assert site.terminate(name) == 0
+    site.manage("follow_journal", "--drain")
+    site.manage("follow_journal", "--drain", "--channel", "SERIES")
+    ever = "SELECT name, label, count FROM notifications_series WHERE step = 0"
+    found = {(name, label): count for name, label, count in query(ever)}
+    assert {name for name, _ in found} == NAMES
+    assert found["received", "demo"] == found["handled", "demo"] == POSTS
+    assert found["refused", "demo"] == 1
+    assert found["requests", ""] == POSTS + 1
+    assert found["releases", "1.4.0"] > POSTS
+    assert query("SELECT count(*) FROM notifications_loss") == [(0,)]
+    assert query("SELECT count(*) FROM notifications_refusal") == [(0,)]
 
 
 @pytest.mark.slow
