@@ -9,8 +9,7 @@ from notifications.admin.status.periods import Window
 from notifications.database import bounded_wait
 from notifications.database.fast_sql import aware_time, table_of, time_value
 from notifications.models import Series
-from notifications.models.series import counts_of
-from notifications.utils.histogram import added, quantile
+from notifications.utils.histogram import added, counts_of, quantile
 
 #: All labels of a name together.
 ALL: Final = ""

@@ -16,7 +16,7 @@ from notifications.admin import RawPayloadAdmin, StatusAdmin
 from notifications.models import FailedDelivery, Loss, Position, RawPayload, Series, State, Status
 from notifications.utils.times import utc_now
 from tests.support.admin import EVIL, everything, payload, staff
-from tests.support.series import Shop, fill_series
+from tests.support.shop_series import Shop, fill_series
 
 pytestmark = pytest.mark.django_db
 

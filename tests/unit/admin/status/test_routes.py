@@ -10,9 +10,8 @@ from notifications.admin.status.periods import PERIODS, Window
 from notifications.admin.status.releases import effects, marks
 from notifications.admin.status.routes import change, routes
 from notifications.models import Series
-from notifications.models.series import text_of
-from notifications.utils.histogram import bucket_of
-from tests.support.series import SLOW, Shop, fill_series
+from notifications.utils.histogram import bucket_of, text_of
+from tests.support.shop_series import SLOW, Shop, fill_series
 
 NOW = datetime(2026, 11, 30, 12, 0, 30, tzinfo=UTC)
 HOUR = Window(PERIODS["hour"], NOW)
