@@ -4,6 +4,7 @@ from notifications.admin.channels import PositionAdmin
 from notifications.admin.deliveries.list import FailedDeliveryAdmin
 from notifications.admin.failures.list import FailureGroupAdmin
 from notifications.admin.machines import MachineAdmin
+from notifications.admin.operator_actions import OperatorActionAdmin
 from notifications.admin.payloads.list import RawPayloadAdmin
 from notifications.admin.records import LossAdmin, RefusalAdmin, ReportRowAdmin
 from notifications.admin.status.page import StatusAdmin
@@ -13,6 +14,7 @@ __all__ = [
     "FailureGroupAdmin",
     "LossAdmin",
     "MachineAdmin",
+    "OperatorActionAdmin",
     "PositionAdmin",
     "RawPayloadAdmin",
     "RefusalAdmin",
