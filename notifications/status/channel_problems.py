@@ -36,16 +36,26 @@ def channel_problems(now: Status) -> Iterator[Problem]:
     """None while the database, which has the positions, is away. None of SERIES: it only counts."""
     if now.database is None:
         return
-    channels = [channel for channel in now.database.channels if channel.channel != SERIES]
-    ours = [channel for channel in channels if channel.machine == machine_id()]
+    channels = channels_in_use(now.database)
+    ours = [channel for channel in now.database.channels if channel.machine == machine_id() and _counts(channel)]
     yield from _losses(now.database.unseen_losses)
     yield from _quotas([channel for channel in ours if _is_in_use(channel)])
     yield from _followers(ours)
-    known = {machine_id(), *(each.machine for each in now.database.machines)}  # of one that is gone positions stay
-    channels = [channel for channel in channels if channel.machine in known]
-    yield from _blocked([channel for channel in channels if channel not in ours or _is_in_use(channel)])
+    yield from _blocked(channels)
     yield from _failed(now.database)
     yield from _refused(now.database.unseen_refused)
+
+
+def channels_in_use(now: DatabaseStatus) -> list[ChannelStatus]:
+    """Not those that were removed, or whose machine is gone: their positions stay. Nor SERIES."""
+    known = {machine_id(), *(each.machine for each in now.machines)}
+    channels = [channel for channel in now.channels if channel.machine in known and _counts(channel)]
+    return [channel for channel in channels if channel.machine != machine_id() or _is_in_use(channel)]
+
+
+def _counts(channel: ChannelStatus) -> bool:
+    """SERIES does not: what it delivers is counted, not told."""
+    return channel.channel != SERIES
 
 
 def _is_in_use(channel: ChannelStatus) -> bool:

@@ -1,20 +1,16 @@
 """Tiles: each thing that can go wrong in a few words, and the list that has its rows."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-
-from django.utils import timezone
-from django.utils.formats import date_format
+from datetime import timedelta
 
 from notifications.admin.lists.body_view import visible
-from notifications.admin.status.channel_tile import channels_tile
+from notifications.admin.status.event_tiles import event_tiles
 from notifications.admin.status.links import Links
 from notifications.admin.status.machine_tiles import machine_tiles
 from notifications.admin.status.tile import Mood, Tile
-from notifications.admin.status.wording import count, plural, seconds
-from notifications.models import FailedDelivery, Loss, Position, RawPayload, State
+from notifications.admin.status.wording import clock, count, seconds
+from notifications.models import RawPayload, State
 from notifications.models.states import WAITING
-from notifications.status.channel_problems import GOES_ON, NEWS
 from notifications.status.database import DatabaseStatus
 from notifications.status.payload_problems import WAITS
 from notifications.status.verdict import Verdict
@@ -35,12 +31,7 @@ def _of_database(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
         yield _waiting(now, links)
         yield _dead(now, links)
         yield _quarantined(now, links)
-    if links.may_see(Position):
-        yield channels_tile(now.channels, links.to(Position))
-    if links.may_see(FailedDelivery):
-        yield _failed(now, links)
-    if links.may_see(Loss):
-        yield _losses(now, links)
+    yield from event_tiles(now, links)
 
 
 def _waiting(now: DatabaseStatus, links: Links) -> Tile:
@@ -66,10 +57,10 @@ def _first(counts: dict[State, int]) -> str:
 
 def _dead(now: DatabaseStatus, links: Links) -> Tile:
     dead = now.payloads.get(State.DEAD, 0)
-    muted = dead - now.dead_unmuted
-    facts = [f"{counted(muted, now.most)} of muted failure groups"] if muted else []
-    mood = Mood.WARNING if now.dead_unmuted else Mood.FINE
-    facts = ["nothing tries them again", *facts] if now.dead_unmuted else facts
+    known = dead - now.dead_open
+    facts = ["nothing tries them again"] if now.dead_open else []
+    facts += [f"{counted(known, now.most)} of muted or resolved failure groups"] if known else []
+    mood = Mood.WARNING if now.dead_open else Mood.FINE
     return Tile("dead", "Dead", _number(dead, now.most, "dead"), mood, facts, links.to(RawPayload, state=State.DEAD))
 
 
@@ -81,31 +72,6 @@ def _quarantined(now: DatabaseStatus, links: Links) -> Tile:
     return Tile("quarantined", "Quarantine", _number(number, now.most, "in quarantine"), mood, facts, href)
 
 
-def _failed(now: DatabaseStatus, links: Links) -> Tile:
-    number = now.failed_deliveries - now.failed_again
-    mood = Mood.WARNING if number > 0 else Mood.FINE
-    facts = [", ".join(map(visible, now.failed))] if number > 0 else []
-    facts += [f"{count(now.failed_again)} to be sent again"] if now.failed_again else []
-    query = {"again": "no"} if number > 0 else {}
-    state = f"{count(number)} failed for good" if number > 0 else "none"
-    return Tile("failed", "Failed deliveries", state, mood, facts, links.to(FailedDelivery, **query))
-
-
-def _losses(now: DatabaseStatus, links: Links) -> Tile:
-    href = links.to(Loss)
-    if not now.losses:
-        return Tile("losses", "Losses", "nothing was lost", Mood.FINE, [], href)
-    events = f"{count(now.lost_events)}{'+' * now.lost_more} events" if now.lost_events else "nobody knows how many"
-    age = None if now.last_loss is None else utc_now() - now.last_loss
-    facts = [f"{events}, in {plural(now.losses, 'record')}"]
-    if age is None or age > NEWS:
-        return Tile("losses", "Losses", "none in the last 7 days", Mood.FINE, [f"before that {facts[0]}"], href)
-    facts.insert(0, f"the last {seconds(age.total_seconds())} ago")
-    if age < GOES_ON:
-        return Tile("losses", "Losses", "lost within the hour", Mood.CRITICAL, facts, href)
-    return Tile("losses", "Losses", "lost within 7 days", Mood.WARNING, facts, href)
-
-
 def _number(number: int, most: int, what: str) -> str:
     return f"{counted(number, most)} {what}" if number else "none"
 
@@ -113,9 +79,3 @@ def _number(number: int, most: int, what: str) -> str:
 def counted(number: int, most: int) -> str:
     """A count that stopped at `most` is at least that."""
     return f"at least {count(number)}" if number >= most else count(number)
-
-
-def clock(moment: datetime) -> str:
-    """Local time, with the date if it is not today."""
-    local = timezone.localtime(moment)
-    return date_format(local, "H:i" if local.date() == timezone.localdate(utc_now()) else "j M H:i")

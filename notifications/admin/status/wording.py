@@ -1,11 +1,14 @@
 """Numbers for people, in the project's language."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 
 from notifications.utils import durations
+from notifications.utils.times import utc_now
 
 #: Nothing was measured.
 NONE: Final = "–"
@@ -52,3 +55,9 @@ def fraction(value: float) -> str:
         return count(round(value))
     decimals = 1 if value >= 1 else 2 if value >= 0.1 else 3
     return number_format(value, decimal_pos=decimals).rstrip("0").rstrip(".,")
+
+
+def clock(moment: datetime) -> str:
+    """Local time, with the date if it is not today: "14:05", "29 Nov 14:05"."""
+    local = timezone.localtime(moment)
+    return date_format(local, "H:i" if local.date() == timezone.localdate(utc_now()) else "j M H:i")

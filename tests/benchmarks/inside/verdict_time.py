@@ -1,6 +1,6 @@
 import time
-from django.db import connection
-from notifications.models import FailureGroup, RawPayload
+
+from notifications.models import FailureGroup
 from notifications.status.verdict import verdict
 
 
