@@ -54,6 +54,11 @@ class Chart:
     sums: bool = False
     bars: bool = False
 
+    @property
+    def id(self) -> str:
+        """Of its element."""
+        return f"chart-{self.key}"
+
     @cached_property
     def is_empty(self) -> bool:
         """Nothing to draw."""

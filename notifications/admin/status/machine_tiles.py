@@ -37,7 +37,8 @@ def _spool(now: Status, href: str) -> Tile:
         return Tile("spool", "Spool", "cannot be read", Mood.UNKNOWN, [visible(now.spool_problem)], href)
     facts = [f"{filesizeformat(spool.bytes)} of {filesizeformat(spool.max_bytes)}"] if spool.bytes else []
     if spool.waiting:
-        oldest = f", the oldest for {seconds(spool.oldest)}" if (spool.oldest or 0) >= 1 else ""
+        age = spool.oldest or 0.0
+        oldest = f", the oldest for {seconds(age)}" if age >= 1 else ""
         facts.append(f"{plural(spool.waiting, 'file')} wait{'s' * (spool.waiting == 1)}{oldest}")
     facts += [f"{plural(spool.set_aside, 'file')} set aside"] if spool.set_aside else []
     facts += ["new payloads go here"] if spool.breaker_open else []

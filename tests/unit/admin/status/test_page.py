@@ -1,5 +1,6 @@
 """The status page: who sees what of it, what it costs, and that nothing in it is markup of others."""
 
+import re
 from datetime import timedelta
 from typing import Any, Final
 
@@ -47,6 +48,13 @@ def test_with_one_point(admin: Client, period: str) -> None:
     page = get(admin, f"period={period}")
     assert "GET /photos/" in page
     assert page.count("chart-plot") >= 8
+
+
+def test_no_two_elements_have_the_same_id(admin: Client) -> None:
+    fill_series(120, shop=Shop(release=30))
+    ids = re.findall(r' id="([^"]*)"', get(admin, "period=hour"))
+    assert len(ids) == len(set(ids)) > 60
+    assert "" not in ids
 
 
 def test_all_charts_have_the_marks_of_releases(admin: Client) -> None:
