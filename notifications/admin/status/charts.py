@@ -45,14 +45,15 @@ class Charts:
         """The requests and response times of a few routes."""
         each = self.figures.window.period.each
         chosen = {"slowest": slowest(self.routes), "busiest": busiest(self.routes)}
-        known = list(dict.fromkeys(chosen["busiest"] + chosen["slowest"]))
-        requests, _ = by_label(chosen["busiest"], partial(self.figures.counts, "requests"))
+        known = list(dict.fromkeys(chosen["slowest"] + chosen["busiest"]))
+        requests = of_routes(chosen["busiest"], partial(self.figures.counts, "requests"), known)
         titles = {key: f"of the {key} routes" for key in chosen}
         if chosen["busiest"] == chosen["slowest"]:
             titles = {"slowest": "by route"}
         for key, title in titles.items():
             for name, share in (("p99", P99), ("p50", P50)):
-                drawn = of_routes(self.figures, chosen[key], share, known)
+                times = partial(self.figures.quantiles, "requests", share=share)
+                drawn = of_routes(chosen[key], times, known)
                 yield self._chart(f"{key}-{name}", f"Response time {title}, {name}", drawn, **TIME)
         yield self._chart("by-route", f"Requests {each} of the busiest routes", requests, **SUMS)
 

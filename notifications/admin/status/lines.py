@@ -6,7 +6,6 @@ from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.drawing import Values
-from notifications.admin.status.figures import Figures
 from notifications.admin.status.routes import FEW, Route
 
 #: Lines that can be told apart.
@@ -52,9 +51,6 @@ def slowest(found: Sequence[Route]) -> list[str]:
     return sorted(each.label for each in sure[:MOST])
 
 
-def of_routes(figures: Figures, labels: Sequence[str], share: float, known: Sequence[str]) -> list[Line]:
-    """The times of these routes, in ms. `known`: all routes that are drawn, in the order of their letters."""
-    return [
-        Line(visible(label), figures.quantiles("requests", label, share), number=known.index(label))
-        for label in sorted(labels, key=known.index)
-    ]
+def of_routes(labels: Sequence[str], values: Callable[[str], list[float | None]], known: Sequence[str]) -> list[Line]:
+    """A line for each of these routes. `known`: all routes that are drawn, in the order of their letters."""
+    return [Line(visible(label), values(label), number=known.index(label)) for label in sorted(labels, key=known.index)]

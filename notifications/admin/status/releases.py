@@ -57,14 +57,16 @@ def _shown(label: str) -> str:
 def effects(figures: Figures) -> list[Effect]:
     """Of the last releases, the newest first. Each is compared with what was before it, up to the release before.
 
-    The slot that it began in has both, and is left out.
+    The slot that it began in has both, and is left out. One before which nothing was counted is left out.
     """
     found = marks(figures)
     ends = [mark.slot for mark in found[1:]] + [figures.window.period.steps]
     starts = [-figures.window.period.steps, *(mark.slot + 1 for mark in found[:-1])]
     parts = zip(found, starts, ends, strict=True) if found else ()
     all_effects = [
-        _effect(figures, mark, range(start, mark.slot), range(mark.slot + 1, end)) for mark, start, end in parts
+        _effect(figures, mark, range(start, mark.slot), range(mark.slot + 1, end))
+        for mark, start, end in parts
+        if figures.total("requests", slots=range(start, mark.slot)).count
     ]
     return all_effects[-MOST:][::-1]
 

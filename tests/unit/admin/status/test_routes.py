@@ -89,7 +89,9 @@ def test_a_release_of_just_now_has_too_few_requests_to_say() -> None:
 @pytest.mark.django_db
 def test_the_first_release_that_was_counted_is_a_mark_where_counting_began() -> None:
     fill_series(20, until=NOW, shop=Shop(release=None, outage=None))
-    assert [(mark.name, mark.slot) for mark in marks(by_route(HOUR))] == [("1.4.2", 40)]
+    figures = by_route(HOUR)
+    assert [(mark.name, mark.slot) for mark in marks(figures)] == [("1.4.2", 40)]
+    assert effects(figures) == [], "there is nothing to compare it with"
 
 
 @pytest.mark.django_db
