@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from notifications.admin.status.periods import Window
@@ -92,14 +92,22 @@ class Figures:
         """By slot."""
         return self._slots.get(name, {}).get(label, {})
 
+    @cached_property
+    def last(self) -> int | None:
+        """The last slot of which anything was counted. What a minute had is written when it is over."""
+        return max((slot for name in COUNTED for slot in self.points(name)), default=None)
+
     def total(self, name: str, label: str = ALL, slots: range | None = None) -> Total:
         """The points of these slots added up; of the window's, if none are given."""
         chosen = range(self.window.period.steps) if slots is None else slots
         return Total(point for slot, point in self.points(name, label).items() if slot in chosen)
 
     def counts(self, name: str, label: str = ALL) -> list[float | None]:
-        """What was counted in each slot: nothing is 0."""
-        return [point.number if point else 0 for point in self._each(name, label)]
+        """What was counted in each slot: nothing is 0, but None after the last slot that was counted at all."""
+        last = -1 if self.last is None else self.last
+        return [
+            point.number if point else 0 if slot <= last else None for slot, point in enumerate(self._each(name, label))
+        ]
 
     def highest(self, name: str, label: str = ALL) -> list[float | None]:
         """A gauge's highest in each slot; None where nobody looked."""
@@ -119,8 +127,7 @@ def stopped(figures: Figures) -> str:
 
     A quiet site counts too: workers turn, and what waits is looked at.
     """
-    window = figures.window
-    last = max((slot for name in COUNTED for slot in figures.points(name)), default=None)
+    window, last = figures.window, figures.last
     if last is None:
         return f"Nothing was counted in this time, nor in {window.period.before}"
     end = window.start(last + 1)

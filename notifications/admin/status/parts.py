@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 
 from notifications.admin.status.budget import OF, Budget, rates
 from notifications.admin.status.charts import Charts
-from notifications.admin.status.figures import by_route, stopped, totals
+from notifications.admin.status.figures import RELEASES, by_route, stopped, totals
 from notifications.admin.status.links import Links
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.releases import effects
@@ -48,6 +48,7 @@ def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
     found = routes(figures)
     return {
         "releases": effects(figures),
+        "have_names": bool(figures.labels(RELEASES)),
         "routes": found[:SHOWN],
         "more_routes": found[SHOWN:],
         "route_charts": list(Charts(figures, Links(request), found).of_routes()),
