@@ -138,7 +138,7 @@ class RefusalAdmin(SeenActions, ReadOnly):
     def how_many(self, refusal: Refusal) -> str:
         return f"{refusal.count:,}"
 
-    @admin.display(description="last seen")
+    @admin.display(description="last")
     def since_last(self, refusal: Refusal) -> SafeString | str:
         return since(refusal.until)
 

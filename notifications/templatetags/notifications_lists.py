@@ -10,8 +10,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
-from notifications.admin.lists.filter_chips import chips_of
-
 register: Final = Library()
 #: The start of a cell, as Django writes it.
 CELL: Final = re.compile(r"<(t[dh])(?=[ >])")
@@ -26,7 +24,7 @@ def list_search(cl: Any) -> dict[str, Any]:
 @register.inclusion_tag("notifications/admin/chips.html")
 def list_chips(cl: Any) -> dict[str, Any]:
     """The filters of a list."""
-    return {"cl": cl, "filters": chips_of(cl)}
+    return {"cl": cl, "filters": cl.chips}
 
 
 @register.inclusion_tag("notifications/admin/actions.html", takes_context=True)

@@ -46,6 +46,8 @@ ASKED: Final = Order("again_at")
 class FailedList(KeysetChangeList):
     """By when they failed, or by when they are to be sent again."""
 
+    age_column = "created_at"
+
     def lay_out(self, rows: "QuerySet[Any]") -> Listing:
         chosen = chosen_in(self.filter_specs)
         if "nothing" in chosen:

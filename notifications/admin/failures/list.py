@@ -51,6 +51,8 @@ class GroupStateFilter(ChoiceFilter):
 class FailureList(KeysetChangeList):
     """The last failure first, each group with how many payloads fail this way now, and its last day."""
 
+    age_column = "last_at"
+
     def lay_out(self, rows: QuerySet[Any]) -> Listing:
         chosen = chosen_in(self.filter_specs)
         if "nothing" in chosen:

@@ -19,10 +19,8 @@ from notifications.admin.lists.read_only import LeanChangeList, ReadOnly
 SEARCHED: Final = 5_000
 #: Longer terms find nothing.
 LONGEST_TERM: Final = 200
-#: The column that stands for the order of the list itself: sorting by it reads the index the other way round. An index
-#: of what is due has no such order.
+#: The column that stands for the order of the list itself: sorting by it reads the index the other way round.
 AGE: Final = "age"
-DUE: Final = "next_attempt_at"
 #: What the times of an order's column are, for people.
 TIMES: Final = {"done_at": "handled", "next_attempt_at": "due", "received_at": "received", "last_at": "last seen"}
 
@@ -31,6 +29,8 @@ class KeysetChangeList(LeanChangeList):
     """A list of possibly millions of rows, paged by keys."""
 
     listing: Listing
+    #: The column of AGE, for indexes in another order.
+    age_column = ""
     #: Of how many rows a sorted page is, if not of all.
     sorted_of = 0
 
@@ -42,10 +42,13 @@ class KeysetChangeList(LeanChangeList):
         self, rows: QuerySet[Any], order: Order, served: Iterable[Q], others: Iterable[Q], **span: datetime | None
     ) -> Listing:
         """`Listing.of`, with the search among the conditions, and turned round if that was asked for."""
-        if self.sorting == (AGE, True) and order.column != DUE:
+        if self.sorting == (AGE, True) and self._is_by_age(order):
             order = replace(order, ascending=not order.ascending)
         texts = self.texts
         return Listing.of(rows, order, served, [*others, *texts], window=SEARCHED if texts else 0, **span)
+
+    def _is_by_age(self, order: Order) -> bool:
+        return order.column in {"", self.age_column}
 
     @property
     def term(self) -> str:
@@ -71,7 +74,10 @@ class KeysetChangeList(LeanChangeList):
     def _sorts_by(self, at: int) -> str:
         """The name by which a column is sorted; "" if it is not."""
         shown: Any = self.list_display[at]
-        return getattr(shown, "admin_order_field", "") if shown in (self.sortable_by or ()) else ""
+        if shown not in (self.sortable_by or ()):
+            return ""
+        column = getattr(self.model_admin, shown, None) if isinstance(shown, str) else shown
+        return getattr(column, "admin_order_field", "")
 
     @property
     def sorting(self) -> tuple[str, bool] | None:
@@ -98,8 +104,8 @@ class KeysetChangeList(LeanChangeList):
 
     def _get_page(self, request: HttpRequest) -> Page:
         name, descends = self.sorting or ("", False)
-        if name == AGE and self.listing.order.column == DUE:
-            name, descends = "received_at", not descends
+        if name == AGE and not self._is_by_age(self.listing.order):
+            name, descends = self.age_column, not descends
         if not name or name == AGE:
             return self.listing.page(request.GET, self.list_per_page)
         page, self.sorted_of = self.listing.sorted_page(

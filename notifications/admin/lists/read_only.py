@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from notifications.admin.lists.cells import EMPTY
+from notifications.admin.lists.filter_chips import Chips, chips_of
 from notifications.admin.lists.keyset import Page
 from notifications.admin.lists.pages import NextPagePaginator, page_number
 
@@ -25,6 +26,11 @@ class LeanChangeList(ChangeList):
         queryset = super().get_queryset(request, exclude_parameters)
         return self.model_admin.list_queryset(queryset)  # type: ignore[attr-defined, no-any-return]  # of ReadOnly
 
+    @property
+    def chips(self) -> list[Chips]:
+        """The filters, as they are shown."""
+        return chips_of(self)
+
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is generic in its stubs only
     """Rows that the engine writes and people only read."""
@@ -32,6 +38,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
     # Named here: Django would look for them by the app's label, which a project may choose.
     change_form_template = "notifications/admin/change_form.html"
     change_list_template = "notifications/admin/change_list.html"
+    list_per_page = 50  # a phone and a browser draw them at once
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -85,6 +92,12 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
         # The title would contain the object's str(): text of any length.
         context |= {"subtitle": None} | self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Nobody edits a row: Django's history of it would be empty. What people did is on its page.
+        return HttpResponseRedirect("../change/")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

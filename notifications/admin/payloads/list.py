@@ -50,6 +50,7 @@ LISTED: Final = (
 class PayloadList(KeysetChangeList):
     """Newest first, unless the index used has another order."""
 
+    age_column = "received_at"
     #: The search was for a receipt or a key: it found these, and searched no texts.
     found_by_key = False
 
@@ -83,7 +84,6 @@ class RawPayloadAdmin(PayloadActions, KeysetReadOnly):
         page.size,
     )
     list_filter = (StateFilter, PayloadSourceFilter, FailureFilter, ReceivedFilter, UntilFilter)
-    list_per_page = 50
     sortable_by = (page.age, page.tried, page.size)
     search_fields = ("path", "error")
     search_help_text = (

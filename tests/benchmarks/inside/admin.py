@@ -73,7 +73,7 @@ def _break_some() -> None:
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE notifications_rawpayload SET state = 'dead', done_at = NULL, error = 'KeyError',"
+            f"UPDATE notifications_rawpayload SET state = 'dead', done_at = NULL, error = '{'x' * 1500} KeyError',"
             f" failure_id = {groups[0]} + (id / {DEAD_EVERY}) %% {WAYS} WHERE id %% {DEAD_EVERY} = 0",
             [],
         )

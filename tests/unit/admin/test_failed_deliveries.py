@@ -120,8 +120,8 @@ def test_failed_deliveries_are_grouped_by_channel_and_reason(admin: Client) -> N
     assert len(listed(admin, found[2].address, FAILED)) == 3
     assert "groups" not in admin.get(f"{FAILED}?{found[2].address}").context
 
-    answer = act(admin, "send_same_again", FailedDelivery(pk=found[2].pk), address=FAILED)
-    assert "To be sent again: 3." in answer
+    said = act(admin, "send_same_again", FailedDelivery(pk=found[2].pk), address=FAILED)
+    assert "To be sent again: 3." in said
     assert [(group.rows, group.again) for group in admin.get(FAILED).context["groups"]][2] == (3, 3)
 
 
@@ -144,6 +144,19 @@ def test_a_part_of_the_reason_or_the_text_is_searched(admin: Client) -> None:
     wanted, _ = failed("Ada signed up"), failed("Bob signed up")
     assert listed(admin, "q=ada", FAILED) == [wanted.pk]
     assert len(listed(admin, "q=ARCHIVED", FAILED)) == 2
+
+
+def test_the_oldest_come_first_if_that_is_asked_for(admin: Client) -> None:
+    pks = [failed(text).pk for text in "abc"]
+    assert listed(admin, "o=2", FAILED) == listed(admin, "", FAILED) == pks[::-1]
+    assert listed(admin, "o=-2", FAILED) == pks
+    now = timezone.now()
+    FailedDelivery.objects.filter(pk=pks[0]).update(again_at=now + timedelta(hours=1))
+    FailedDelivery.objects.filter(pk=pks[1]).update(again_at=now)
+    assert listed(admin, "again=yes", FAILED) == [pks[0], pks[1]]  # the last to be sent first
+    assert listed(admin, "again=yes&o=2", FAILED) == [pks[1], pks[0]]
+    assert listed(admin, "again=yes&o=-2", FAILED) == [pks[0], pks[1]]
+    assert 'aria-sort="descending"' in admin.get(f"{FAILED}?o=-2").content.decode()
 
 
 def test_all_on_every_page_are_sent_again(admin: Client) -> None:
