@@ -117,7 +117,7 @@ def _followers(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:
 
 
 def unreadable(now: Status) -> Iterator[Problem]:
-    """For who asked for the lag: the journal of this machine cannot be read. One that was used before does not count."""
+    """For who asked for the lag: the journal of this machine cannot be read; not one that was left."""
     channels = now.database.channels if now.database else []
     ours = [channel for channel in channels if channel.machine == machine_id()]
     followed = [channel for channel in ours if channel.followed]
@@ -125,7 +125,7 @@ def unreadable(now: Status) -> Iterator[Problem]:
         yield Problem(
             name="journal-unreadable",
             grade=Grade.UNKNOWN,
-            text="How far channels are behind is unknown (?): this user may not read the journal, or does not follow it",
+            text="How far channels are behind is unknown (?): this user may not read the journal that is followed",
             advice="Run this as the user that follows it.",
         )
 
