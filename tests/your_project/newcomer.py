@@ -1,7 +1,8 @@
 """Follows docs/your-project.md to the letter, in a stock project.
 
-Left out is what root types on a machine of its own (`console`). Substituted are: the path of the engine, by a wheel of this tree; the port; the place of the project in its units; and
-`curl`, where there is none. The address of Slack and PostgreSQL's port come from the environment, as for anybody.
+Left out is what root types on a machine of its own (`console`). Substituted are: the path of the engine, by a wheel of
+this tree; the port; the place of the project in its units; and `curl`, where there is none. The address of Slack and
+PostgreSQL's port come from the environment, as for anybody.
 """
 
 import shlex

@@ -397,7 +397,7 @@ def test_who_may_not_read_the_journal_is_told_so(followed: None) -> None:
     position(cursor="999999999")
     assert row(run())[2] == "?"
     assert problems() == [
-        "How far channels are behind is unknown (?): this user may not read the journal, or does not follow it"
+        "How far channels are behind is unknown (?): this user may not read the journal that is followed"
     ]
 
 
