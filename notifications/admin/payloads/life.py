@@ -1,4 +1,4 @@
-"""The life of a payload: when it came, how long it waited, each attempt, what people did."""
+"""The life of a payload: when it came, how long it waited, each attempt, the events it emitted, what people did."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
-from notifications.admin.lists.cells import exact, last_line, when
+from notifications.admin.lists.cells import exact, first_line, last_line, when
 from notifications.admin.lists.names import address
+from notifications.admin.payloads.emitted import Emitted, emitted
+from notifications.events.event import Event
 from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
 from notifications.models.attempts import MOST, Outcome
 from notifications.utils.durations import span
@@ -33,7 +35,7 @@ ENDS: Final[dict[str, str]] = {
 class Step:
     """Something that happened from `at` on, for `took` seconds (None: nobody knows). All texts are fit to be seen.
 
-    `kind`: "intake", "attempt", "failed" or "person". `group`: the address of its failure group, or "".
+    `kind`: "intake", "attempt", "failed", "event" or "person". `group`: the address of its failure group, or "".
     """
 
     at: datetime
@@ -60,17 +62,20 @@ class Bar:
     width: float
 
 
-def life_of(payload: RawPayload) -> dict[str, object]:
-    """The context of life.html."""
+def life_of(payload: RawPayload, *, patiently: bool = False) -> dict[str, object]:
+    """The context of life.html. `patiently`: somebody waits for the whole journal."""
     attempts = list(Attempt.objects.filter(payload=payload.pk).order_by("-pk")[: MOST + 1])[::-1]
     actions = list(OperatorAction.objects.filter(payload=payload.pk).order_by("-pk")[:ACTIONS])[::-1]
     received = Step(at=payload.received_at, what="Received and stored", kind="intake")
     # It came first, whatever the clocks of several machines say.
-    steps = [received, *sorted(_steps(payload, attempts, actions), key=lambda step: step.at)]
+    was_tried = bool(payload.attempts or payload.done_at or attempts)
+    told = emitted(payload, patiently=patiently) if was_tried else Emitted([])
+    others = [*_steps(payload, attempts, actions), *map(_event, told.events)]
+    steps = [received, *sorted(others, key=lambda step: step.at)]
     bars = list(_bars(steps))
     fold = len(bars) > FIRST + LAST + 1
     parts = {"first": bars[:FIRST], "folded": bars[FIRST:-LAST], "last": bars[-LAST:]} if fold else {"first": bars}
-    return {**parts, "bars": bars, "next": _next(payload), "left_out": len(attempts) >= MOST}
+    return {**parts, "bars": bars, "next": _next(payload), "left_out": len(attempts) >= MOST, "emitted": told}
 
 
 def _steps(payload: RawPayload, attempts: Sequence[Attempt], actions: Iterable[OperatorAction]) -> Iterator[Step]:
@@ -109,6 +114,10 @@ def _attempt(attempt: Attempt, group: str) -> Step:
     )
 
 
+def _event(event: Event) -> Step:
+    return Step(at=event.time, what=f"Emitted {event.name}: {first_line(event.text)}", kind="event")
+
+
 def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
     start = steps[0].at
     length = max(_after(start, step.at) + (step.took or 0) for step in steps) or 1.0
@@ -126,7 +135,7 @@ def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
             shown,
             *(round(each, 1) for each in (wait_x, x - wait_x, x, width)),
         )
-        before = after + took
+        before = max(before, after + took)  # events come while an attempt goes on
 
 
 def _after(start: datetime, at: datetime) -> float:

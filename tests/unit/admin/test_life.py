@@ -1,10 +1,12 @@
 """The page of a payload shows its life: it came, waited, was tried, and what people did."""
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,12 +14,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from notifications import emit
+from notifications.admin.lists.body_view import visible
+from notifications.admin.payloads.emitted import MOST as EVENTS
+from notifications.admin.payloads.emitted import PATIENTLY, SECONDS
 from notifications.admin.payloads.life import WIDTH, life_of
+from notifications.events.emit import new_entry, process_outbox
+from notifications.journal import Found
 from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
 from notifications.models.attempts import MOST, Outcome
 from notifications.process_raw.handle_payload import handle
 from notifications.utils.durations import span
-from tests.support.admin import EVIL, act, group, page, payload, staff
+from tests.support.admin import EVIL, LIST, act, group, page, payload, staff
 from tests.support.payloads import claimed, kept, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
@@ -92,6 +100,96 @@ def test_a_replay_does_not_forget_that_it_was_handled(admin: Client, on_demo: Ca
         steps[-1:] = ["Attempt 1 succeeded", "Replayed", "Handled, at the first attempt"]
         assert texts(page(admin, stored), "what") == steps
     assert Attempt.objects.order_by("pk")[0].ended_at == done_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_events_of_its_handler_are_in_it(admin: Client, on_demo: Callable[..., None]) -> None:
+    def fail(_: RawPayload) -> None:
+        emit("SLACK", "an order without a price\nhttps://shop.example.org/", on_commit=False)
+        raise KeyError("price")
+
+    on_demo(fail)
+    stored, other = kept(), kept()
+    for each in claimed():
+        handle(each)
+    on_demo(lambda payload: emit("REPORT", f"of {payload.receipt}"))
+    make_due()
+    for each in claimed(state=State.RETRYING):
+        handle(each)
+    emit("SLACK", "of nobody")
+
+    told = texts(page(admin, stored), "what")
+    assert told == [
+        "Received and stored",
+        "Attempt 1 failed: KeyError: 'price'",
+        "Emitted SLACK: an order without a price",
+        f"Emitted SLACK: {alert_text()}",
+        "Attempt 2 succeeded",
+        f"Emitted REPORT: of {stored.receipt}",
+    ]
+    assert f"Emitted REPORT: of {other.receipt}" in texts(page(admin, other), "what")
+
+
+def alert_text() -> str:
+    """Of the failure group that the payload has begun."""
+    return f"demo fails in a new way: KeyError ({FailureGroup.objects.get().place})"
+
+
+def test_events_that_another_user_forged_are_not(admin: Client, settings: Any) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    told(stored, "of ours")
+    assert "Emitted SLACK: of ours" in texts(page(admin, stored), "what")
+    settings.NOTIFICATIONS_TRUSTED_UIDS = [os.getuid() + 1]
+    assert "Emitted SLACK: of ours" not in texts(page(admin, stored), "what")
+
+
+def told(stored: RawPayload, text: str) -> None:
+    """An event that was emitted while the payload was in hand."""
+    process_outbox().write(new_entry("SLACK", text, "", str(stored.receipt)))
+
+
+def test_no_event_can_run_anything(admin: Client) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    told(stored, EVIL)
+    html = page(admin, stored)
+    assert "<script>alert" not in html
+    assert f"Emitted SLACK: {visible(EVIL)}" in texts(html, "what")
+
+
+def test_of_very_many_events_the_last_ones_are_shown(admin: Client) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    for number in range(EVENTS + 1):
+        told(stored, f"number {number}")
+    html = page(admin, stored)
+    shown = [each for each in texts(html, "what") if "number" in each]
+    assert shown == [f"Emitted SLACK: number {number}" for number in range(1, EVENTS + 1)]
+    assert f"Only its last {EVENTS} events are shown." in html
+
+
+def test_a_journal_that_is_not_asked_not_readable_or_late(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def find(*_: str, seconds: float, **__: Any) -> Found:
+        asked.append(seconds)
+        if error:
+            raise error.pop()
+        return Found([], whole=seconds > SECONDS)
+
+    error: list[OSError] = []
+    monkeypatch.setattr(process_outbox().journal, "find", find)
+    page(admin, payload())
+    assert asked == [], "it was never in hand"
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    html = page(admin, stored)
+    assert "no time to read the whole journal" in html
+    assert '<a href="?events=all">' in html
+    html = admin.get(f"{LIST}{stored.pk}/change/?events=all").content.decode()
+    assert "This machine's journal has no events of it." in unescape(html)
+    assert asked == [SECONDS, PATIENTLY]
+    error.append(OSError(5, "journalctl: <b>no</b>"))
+    html = page(admin, stored)
+    assert "journal cannot be read: [Errno 5] journalctl: <b>no</b>" in unescape(html)
+    assert "<b>no</b>" not in html
 
 
 def test_bars_are_within_the_drawing_whatever_the_clocks_say() -> None:
