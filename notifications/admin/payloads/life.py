@@ -126,7 +126,7 @@ def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
         after, took = _after(start, step.at), step.took or 0.0
         width = max(THINNEST, took / length * WIDTH)
         x = min(after / length * WIDTH, WIDTH - width)
-        wait_x = min(before / length * WIDTH, x)
+        wait_x = x if step.kind == "event" else min(before / length * WIDTH, x)  # nobody waited for it
         shown = "" if step.took is None else span(step.took)
         yield Bar(
             step,
@@ -135,7 +135,8 @@ def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
             shown,
             *(round(each, 1) for each in (wait_x, x - wait_x, x, width)),
         )
-        before = max(before, after + took)  # events come while an attempt goes on
+        if step.kind != "event":
+            before = after + took
 
 
 def _after(start: datetime, at: datetime) -> float:
