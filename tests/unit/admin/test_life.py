@@ -18,8 +18,10 @@ from notifications import emit
 from notifications.admin.lists.body_view import visible
 from notifications.admin.payloads.emitted import MOST as EVENTS
 from notifications.admin.payloads.emitted import PATIENTLY, SECONDS
-from notifications.admin.payloads.life import WIDTH, life_of
+from notifications.admin.payloads.life import OPEN_EVENTS, WIDTH, life_of
+from notifications.admin.payloads.steps import Step, with_events
 from notifications.events.emit import new_entry, process_outbox
+from notifications.events.event import Event
 from notifications.journal import Found
 from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
 from notifications.models.attempts import MOST, Outcome
@@ -30,6 +32,7 @@ from tests.support.payloads import claimed, kept, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 logger = logging.getLogger("shop.handlers")
+FIRST = "Handled, at the first attempt"
 
 
 def texts(html: str, name: str) -> list[str]:
@@ -37,6 +40,16 @@ def texts(html: str, name: str) -> list[str]:
     life = html.partition('class="module life"')[2].partition("</section>")[0]
     found = re.findall(rf'<span class="{name}">(.*?)</span>(?=\s*<(?:span|svg|div|/li))', life, re.DOTALL)
     return [unescape(re.sub(r"<[^>]+>", "", each)) for each in found]
+
+
+def events(html: str) -> dict[str, list[str]]:
+    """The events of each step that has any."""
+    life = html.partition('class="module life"')[2].partition("</section>")[0]
+    found: dict[str, list[str]] = {}
+    for what, step in zip(texts(html, "what"), life.split('<li class="life-')[1:], strict=True):
+        emitted = re.findall(r'<li><span class="when">\+?[\d.]+ \w+</span> (.*?)</li>', step, re.DOTALL)
+        found |= {what: [unescape(each) for each in emitted]} if emitted else {}
+    return found
 
 
 def test_what_happened_is_told_in_order(admin: Client, on_demo: Callable[..., None]) -> None:
@@ -61,7 +74,7 @@ def test_what_happened_is_told_in_order(admin: Client, on_demo: Callable[..., No
     ]
     assert re.match(r"by root, ", texts(html, "who")[2])
     failing = FailureGroup.objects.get()
-    assert f'<a href="/admin/notifications/failuregroup/{failing.pk}/change/">failure group</a>' in html
+    assert f'<a href="/admin/notifications/failuregroup/{failing.pk}/change/">Attempt 1 failed: KeyError' in html
     assert "WARNING shop.handlers: no price in order 4711" in html
     assert [bool(each) for each in texts(html, "took")] == [False, True, False, True]
 
@@ -118,16 +131,11 @@ def test_the_events_of_its_handler_are_in_it(admin: Client, on_demo: Callable[..
         handle(each)
     emit("SLACK", "of nobody")
 
-    told = texts(page(admin, stored), "what")
-    assert told == [
-        "Received and stored",
-        "Attempt 1 failed: KeyError: 'price'",
-        "Emitted SLACK: an order without a price",
-        f"Emitted SLACK: {alert_text()}",
-        "Attempt 2 succeeded",
-        f"Emitted REPORT: of {stored.receipt}",
-    ]
-    assert f"Emitted REPORT: of {other.receipt}" in texts(page(admin, other), "what")
+    assert events(page(admin, stored)) == {
+        "Attempt 1 failed: KeyError: 'price'": ["SLACK: an order without a price", f"SLACK: {alert_text()}"],
+        "Attempt 2 succeeded": [f"REPORT: of {stored.receipt}"],
+    }
+    assert events(page(admin, other))["Attempt 2 succeeded"] == [f"REPORT: of {other.receipt}"]
 
 
 def alert_text() -> str:
@@ -138,9 +146,28 @@ def alert_text() -> str:
 def test_events_that_another_user_forged_are_not(admin: Client, settings: Any) -> None:
     stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
     told(stored, "of ours")
-    assert "Emitted SLACK: of ours" in texts(page(admin, stored), "what")
+    assert events(page(admin, stored)) == {FIRST: ["SLACK: of ours"]}
     settings.NOTIFICATIONS_TRUSTED_UIDS = [os.getuid() + 1]
-    assert "Emitted SLACK: of ours" not in texts(page(admin, stored), "what")
+    assert events(page(admin, stored)) == {}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "place", "expected"),
+    [
+        pytest.param("i", 0, 0, id="nobody knows an attempt"),
+        pytest.param("ia", 1, 1, id="in it"),
+        pytest.param("ia", 0, 1, id="in a first success, which is known by its end"),
+        pytest.param("iapa", 2, 3, id="in a success after a replay"),
+        pytest.param("iafpp", 3, 2, id="after a person has acted, and nothing since"),
+        pytest.param("ifpf", 1, 1, id="in one that failed"),
+    ],
+)
+def test_an_event_belongs_to_an_attempt(kinds: str, place: int, expected: int) -> None:
+    names = {"i": "intake", "a": "attempt", "f": "failed", "p": "person"}
+    start = timezone.now()
+    steps = [Step(at=start + timedelta(seconds=at), what="", kind=names[kind]) for at, kind in enumerate(kinds)]
+    event = Event("SLACK", "x", start + timedelta(seconds=place + 0.5))
+    assert [bool(step.events) for step in with_events(steps, [event])].index(True) == expected
 
 
 def told(stored: RawPayload, text: str) -> None:
@@ -153,7 +180,16 @@ def test_no_event_can_run_anything(admin: Client) -> None:
     told(stored, EVIL)
     html = page(admin, stored)
     assert "<script>alert" not in html
-    assert f"Emitted SLACK: {visible(EVIL)}" in texts(html, "what")
+    assert events(html) == {FIRST: [f"SLACK: {visible(EVIL)}"]}
+
+
+@pytest.mark.parametrize("count", [OPEN_EVENTS, OPEN_EVENTS + 1])
+def test_of_many_events_only_the_number_is_seen_at_once(admin: Client, count: int) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    for number in range(count):
+        told(stored, f"number {number}")
+    is_open = count <= OPEN_EVENTS
+    assert f"<details{' open' * is_open}><summary>{count} events emitted<span" in page(admin, stored)
 
 
 def test_of_very_many_events_the_last_ones_are_shown(admin: Client) -> None:
@@ -161,8 +197,7 @@ def test_of_very_many_events_the_last_ones_are_shown(admin: Client) -> None:
     for number in range(EVENTS + 1):
         told(stored, f"number {number}")
     html = page(admin, stored)
-    shown = [each for each in texts(html, "what") if "number" in each]
-    assert shown == [f"Emitted SLACK: number {number}" for number in range(1, EVENTS + 1)]
+    assert events(html) == {FIRST: [f"SLACK: number {number}" for number in range(1, EVENTS + 1)]}
     assert f"Only its last {EVENTS} events are shown." in html
 
 
