@@ -42,10 +42,8 @@ def emitted(payload: RawPayload, *, patiently: bool) -> Emitted:
             seconds=PATIENTLY if patiently else SECONDS,
         )
     except (OSError, ValueError) as error:
-        why = explain(error) if isinstance(error, OSError) else ""
-        return Emitted(
-            [], f"The events that it emitted are unknown: this machine's journal cannot be read: {why or error}"
-        )
+        why = explain(error) or error.strerror if isinstance(error, OSError) else ""
+        return Emitted([], f"Its events are unknown: this machine's journal cannot be read: {why or error}")
     events = [event for entry in found.entries if (event := event_of(entry, conf.trusted_uids))]
     late = not found.whole and len(found.entries) < MOST
     return Emitted(events, " ".join(_notes(found, late=late)), late)

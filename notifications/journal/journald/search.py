@@ -13,7 +13,7 @@ from notifications.journal.json_lines import time_us
 
 def search(namespace: str, matches: Sequence[str], *, since: datetime, most: int, seconds: float) -> Found:
     """For `Journal.find`: entries with all fields, written KEY=value. Raises OSError."""
-    # Reversed: the last ones, whichever release of journalctl. With --since alone -n means the first ones, or the last.
+    # Reversed, or -n would mean the first ones beside --since (docs/facts.md).
     options = ["--reverse", f"--since=@{int(since.timestamp())}", f"--lines={most + 1}"]
     arguments = command(namespace, *options, *matches, fields=FIELDS)
     try:
