@@ -6,6 +6,8 @@ import pytest
 
 from notifications.models import Machine, Position
 from notifications.positions.key import machine_id
+from tests.support.child import Process
+from tests.support.journald import with_file
 from tests.support.machines import Machines
 from tests.support.processes import Name, Site
 from tests.support.slack import FakeSlack
@@ -25,6 +27,24 @@ def machine(machines: Machines, slack: FakeSlack) -> Site:
     site.start("follow_journal")
     wait_for(lambda: Machine.objects.filter(workers__1__command="process_raw").exists(), timeout=SOON)
     return site
+
+
+def in_box(site: Site, host: str) -> Process:
+    """Its process_raw in a container without a machine id, whose host name is another after each deploy."""
+    named = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "sh", *site.command("process_raw")]
+    command = with_file("/etc/machine-id", "", site.folder, named)
+    return Process(command, env=site.env, log=site.folder / f"{host}.log")
+
+
+def test_the_next_container_is_the_same_machine(machines: Machines) -> None:
+    site = machines.add("a")
+    for host in ("box-1", "box-2"):
+        process = in_box(site, host)
+        try:
+            wait_for(lambda name=host: Machine.objects.filter(host=name).exists(), timeout=SOON)  # type: ignore[misc]  # mypy#15459
+        finally:
+            process.kill()
+    assert list(Machine.objects.values_list("machine", "host")) == [("box-1", "box-2")]
 
 
 def stop(site: Site, name: Name) -> None:
