@@ -31,7 +31,7 @@ def attempt_of(payload: "RawPayload") -> str:
 @contextmanager
 def handling(payload: "RawPayload") -> Iterator[None]:
     """In the block, all lines that this thread logs name the payload and its attempt; its events carry the receipt."""
-    token, receipt = _current.set(attempt_of(payload)), receipt_in_hand.set(str(payload.receipt))
+    token, receipt = _current.set(attempt_of(payload)), receipt_in_hand.set(payload.receipt)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 from operator import length_hint
 from typing import Any, Final
+from uuid import UUID
 
 from django.core.signals import setting_changed
 from django.db import connections, transaction
@@ -87,7 +88,7 @@ def _connection_on_loop(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
     return connection if connection.in_atomic_block else transaction.get_connection()
 
 
-def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str, str]) -> None:
+def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str, UUID | None]) -> None:
     """Send once all of these transactions are committed: a rollback of any one drops its hook."""
     left = list(open_here)
 
@@ -123,14 +124,14 @@ _checked_names: set[str] = set()
 MOST_NAMES: Final = 1000
 
 
-def _send(name: str, text: str, data: str, receipt: str) -> None:
+def _send(name: str, text: str, data: str, receipt: UUID | None) -> None:
     process_outbox().write(new_entry(name, text, data, receipt))
 
 
-def new_entry(name: str, text: str, data: str = "", receipt: str = "") -> dict[str, str]:
+def new_entry(name: str, text: str, data: str = "", receipt: UUID | None = None) -> dict[str, str]:
     """The journal entry of an event, with this process's next number.
 
-    `data`: its fields as JSON, "" if none. `receipt`: of the payload in hand, "" if none.
+    `data`: its fields as JSON, "" if none. `receipt`: of the payload in hand.
     """
     entry = {
         "MESSAGE": f"{name}: {text}",
@@ -142,7 +143,7 @@ def new_entry(name: str, text: str, data: str = "", receipt: str = "") -> dict[s
     if data:
         entry["PROPPY_DATA"] = data
     if receipt:
-        entry[RECEIPT] = receipt
+        entry[RECEIPT] = str(receipt)
     return entry
 
 

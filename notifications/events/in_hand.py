@@ -2,8 +2,9 @@
 
 from contextvars import ContextVar
 from typing import Final
+from uuid import UUID
 
-#: "" outside a handler. A thread that a handler starts has it only in a copied context (contextvars.copy_context).
-receipt_in_hand: Final[ContextVar[str]] = ContextVar("receipt_in_hand", default="")
+#: None outside a handler. A thread that a handler starts has it only in a copied context (contextvars.copy_context).
+receipt_in_hand: Final[ContextVar[UUID | None]] = ContextVar("receipt_in_hand", default=None)
 #: The field of a journal entry.
 RECEIPT: Final = "PROPPY_RECEIPT"

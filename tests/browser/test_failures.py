@@ -59,8 +59,8 @@ OperatorAction.objects.create(delivery=failed, at=now, by="ada", what="sent agai
 Position.objects.create(machine="m", journal="j", channel="SLACK", entry_time=now, waiting=1, problem="503 " * 60)
 text = "Order 4711 has come without a price "
 for number in range(7):
-    process_outbox().write(new_entry("SLACK", text * number, "", str(failing.receipt)))
-process_outbox().write(new_entry("SLACK", "Ada signed up", "", str(good.receipt)))
+    process_outbox().write(new_entry("SLACK", text * number, "", failing.receipt))
+process_outbox().write(new_entry("SLACK", "Ada signed up", "", good.receipt))
 muted = FailureGroup.objects.get(state="muted")
 print("ids=" + ",".join(str(each.pk) for each in (group, muted, bare, failing, good, failed)))
 """

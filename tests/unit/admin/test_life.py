@@ -172,7 +172,7 @@ def test_an_event_belongs_to_an_attempt(kinds: str, place: int, expected: int) -
 
 def told(stored: RawPayload, text: str) -> None:
     """An event that was emitted while the payload was in hand."""
-    process_outbox().write(new_entry("SLACK", text, "", str(stored.receipt)))
+    process_outbox().write(new_entry("SLACK", text, "", stored.receipt))
 
 
 def test_no_event_can_run_anything(admin: Client) -> None:

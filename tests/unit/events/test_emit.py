@@ -100,8 +100,11 @@ def receipts(written: Written) -> list[object]:
     return [entry.fields.get(RECEIPT) for entry in written.entries()]
 
 
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
 @contextmanager
-def in_hand(receipt: str) -> Iterator[None]:
+def in_hand(receipt: UUID) -> Iterator[None]:
     token = receipt_in_hand.set(receipt)
     yield
     receipt_in_hand.reset(token)
@@ -109,14 +112,14 @@ def in_hand(receipt: str) -> Iterator[None]:
 
 def test_what_is_emitted_with_a_payload_in_hand_carries_its_receipt(written: Written) -> None:
     emit("SLACK", "before")
-    with in_hand("5cfbe9ea"):
+    with in_hand(ONE):
         emit("SLACK", "in it", receipt="of its own")
         asyncio.run(_emit_on_a_loop())
         in_threads(1, lambda _: emit("SLACK", "in a thread of its own"))
         context = copy_context()
         in_threads(1, lambda _: context.run(emit, "SLACK", "in a thread with its context"))
     emit("SLACK", "after")
-    assert receipts(written) == [None, "5cfbe9ea", "5cfbe9ea", None, "5cfbe9ea", None]
+    assert receipts(written) == [None, str(ONE), str(ONE), None, str(ONE), None]
 
 
 async def _emit_on_a_loop() -> None:
@@ -126,12 +129,12 @@ async def _emit_on_a_loop() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_what_waits_for_the_commit_keeps_the_receipt_of_its_time(written: Written) -> None:
     with transaction.atomic():
-        with in_hand("5cfbe9ea"):
+        with in_hand(ONE):
             emit("SLACK", "in it")
-        with in_hand("another"):
+        with in_hand(OTHER):
             emit("SLACK", "in another")
         emit("SLACK", "in none")
-    assert receipts(written) == ["5cfbe9ea", "another", None]
+    assert receipts(written) == [str(ONE), str(OTHER), None]
 
 
 @pytest.mark.parametrize(
