@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from notifications.events.in_hand import receipt_in_hand
+
 if TYPE_CHECKING:
     from notifications.models import RawPayload
 
@@ -28,11 +30,12 @@ def attempt_of(payload: "RawPayload") -> str:
 
 @contextmanager
 def handling(payload: "RawPayload") -> Iterator[None]:
-    """In the block, all lines that this thread logs name the payload and its attempt."""
-    token = _current.set(attempt_of(payload))
+    """In the block, all lines that this thread logs name the payload and its attempt; its events carry the receipt."""
+    token, receipt = _current.set(attempt_of(payload)), receipt_in_hand.set(payload.receipt)
     try:
         yield
     finally:
+        receipt_in_hand.reset(receipt)
         _current.reset(token)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from notifications.journal.base import (
     AUDIT_FIELDS,
     FIELDS,
     SUPPRESSED,
+    Found,
     Journal,
     Reader,
     ReadOptions,
@@ -18,6 +20,7 @@ from notifications.journal.base import (
 )
 from notifications.journal.journald import quota
 from notifications.journal.journald.reader import JournaldReader
+from notifications.journal.journald.search import search
 from notifications.journal.journald.sender import Sender
 from notifications.journal.journald.what_to_read import Source
 
@@ -77,6 +80,10 @@ class JournaldJournal(Journal):
         ours = (f"SYSLOG_IDENTIFIER={self.identifier}",)
         wanted, fields = ([ours, _DROPPED], AUDIT_FIELDS) if options.audit else ([ours], FIELDS)
         return JournaldReader(Source(self.namespace, wanted, fields, self._links, self._archive), options)
+
+    def find(self, field: str, value: str, *, since: datetime, most: int, seconds: float) -> Found:
+        matches = [f"SYSLOG_IDENTIFIER={self.identifier}", f"{field}={value}"]
+        return search(self.namespace, matches, since=since, most=most, seconds=seconds)
 
     def unread(self, since_us: int) -> Unread | None:
         found = quota.stored(self.namespace)

@@ -12,10 +12,11 @@ from notifications.management.tables import require_tables
 from notifications.operations.problem import OF_PROCESS_RAW
 from notifications.operations.watch import Look, Watch
 from notifications.positions.lock import AlreadyFollowed
+from notifications.status.left_behind import say_goodbye
 from notifications.status.worker_problems import problems_of
 from notifications.utils.folder_rights import explain
 from notifications.utils.times import parse_time
-from notifications.workers import loop
+from notifications.workers import drains, loop
 from notifications.workers.heartbeat import beats
 from notifications.workers.housekeeping import Chore, Housekeeper
 
@@ -45,7 +46,7 @@ class Command(BaseCommand):
             if start is None and not dry_run:
                 settle_former_ids()
             makers = worker_makers(channel, since=start, dry_run=dry_run, drain=drain)
-            _run(list(makers), goes_on=not (start or dry_run or drain))
+            _run(list(makers), drain=drain, detached=bool(start or dry_run))
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:
@@ -56,12 +57,16 @@ class Command(BaseCommand):
             raise CommandError(why) from error
 
 
-def _run(makers: Sequence[Callable[[loop.Stop], loop.Worker]], *, goes_on: bool) -> None:
-    """`goes_on`: it does not end by itself, so its heart should be seen to beat."""
-    if goes_on:
-        loop.run([*makers, _watch], heartbeat="follow_journal")
-    else:
+def _run(makers: Sequence[Callable[[loop.Stop], loop.Worker]], *, drain: bool, detached: bool) -> None:
+    """One that goes on by itself has a heart that should be seen to beat. `detached`: it follows for no channel."""
+    if detached:
         loop.run(makers)
+    elif drain:
+        loop.run(makers)
+        drains.note("follow_journal", beats())
+    else:
+        loop.run([*makers, _watch], heartbeat="follow_journal")
+        say_goodbye(channel_names())
 
 
 def _watch(stop: loop.Stop) -> loop.Worker:

@@ -5,15 +5,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications import handlers
+from notifications.channels import channel_names
 from notifications.conf import conf
 from notifications.management.tables import require_tables
 from notifications.operations.heartbeat_url import HeartbeatUrl
-from notifications.operations.machines import take_part
+from notifications.operations.machines import begin, take_part
 from notifications.operations.problem import KINDS, OF_PROCESS_RAW, SHARED, unknown_beside
 from notifications.operations.watch import Look, Watch
 from notifications.process_raw.chores import chores
 from notifications.process_raw.claim_and_handle import BATCH, ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
+from notifications.status.left_behind import say_goodbye
 from notifications.status.verdict import verdict
 from notifications.utils.folder_rights import explain
 from notifications.workers import drains, loop
@@ -39,9 +41,13 @@ class Command(BaseCommand):
         require_tables()
         handlers.autodiscover()
         try:
+            if not drain:
+                begin()
             loop.run(_makers(source, batch, drain, threads), heartbeat="" if drain else "process_raw")
-            if drain and not any(beat.command == "process_raw" for beat in beats()):
-                drains.note("process_raw")
+            if drain:
+                drains.note("process_raw", beats())
+            else:
+                say_goodbye(channel_names())
         except OSError as error:
             if not (why := explain(error)):
                 raise
