@@ -219,6 +219,9 @@ class TestMinutes:
         assert ends == [(number, number == minutes - 1) for number in range(minutes)]
         assert clock.wall == (MINUTE + 60 * minutes if seconds >= 60 else MINUTE + 50 + seconds)
 
+    def test_any_interval(self, clock: Clock) -> None:
+        assert not Interval(float("inf")).is_over()
+
     def test_a_clock_that_is_set_changes_the_next_minute(self, clock: Clock) -> None:
         ends = self.ends(Interval(180), clock)
         clock.wall -= 3600
