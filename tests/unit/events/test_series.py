@@ -170,6 +170,17 @@ class TestCounts:
         assert counts.flush(DEADLINE)
         assert len(written.entries()) == 1
 
+    def test_a_fork_counts_from_zero(self, written: Written, counts: SeriesCounts) -> None:
+        counts.add("handled", "parent")
+
+        def count() -> None:
+            counts.add("handled", "child")
+            assert counts.flush(DEADLINE)
+
+        assert exit_code(in_child(count)) == 0
+        assert counts.flush(DEADLINE)
+        assert [list(data["series"]["handled"]) for data in written.data()] == [["child"], ["parent"]]
+
     def test_labels_are_bounded(self, written: Written, counts: SeriesCounts) -> None:
         for number in range(MOST_LABELS + 10):
             counts.add("refused", f"{number}")
