@@ -1,0 +1,75 @@
+"""What was counted since ever, for Prometheus: sums of all processes and machines, which no restart resets."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from django.db import Error
+
+from notifications.conf import conf
+from notifications.database import bounded_wait
+from notifications.models.series import Point, Series
+from notifications.utils.prometheus_text import Sample, histogram, sample
+
+Row = tuple[str, str, Point]
+Labels = Callable[[str], dict[str, str]]
+
+
+def counted_since_ever() -> list[Row] | None:
+    """The rows by name and label; None if the database does not answer in time. Raises nothing."""
+    db = bounded_wait.connection()
+    try:
+        return bounded_wait.run_bounded(db, lambda: list(Series.objects.ever()))
+    except (Error, OSError):
+        return None
+
+
+def _route(label: str) -> dict[str, str]:
+    """Of "GET /photos/". Routes beyond the limit of labels are together in one without a method."""
+    method, blank, route = label.partition(" ")
+    return {"method": method, "route": route} if blank else {"method": "", "route": label}
+
+
+def _source(label: str) -> dict[str, str]:
+    return {"source": label}
+
+
+def _channel(label: str) -> dict[str, str]:
+    return {"channel": label}
+
+
+#: By the name of the series.
+COUNTERS: Final[Mapping[str, tuple[str, Labels]]] = {
+    "errors": ("proppy_request_errors_total", _route),
+    "refused": ("proppy_refused_posts_total", _source),
+    "handled": ("proppy_handled_total", _source),
+    "failed": ("proppy_failed_attempts_total", _source),
+    "delivered": ("proppy_delivered_events_total", _channel),
+}
+HISTOGRAMS: Final[Mapping[str, tuple[str, Labels]]] = {
+    "requests": ("proppy_request_duration_seconds", _route),
+    "received": ("proppy_intake_duration_seconds", _source),
+    "handled": ("proppy_handler_duration_seconds", lambda label: {"source": label, "outcome": "handled"}),
+    "failed": ("proppy_handler_duration_seconds", lambda label: {"source": label, "outcome": "failed"}),
+}
+
+
+def series_samples(rows: Sequence[Row]) -> Iterator[Sample]:
+    """A counter is there before its first count, as 0: Prometheus sees no growth in a counter that is new."""
+    counts = _zeros(rows) | {(name, label): point.count for name, label, point in rows}
+    for (name, label), count in counts.items():
+        if name in COUNTERS and label:
+            family, labels = COUNTERS[name]
+            yield sample(family, count, **labels(label))
+    yield sample("proppy_dropped_events_total", counts.get(("dropped", ""), 0))
+    for name, label, point in rows:
+        if name in HISTOGRAMS and label:  # "" is all of them together
+            family, labels = HISTOGRAMS[name]
+            yield from histogram(family, labels(label), point.count, point.total / 1000, point.buckets)
+
+
+def _zeros(rows: Sequence[Row]) -> dict[tuple[str, str], int]:
+    routes = {("errors", label): 0 for name, label, _ in rows if name == "requests"}
+    seen = {label for name, label, _ in rows if name in {"received", "handled", "failed"}}
+    sources = {(name, label): 0 for name in ("handled", "failed") for label in sorted({*conf.sources, *seen})}
+    posted = {("refused", name): 0 for name, source in conf.sources.items() if source.http}
+    return routes | sources | posted | {("delivered", name): 0 for name in conf.channels}
