@@ -16,10 +16,13 @@ from django.db import Error, connections
 from notifications.channels import Unavailable, Undeliverable
 from notifications.database.deadline import deadline
 from notifications.database.transactions import atomic, nothing_left_open
+from notifications.events.event import RESERVED
+from notifications.events.series_counts import counted
 from notifications.follow_journal import record_undelivered
 from notifications.follow_journal.consumer import Consumer, T
 from notifications.follow_journal.delivery import AWAY, Delivery
 from notifications.follow_journal.feed import Feed
+from notifications.follow_journal.lag_samples import LagSamples
 from notifications.follow_journal.pace import Pace
 from notifications.follow_journal.pending import Batches, Digests, FailedDigest, Message, Pending
 from notifications.follow_journal.shared_reader import SharedReader
@@ -107,6 +110,8 @@ class Follower(Generic[T]):
         self._delivery = Delivery(consumer, pace, signals=not audit)
         self._idle_at = 0.0
         self._delivered = self._messages = 0
+        self._is_counted = not detached and consumer.name not in RESERVED
+        self._lag_samples = LagSamples(consumer.name) if self._is_counted and not drain else None
 
     def _new_pending(self) -> Pending[T]:
         if self._consumer.digests:
@@ -136,6 +141,8 @@ class Follower(Generic[T]):
             if self._reads and self._read():
                 return 0.0
             message = self._pending.message()
+            if self._lag_samples:
+                self._lag_samples.take(self._pending.since)
             if message is None:
                 return self._idle()
             return self._wait() or self._deliver_or_record(message)
@@ -268,6 +275,8 @@ class Follower(Generic[T]):
             self._delivery.send_signals(message)
         self._delivered += message.stands_for
         self._messages += 1
+        if self._is_counted:
+            counted.add("delivered", self._consumer.name, count=message.stands_for)
 
     def _deliver_in_transaction(self, message: Message[T]) -> None:
         in_doubt = self._in_doubt

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from notifications.events import process_token
+from notifications.events.event import SERIES
 from notifications.events.process_token import Birth
 from notifications.journal import Entry, Gap
 
 #: The most processes to remember: those whose entries came last.
 MOST_WRITERS: Final = 100
+#: After these a process may write no more: the numbers of SERIES have no END.
+ENDED: Final = frozenset({"END", SERIES})
 #: The most gaps to remember, for processes that write seldom.
 MOST_GAPS: Final = 20
 
@@ -28,6 +31,8 @@ class CountedGap:
     until: int
     count: int = 0
     changed: bool = False
+    #: How many of them the series `lost` has.
+    told: int = 0
 
     def add(self, events: int) -> None:
         self.count += events
@@ -71,6 +76,8 @@ class Tally:
         self._last: Entry | None = None
         self._last_us: int | None = max((last.time for last in self._writers.values()), default=None)
         self.gaps = [CountedGap(*gap) for gap in saved.get("gaps", [])]
+        for gap in self.gaps:
+            gap.told = gap.count
 
     def add_gap(self, gap: Gap) -> Gap:
         """Remembers a gap, before the entries after it are read. Returns it with all its known times."""
@@ -109,7 +116,7 @@ class Tally:
         elif number <= last.number:
             self._count_late(token, number)
         last.number, last.time = max(number, last.number), entry.time_us
-        last.ended = last.ended or entry.fields.get("PROPPY_EVENT") == "END"
+        last.ended = last.ended or entry.fields.get("PROPPY_EVENT") in ENDED
         self._writers[token] = last  # now at the end
         if len(self._writers) > MOST_WRITERS:
             self._forget_one()

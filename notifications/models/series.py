@@ -1,6 +1,6 @@
 """Time series: what was counted in each minute, hour and day, and since ever. SERIES events bring it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from django.db import models
 
 from notifications.models.aware_times import AwareDateTimeField
+from notifications.utils.histogram import counts_of
 
 #: The start of what is counted since ever.
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -62,16 +63,6 @@ class SeriesQuerySet(models.QuerySet["Series"]):
         rows = self.filter(step=Step.EVER).order_by("name", "label").values_list(*COLUMNS)
         for name, label, start, count, total, highest, text in rows:
             yield name, label, Point(start, count, total, highest, tuple(counts_of(text)))
-
-
-def counts_of(text: str) -> list[int]:
-    """The buckets of a row's text."""
-    return [int(count) for count in text.split(",")] if text else []
-
-
-def text_of(buckets: Iterable[int]) -> str:
-    """The text of a row for its buckets."""
-    return ",".join(map(str, buckets))
 
 
 class Series(models.Model):

@@ -7,6 +7,7 @@ from typing import Final
 
 from notifications.conf import conf
 from notifications.events.admin_links import admin_path
+from notifications.events.event import SERIES
 from notifications.journal import journal_from_url
 from notifications.models import FailedDelivery, Loss, Position
 from notifications.operations.problem import Grade, Problem
@@ -31,15 +32,16 @@ NEWS: Final = timedelta(days=7)
 
 
 def channel_problems(now: Status) -> Iterator[Problem]:
-    """None while the database, which has the positions, is away."""
+    """None while the database, which has the positions, is away. None of SERIES: it only counts."""
     if now.database is None:
         return
-    ours = [channel for channel in now.database.channels if channel.machine == machine_id()]
+    channels = [channel for channel in now.database.channels if channel.channel != SERIES]
+    ours = [channel for channel in channels if channel.machine == machine_id()]
     yield from _losses(now.database)
     yield from _quotas([channel for channel in ours if _is_in_use(channel)])
     yield from _followers(ours)
     known = {machine_id(), *(each.machine for each in now.database.machines)}  # of one that is gone positions stay
-    channels = [channel for channel in now.database.channels if channel.machine in known]
+    channels = [channel for channel in channels if channel.machine in known]
     yield from _blocked([channel for channel in channels if channel not in ours or _is_in_use(channel)])
     yield from _failed(now.database)
 

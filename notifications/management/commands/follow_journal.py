@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from notifications import handlers
-from notifications.channels import channel_names
+from notifications.channels import OWN, channel_names
 from notifications.follow_journal.build_workers import worker_makers
 from notifications.follow_journal.former_machine_id import settle_former_ids
 from notifications.management.tables import require_tables
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, channel: list[str], since: str | None, dry_run: bool, drain: bool, **__: Any) -> None:
         require_tables()
         handlers.autodiscover()
-        unknown = set(channel) - set(channel_names())
+        unknown = set(channel) - {*channel_names(), *OWN}
         if unknown:
             raise CommandError(f"No channel {min(unknown)!r}. There are: {', '.join(channel_names())}.")
         try:
