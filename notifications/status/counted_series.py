@@ -10,6 +10,8 @@ from notifications.database import bounded_wait
 from notifications.models.series import Point, Series
 from notifications.utils.prometheus_text import Sample, histogram, sample
 
+#: Its histogram is of milliseconds, and its total of bytes.
+OF_BYTES: Final = "received"
 Row = tuple[str, str, Point]
 Labels = Callable[[str], dict[str, str]]
 
@@ -64,7 +66,10 @@ def series_samples(rows: Sequence[Row]) -> Iterator[Sample]:
     for name, label, point in rows:
         if name in HISTOGRAMS and label:  # "" is all of them together
             family, labels = HISTOGRAMS[name]
-            yield from histogram(family, labels(label), point.count, point.total / 1000, point.buckets)
+            seconds = None if name == OF_BYTES else point.total / 1000
+            yield from histogram(family, labels(label), point.count, seconds, point.buckets)
+        if name == OF_BYTES and label:
+            yield sample("proppy_intake_bytes_total", int(point.total), source=label)
 
 
 def _zeros(rows: Sequence[Row]) -> dict[tuple[str, str], int]:

@@ -47,6 +47,7 @@ OF_SERIES: Final = {
     "proppy_request_duration_seconds": Family("histogram", "How long requests took.", _ROUTE),
     "proppy_request_errors_total": Family("counter", "Requests that were answered with 500 or more.", _ROUTE),
     "proppy_intake_duration_seconds": Family("histogram", "How long posts took that were stored (202).", ("source",)),
+    "proppy_intake_bytes_total": Family("counter", "Bytes of the posts that were stored.", ("source",)),
     "proppy_refused_posts_total": Family("counter", "Posts to a source that were not stored.", ("source",)),
     "proppy_handler_duration_seconds": Family("histogram", "How long attempts took.", ("source", "outcome")),
     "proppy_handled_total": Family("counter", "Attempts that succeeded.", ("source",)),

@@ -44,9 +44,9 @@ def sample(family: str, value: str | int, **labels: str) -> Sample:
 
 
 def histogram(
-    family: str, labels: Mapping[str, str], count: int, seconds: float, buckets: Iterable[int]
+    family: str, labels: Mapping[str, str], count: int, seconds: float | None, buckets: Iterable[int]
 ) -> Iterator[Sample]:
-    """The samples of a histogram: `count` durations of together so many `seconds`.
+    """The samples of a histogram: `count` durations of together so many `seconds`, None if nobody added them up.
 
     `buckets` as in utils/histogram.py. Those that are in none, of which only the number is known, count as long.
     """
@@ -58,7 +58,8 @@ def histogram(
         yield Sample(family, sums[place], f'{text}{comma}le="{bound}"', "_bucket")
     count = max(count, sums[-1])
     yield Sample(family, count, f'{text}{comma}le="+Inf"', "_bucket")
-    yield Sample(family, f"{seconds:.6f}", text, "_sum")
+    if seconds is not None:
+        yield Sample(family, f"{seconds:.6f}", text, "_sum")
     yield Sample(family, count, text, "_count")
 
 

@@ -16,7 +16,9 @@ RULES: Final = (DEPLOY / "prometheus" / "proppy.rules.yml").read_text()
 DASHBOARD: Final = (DEPLOY / "grafana" / "proppy.json").read_text()
 TEXTS: Final = {"rules": RULES, "dashboard": DASHBOARD.replace('\\"', '"')}
 ENDS: Final = {"gauge": ("",), "counter": ("",), "histogram": ("_bucket", "_sum", "_count")}
-NAMES: Final = {name + end for name, family in FAMILIES.items() for end in ENDS[family.kind]}
+NAMES: Final = {name + end for name, family in FAMILIES.items() for end in ENDS[family.kind]} - {
+    "proppy_intake_duration_seconds_sum"
+}
 LABELS: Final = {label for family in FAMILIES.values() for label in family.labels} | {"job", "instance", "le"}
 
 

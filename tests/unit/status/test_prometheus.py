@@ -103,7 +103,7 @@ def test_what_was_counted_since_ever(client: Client) -> None:
     ever("requests", "POST unknown", 1, 0.5, "1")
     ever("requests", "other", 4, 20, "")
     ever("errors", "GET /photos/<int:id>/", 2)
-    ever("received", "demo", 3, 3.0, "3")
+    ever("received", "demo", 3, 4096.0, "3")
     ever("refused", "demo", 5)
     ever("handled", "demo", 2, 40, "0,0,0,0,0,0,0,0,2")
     ever("failed", "gone", 1, 1, "1")
@@ -127,7 +127,9 @@ def test_what_was_counted_since_ever(client: Client) -> None:
         'method="POST",route="unknown"': 0,
         'method="",route="other"': 0,
     }
-    assert values(found, "proppy_intake_duration_seconds_sum") == {'source="demo"': 0.003}
+    assert values(found, "proppy_intake_duration_seconds_count") == {'source="demo"': 3}
+    assert values(found, "proppy_intake_duration_seconds_sum") == {}, "the total has bytes"
+    assert values(found, "proppy_intake_bytes_total") == {'source="demo"': 4096}
     assert values(found, "proppy_handler_duration_seconds_count") == {
         'source="gone",outcome="failed"': 1,
         'source="demo",outcome="handled"': 2,

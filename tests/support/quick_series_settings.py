@@ -1,0 +1,5 @@
+"""The settings of tests/app, for counts that are reported each second."""
+
+from tests.app_settings import *  # noqa: F403
+
+NOTIFICATIONS_METRICS_INTERVAL = 1.0
