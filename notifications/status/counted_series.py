@@ -56,25 +56,28 @@ HISTOGRAMS: Final[Mapping[str, tuple[str, Labels]]] = {
 
 
 def series_samples(rows: Sequence[Row]) -> Iterator[Sample]:
-    """A counter is there before its first count, as 0: Prometheus sees no growth in a counter that is new."""
-    counts = _zeros(rows) | {(name, label): point.count for name, label, point in rows}
-    for (name, label), count in counts.items():
-        if name in COUNTERS and label:
+    """The counters and histograms of all rows."""
+    dropped = [point.count for name, _, point in rows if name == "dropped"]
+    yield sample("proppy_dropped_events_total", sum(dropped))
+    apart = [(name, label, point) for name, label, point in rows if label]  # "" is all labels together
+    for (name, label), count in _counts(apart).items():
+        if name in COUNTERS:
             family, labels = COUNTERS[name]
             yield sample(family, count, **labels(label))
-    yield sample("proppy_dropped_events_total", counts.get(("dropped", ""), 0))
-    for name, label, point in rows:
-        if name in HISTOGRAMS and label:  # "" is all of them together
+    for name, label, point in apart:
+        if name in HISTOGRAMS:
             family, labels = HISTOGRAMS[name]
             seconds = None if name == OF_BYTES else point.total / 1000
             yield from histogram(family, labels(label), point.count, seconds, point.buckets)
-        if name == OF_BYTES and label:
+        if name == OF_BYTES:
             yield sample("proppy_intake_bytes_total", int(point.total), source=label)
 
 
-def _zeros(rows: Sequence[Row]) -> dict[tuple[str, str], int]:
+def _counts(rows: Sequence[Row]) -> dict[tuple[str, str], int]:
+    """By name and label. A counter is there before its first count, as 0: Prometheus sees no growth in a new one."""
     routes = {("errors", label): 0 for name, label, _ in rows if name == "requests"}
     seen = {label for name, label, _ in rows if name in {"received", "handled", "failed"}}
     sources = {(name, label): 0 for name in ("handled", "failed") for label in sorted({*conf.sources, *seen})}
     posted = {("refused", name): 0 for name, source in conf.sources.items() if source.http}
-    return routes | sources | posted | {("delivered", name): 0 for name in conf.channels}
+    channels = {("delivered", name): 0 for name in conf.channels}
+    return routes | sources | posted | channels | {(name, label): point.count for name, label, point in rows}

@@ -32,10 +32,8 @@ class Sample(NamedTuple):
     suffix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.family}{self.suffix}{{{self.labels}}} {self.value}" if self.labels else self._bare()
-
-    def _bare(self) -> str:
-        return f"{self.family}{self.suffix} {self.value}"
+        labels = f"{{{self.labels}}}" if self.labels else ""
+        return f"{self.family}{self.suffix}{labels} {self.value}"
 
 
 def sample(family: str, value: str | int, **labels: str) -> Sample:
@@ -51,13 +49,13 @@ def histogram(
     `buckets` as in utils/histogram.py. Those that are in none, of which only the number is known, count as long.
     """
     text = label_text(labels)
-    comma = "," if text else ""
+    before = f"{text}," if text else ""
     sums = list(accumulate(buckets)) or [0]
-    sums += [sums[-1]] * (len(BOUNDS) - len(sums))
-    for place, bound in SECONDS:
-        yield Sample(family, sums[place], f'{text}{comma}le="{bound}"', "_bucket")
+    sums += [sums[-1]] * (len(BOUNDS) - len(sums))  # of a row that ends early, or was written with fewer bounds
     count = max(count, sums[-1])
-    yield Sample(family, count, f'{text}{comma}le="+Inf"', "_bucket")
+    bounds = [*((bound, sums[place]) for place, bound in SECONDS), ("+Inf", count)]
+    for bound, number in bounds:
+        yield Sample(family, number, f'{before}le="{bound}"', "_bucket")
     if seconds is not None:
         yield Sample(family, f"{seconds:.6f}", text, "_sum")
     yield Sample(family, count, text, "_count")

@@ -15,26 +15,32 @@ from tests.support.processes import Site
 from tests.support.wait import wait_for
 
 JOB: Final = "proppy"
+TOKEN: Final = "s3cret"
 TOOLS: Final = [shutil.which("prometheus"), shutil.which("promtool")]
 RULES: Final = BASE_DIR / "deploy" / "prometheus" / "proppy.rules.yml"
-CONFIG: Final = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: ["{rules}"]
-scrape_configs:
-  - job_name: proppy
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
 #: Labels and value.
 Result = list[tuple[dict[str, str], float]]
 
 
 class Prometheus:
-    """`with Prometheus(site, folder) as prometheus:`, with the alert rules that are deployed."""
+    """`with Prometheus(site, folder) as prometheus:`, with the alert rules and the configuration that are deployed."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         self._port = free_port()
         self._config = folder / "prometheus.yml"
-        self._config.write_text(CONFIG.format(rules=RULES, port=site.port))
+        (folder / "proppy.token").write_text(TOKEN)
+        changes = {
+            ": 30s": ": 1s",
+            "[proppy.rules.yml]": f"['{RULES}']",
+            "scheme: https": "scheme: http",
+            "/etc/prometheus": str(folder),
+            "www.example.org": f"127.0.0.1:{site.port}",
+        }
+        config = RULES.with_name("prometheus.yml").read_text()
+        for deployed, ours in changes.items():
+            assert deployed in config
+            config = config.replace(deployed, ours)
+        self._config.write_text(config)
         self._folder = folder
 
     def __enter__(self) -> "Prometheus":
