@@ -49,7 +49,7 @@ Sums = dict[Key, Sum]
 class SeriesChannel(Channel):
     """Takes many events at a time: one row of a day then changes once for all of them."""
 
-    batch: ClassVar[int] = 200
+    batch: ClassVar[int] = 50  # a thousand labels in each would lock SQLite for a quarter of a second
     transactional: ClassVar[bool] = True
     interval: ClassVar[float] = 1.0
 

@@ -8,6 +8,8 @@ from notifications.utils.bounded_queue import BoundedQueue
 from notifications.utils.forks import renew_after_fork
 
 MINUTE: Final = 60.0
+#: The most seconds of an interval, which may be set to any number.
+LONGEST: Final = 366 * 86_400.0
 
 
 class Interval:
@@ -20,7 +22,7 @@ class Interval:
     def __init__(self, seconds: float) -> None:
         now = time.monotonic()
         self.begin_minute()
-        self._ends = now + seconds
+        self._ends = now + min(seconds, LONGEST)
         if seconds >= MINUTE:
             self._ends = self._minute_ends + MINUTE * round((self._ends - self._minute_ends) / MINUTE)
 
@@ -56,7 +58,8 @@ class IntervalReport:
 
     def after_fork(self) -> None:
         """Forget the counts: the parent reports them."""
-        self._has_started = False
+        #: Whether an interval is running, or about to: who counts often need not call `start()`.
+        self.has_started = False
         self._interval: Interval | None = None
         self.forget()
 
@@ -74,8 +77,8 @@ class IntervalReport:
 
     def start(self) -> None:
         """Start an interval, unless one is running. Call it after you counted."""
-        if not self._has_started:
-            self._has_started = True
+        if not self.has_started:
+            self.has_started = True
             self._queue.put(None)
 
     def _start(self, _: None) -> None:
@@ -87,7 +90,7 @@ class IntervalReport:
             return None
         is_over = hurry or interval.is_over()
         if is_over:
-            self._interval, self._has_started = None, False  # first: a count from now on starts an interval
+            self._interval, self.has_started = None, False  # first: a count from now on starts an interval
         if is_over or interval.is_minute_over():
             minute = interval.minute
             interval.begin_minute()

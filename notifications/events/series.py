@@ -109,7 +109,7 @@ class Writer:
             "PRIORITY": INFO,
             "SYSLOG_IDENTIFIER": "proppy",
             "PROPPY_EVENT": SERIES,
-            "PROPPY_ID": f"{self._token}:{next(self._numbers)}",
+            "PROPPY_ID": f"{self._token}#{next(self._numbers)}",
             "PROPPY_DATA": orjson.dumps({"minute": minute, "series": piece}).decode(),
         }
 

@@ -1,10 +1,11 @@
 """Counts the requests of each route, for one report per interval."""
 
 import threading
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
 
-from notifications.utils.histogram import BUCKETS, added, bucket_of
+from notifications.utils.histogram import BOUNDS, BUCKETS, added
 
 MAX_ROUTES: Final = 200
 OTHER: Final = "other"
@@ -19,15 +20,17 @@ class RouteTotals:
     their histogram.
     """
 
-    requests: int = 0
     errors: int = 0
     ms: float = 0.0
     highest: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * BUCKETS)
 
+    @property
+    def requests(self) -> int:
+        return sum(self.buckets)
+
     def merge(self, other: "RouteTotals") -> None:
         """Add what another one counted."""
-        self.requests += other.requests
         self.errors += other.errors
         self.ms += other.ms
         self.highest = max(self.highest, other.highest)
@@ -53,15 +56,15 @@ class RequestTotals:
     def add(self, method: str | None, route: str | None, *, error: bool, ms: float) -> None:
         """Count one request that took `ms` milliseconds."""
         key = (method if method in METHODS else OTHER_METHOD), route
-        bucket = bucket_of(ms)
+        bucket = bisect_left(BOUNDS, ms)  # bucket_of(), without its call
         with self._lock:
             totals = self._routes.get(key) or self._new_route(key)
-            totals.requests += 1
-            totals.errors += error
+            totals.buckets[bucket] += 1
             totals.ms += ms
             if ms > totals.highest:
                 totals.highest = ms
-            totals.buckets[bucket] += 1
+            if error:
+                totals.errors += 1
 
     def _new_route(self, key: Key) -> RouteTotals:
         if len(self._routes) < self._max_routes:

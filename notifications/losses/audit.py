@@ -46,9 +46,6 @@ class Audit:
             self._remember_unit(event)
 
     def _count(self, event: Observed) -> None:
-        if event.name == SERIES:
-            self._check_series(event)
-            return
         writer = None
         if event.token_and_number is not None:
             token, number = event.token_and_number
@@ -61,16 +58,14 @@ class Audit:
             self.unknown.add(event.name)
         elif event.name == "LOST":
             self._add_reported_loss(event, writer)
+        elif event.name == SERIES:
+            self._check_series(event)
 
     def _check_series(self, event: Observed) -> None:
-        """Its number says nothing: counts may be lost."""
         read = event_of(event.entry, self.trusted)
         try:
-            if read is not None:
-                found_in(read)
+            found_in(read) if read else None
         except ValueError:
-            read = None
-        if read is None:
             self.refusals.add(NO_SERIES, event.entry, name=SERIES)
 
     def _add_reported_loss(self, event: Observed, writer: WriterState | None) -> None:

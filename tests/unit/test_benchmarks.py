@@ -41,7 +41,7 @@ from tests.support.child import BASE_DIR, bare_env
 from tests.support.wait import wait_for
 
 #: Those that have rows which need nothing of a machine.
-MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "admin"}
+MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "series", "admin"}
 FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
 
 
@@ -66,6 +66,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("backlog", 2),
         ("memory", 2),
         ("follow_journal", 1),
+        ("series", 2),
         ("to_slack", 1),
         ("catch_up", 1),
         ("slack_down", 1),

@@ -17,7 +17,7 @@ INTERVAL: Final = 300.0
 SOON: Final = 0.5
 
 
-def delete_old_series() -> float:
+def delete_some() -> float:
     """Delete some rows. Returns the seconds until the next call. Raises database errors."""
     now = utc_now()
     deleted = [_delete(step, now - kept) for step, kept in KEPT.items()]

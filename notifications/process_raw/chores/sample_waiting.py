@@ -21,7 +21,7 @@ WAITING: Final = f"""
 """
 
 
-def sample_waiting() -> float:
+def take_sample() -> float:
     """Take a sample. Returns the seconds until the next one. Raises database errors."""
     by_source = dict(fetch_all(bounded_wait.connection(), WAITING, []))
     for source, count in by_source.items():

@@ -15,7 +15,7 @@ from notifications.events.encoding import event_of
 from notifications.events.event import SERIES, Event
 from notifications.events.interval_report import Interval
 from notifications.events.outbox import Outbox
-from notifications.events.process_token import ID
+from notifications.events.process_token import ID, SERIES_ID
 from notifications.events.series import LONGEST_LABEL, MOST_BYTES, MOST_WAITING, Writer, pieces
 from notifications.events.series_counts import MOST_LABELS, SeriesCounts
 from notifications.journal import Entry, FileJournal
@@ -79,13 +79,13 @@ def test_what_an_event_says(written: Written) -> None:
 
 
 def test_its_numbers_are_not_those_of_other_events(written: Written) -> None:
-    """Their losses are reported; a lost count is none."""
+    """Their losses are reported; a lost count is none, also to an older release."""
     series.write(MINUTE, count())
     series.write(MINUTE, count())
-    tokens, numbers = zip(*(event.id.split(":") for event in written.events()), strict=True)
-    assert numbers == ("1", "2")
-    assert set(tokens) != {emit.new_entry("SLACK", "x")["PROPPY_ID"].partition(":")[0]}
-    assert all(ID.fullmatch(event.id) for event in written.events())
+    ids = [SERIES_ID.fullmatch(event.id) for event in written.events()]
+    assert [each and each[2] for each in ids] == ["1", "2"]
+    assert {each and each[1] for each in ids}.isdisjoint({emit.new_entry("SLACK", "x")["PROPPY_ID"].partition(":")[0]})
+    assert not any(ID.fullmatch(event.id) for event in written.events())
 
 
 @override_settings(NOTIFICATIONS_RELEASE="1.4.0")
@@ -218,6 +218,9 @@ class TestMinutes:
         ends = list(self.ends(Interval(seconds), clock))
         assert ends == [(number, number == minutes - 1) for number in range(minutes)]
         assert clock.wall == (MINUTE + 60 * minutes if seconds >= 60 else MINUTE + 50 + seconds)
+
+    def test_any_interval(self, clock: Clock) -> None:
+        assert not Interval(float("inf")).is_over()
 
     def test_a_clock_that_is_set_changes_the_next_minute(self, clock: Clock) -> None:
         ends = self.ends(Interval(180), clock)

@@ -18,8 +18,8 @@ def test_totals_of_a_route() -> None:
     totals.add("GET", "", error=True, ms=4.5)
     totals.add("POST", "", error=False, ms=1.0)
     assert totals.take() == {
-        "GET /": RouteTotals(2, 1, 6.5, 4.5, histogram(2.0, 4.5)),
-        "POST /": RouteTotals(1, 0, 1.0, 1.0, histogram(1.0)),
+        "GET /": RouteTotals(1, 6.5, 4.5, histogram(2.0, 4.5)),
+        "POST /": RouteTotals(0, 1.0, 1.0, histogram(1.0)),
     }
     assert totals.take() == {}
 

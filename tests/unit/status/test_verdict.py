@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -22,7 +23,8 @@ from django.utils import timezone
 from notifications.journal import FileJournal
 from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
-from notifications.positions.key import machine_id
+from notifications.positions.key import Key, machine_id
+from notifications.positions.lock import Lock
 from notifications.status import database
 from notifications.status.payload_problems import counted
 from notifications.status.verdict import Verdict, verdict
@@ -212,6 +214,9 @@ def test_a_channel_that_was_removed_is_no_problem(tmp_path: Path) -> None:
         assert verdict().problems == []
         Position.objects.update(channel="SLACK")
         assert {each.name for each in verdict().problems} == {"journal-quota", "channel-blocked"}
+        with closing(Lock(Key(machine_id(), journal.url, "SERIES"))):
+            Position.objects.update(channel="SERIES")
+            assert verdict().problems == [], "it only counts"
 
 
 @pytest.mark.parametrize(
