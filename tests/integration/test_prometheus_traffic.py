@@ -20,12 +20,15 @@ pytestmark = [
 ALL: Final[tuple[Name, ...]] = ("process_raw", "follow_journal", "web")
 REQUESTS: Final = "proppy_request_duration_seconds"
 KEEP: Final = "from notifications import keep; keep('raises', b'x'); keep('count', b'y')"
+FIRES: Final = 'ALERTS{alertname="ProppyErrorsBurnFast",alertstate="firing"}'
 FORM: Final = b"name=Ada&email=ada@example.org&text=Hello"
 #: What one round of traffic adds.
 ADDS: Final = {
     f'{REQUESTS}_count{{method="GET",route="/"}}': 30,
     f'{REQUESTS}_count{{method="GET",route="unknown"}}': 5,
     f'{REQUESTS}_bucket{{method="GET",route="/",le="+Inf"}}': 30,
+    'proppy_request_errors_total{method="GET",route="/fails/<int:number>/"}': 6,
+    'proppy_request_errors_total{method="GET",route="/"}': 0,
     'proppy_intake_duration_seconds_count{source="contact"}': 12,
     'proppy_intake_bytes_total{source="contact"}': 12 * len(FORM),
     'proppy_refused_posts_total{source="small"}': 4,
@@ -61,6 +64,8 @@ def traffic(site: Site) -> None:
         assert visitor.get("/").status == 200
     for number in range(5):
         assert visitor.get(f"/nothing-here-{number}/").status == 404
+    for number in range(6):
+        assert visitor.get(f"/fails/{number}/").status == 500
     for _ in range(12):
         assert post(site.port, "/in/contact/", FORM)[0] == 202
     for _ in range(4):
@@ -75,6 +80,8 @@ def test_counts_are_what_happened_in_all_processes_and_over_restarts(busy: Site,
         traffic(busy)
         wanted = {expression: count * rounds for expression, count in ADDS.items()}
         wait_until_counted(prometheus, wanted)
+        if rounds == 2:  # in the first one all counters were new
+            wait_for(lambda: prometheus.query(FIRES), message="the alert of the errors fires")
         for name in reversed(ALL):
             assert busy.terminate(name) == 0
     assert_no_counter_fell(prometheus)
