@@ -91,12 +91,15 @@ def test_counts_are_what_happened_in_all_processes_and_over_restarts(busy: Site,
 
 
 def wait_until_counted(prometheus: Prometheus, wanted: dict[str, int]) -> None:
-    def counted() -> dict[str, float]:
-        return {expression: prometheus.number(expression) for expression in wanted}
+    found: dict[str, float] = {}
+
+    def are_right() -> bool:
+        found.update({expression: prometheus.number(expression) for expression in wanted})
+        return found == wanted
 
     with suppress(AssertionError):  # the comparison says more
-        wait_for(lambda: counted() == wanted, timeout=60)
-    assert counted() == wanted
+        wait_for(are_right, timeout=90)
+    assert found == wanted
 
 
 def assert_no_counter_fell(prometheus: Prometheus) -> None:
