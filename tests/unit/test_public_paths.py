@@ -24,6 +24,7 @@ PUBLIC: Final = {
     "notifications.channels.report": ("Report",),
     "notifications.channels.slack": ("Slack",),
     "notifications.channels.webhook": ("Webhook",),
+    "notifications.doctor": ("Finding", "failed", "ok", "register", "unknown", "warning"),
     "notifications.health": ("StatusPages",),
     "notifications.log": ("JournalFormatter", "PayloadFilter", "mark_stderr"),
     "notifications.middleware": ("RequestStats",),

@@ -26,6 +26,7 @@ NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 #: No client can set _TRANSPORT: only journald itself writes what has both fields.
 _DROPPED = (f"MESSAGE_ID={SUPPRESSED}", "_TRANSPORT=driver")
+SOCKETS: Final = "/run/systemd"
 #: Seconds that `write_patiently()` waits for a place in the socket.
 PATIENCE: Final = 0.1
 
@@ -56,7 +57,7 @@ class JournaldJournal(Journal):
         self.namespace = check_namespace(namespace)
         self.identifier = identifier
         folder = f"journal.{namespace}" if namespace else "journal"
-        self.socket_path = f"/run/systemd/{folder}/socket"
+        self.socket_path = f"{SOCKETS}/{folder}/socket"
         self._links, self._archive = links, archive
         self._sender = Sender(self.socket_path)
         self._patient_sender = Sender(self.socket_path, seconds=PATIENCE)
