@@ -107,6 +107,13 @@ class Follower(Generic[T]):
         self._delivery = Delivery(consumer, pace, signals=not audit)
         self._idle_at = 0.0
         self._delivered = self._messages = 0
+        #: Events that were delivered, or became failed deliveries.
+        self.settled = 0
+
+    @property
+    def name(self) -> str:
+        """The consumer's."""
+        return self._consumer.name
 
     def _new_pending(self) -> Pending[T]:
         if self._consumer.digests:
@@ -245,6 +252,7 @@ class Follower(Generic[T]):
         return 0.0
 
     def _done(self, message: Message[T]) -> None:
+        self.settled += message.stands_for
         self._pending.done()
         self._delivery.succeeded()
         self._settle(message.last)

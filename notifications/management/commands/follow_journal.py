@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -6,7 +6,8 @@ from django.db import Error
 
 from notifications import handlers
 from notifications.channels import channel_names
-from notifications.follow_journal.build_workers import worker_makers
+from notifications.follow_journal.build_workers import Maker, worker_makers
+from notifications.follow_journal.drain_progress import shown_events
 from notifications.follow_journal.former_machine_id import settle_former_ids
 from notifications.management.tables import require_tables
 from notifications.operations.problem import OF_PROCESS_RAW
@@ -45,7 +46,7 @@ class Command(BaseCommand):
             if start is None and not dry_run:
                 settle_former_ids()
             makers = worker_makers(channel, since=start, dry_run=dry_run, drain=drain)
-            _run(list(makers), goes_on=not (start or dry_run or drain))
+            self._run(list(makers), channel or channel_names(), once=bool(start) or dry_run, drain=drain)
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:
@@ -55,13 +56,14 @@ class Command(BaseCommand):
                 raise
             raise CommandError(why) from error
 
-
-def _run(makers: Sequence[Callable[[loop.Stop], loop.Worker]], *, goes_on: bool) -> None:
-    """`goes_on`: it does not end by itself, so its heart should be seen to beat."""
-    if goes_on:
-        loop.run([*makers, _watch], heartbeat="follow_journal")
-    else:
-        loop.run(makers)
+    def _run(self, makers: list[Maker], names: Sequence[str], *, once: bool, drain: bool) -> None:
+        if once:
+            loop.run(makers)
+        elif drain:
+            with shown_events(self.stdout, names, makers) as (counted, show):
+                loop.run(counted, each_second=show)
+        else:  # it does not end by itself, so its heart should be seen to beat
+            loop.run([*makers, _watch], heartbeat="follow_journal")
 
 
 def _watch(stop: loop.Stop) -> loop.Worker:

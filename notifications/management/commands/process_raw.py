@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifications import handlers
 from notifications.conf import conf
 from notifications.management.tables import require_tables
+from notifications.operations.drain_progress import shown_payloads
 from notifications.operations.heartbeat_url import HeartbeatUrl
 from notifications.operations.machines import take_part
 from notifications.operations.problem import KINDS, OF_PROCESS_RAW, SHARED, unknown_beside
@@ -38,9 +39,14 @@ class Command(BaseCommand):
             raise CommandError("--batch and --threads must be at least 1.")
         require_tables()
         handlers.autodiscover()
+        makers = _makers(source, batch, drain, threads)
         try:
-            loop.run(_makers(source, batch, drain, threads), heartbeat="" if drain else "process_raw")
-            if drain and not any(beat.command == "process_raw" for beat in beats()):
+            if not drain:
+                loop.run(makers, heartbeat="process_raw")
+                return
+            with shown_payloads(self.stdout, source) as show:
+                loop.run(makers, each_second=show)
+            if not any(beat.command == "process_raw" for beat in beats()):
                 drains.note("process_raw")
         except OSError as error:
             if not (why := explain(error)):
