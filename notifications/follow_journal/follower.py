@@ -29,6 +29,7 @@ from notifications.journal import Entry, Gap, Journal
 from notifications.positions import saved_position
 from notifications.positions.key import Key
 from notifications.positions.lock import Lock
+from notifications.utils.log_fields import log_fields
 from notifications.workers.loop import LONGEST_WAIT
 from notifications.workers.outage import Outage
 
@@ -139,6 +140,13 @@ class Follower(Generic[T]):
 
     def poll(self) -> float | None:
         """Read some entries, or make one delivery."""
+        with log_fields(self._log_fields):
+            return self._poll()
+
+    def _log_fields(self) -> dict[str, str]:
+        return {"PROPPY_CHANNEL": self.name}
+
+    def _poll(self) -> float | None:
         try:
             if self._reads and self._read():
                 return 0.0

@@ -1,11 +1,16 @@
 """`journalctl -p warning` shows what a service has to complain about, and nothing else, by a real journald."""
 
+import logging
+import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from notifications.log import JournalHandler, handling
+from notifications.models import RawPayload
 from tests.support.child import BASE_DIR, BIN
 from tests.support.journald import JournaldNamespace
 from tests.support.processes import settings_env
@@ -53,3 +58,21 @@ def test_a_web_server_that_cannot_start_is_an_error(journald: JournaldNamespace,
     errors = shown(journald, "--priority=err")
     assert any("Wrong setting: DATABASE_URL: write" in line for line in errors)
     assert shown(journald, "--priority=5..7") == []
+
+
+def test_lines_are_found_by_what_they_belong_to(journald: JournaldNamespace) -> None:
+    """By journald's own protocol, as a service's: `journalctl PROPPY_RECEIPT=…`."""
+    status = os.fstat(2)
+    handler = JournalHandler(journal_stream=f"{status.st_dev}:{status.st_ino}", socket=str(journald.socket_path))
+    payload = RawPayload(source="stripe", attempts=2)
+    with closing(handler):
+        with handling(payload):
+            handler.handle(logging.LogRecord("shop", logging.ERROR, "", 0, "no price\nin it", None, None))
+        handler.handle(logging.LogRecord("shop", logging.INFO, "", 0, "another", None, None))
+    found = [f"PROPPY_RECEIPT={payload.receipt}", "PROPPY_SOURCE=stripe", "PROPPY_ATTEMPT=2", "LOGGER=shop"]
+
+    def shown(*arguments: str) -> list[str]:
+        return journald.journalctl("--output=cat", *arguments).splitlines()
+
+    wait_for(lambda: shown(*found) == ["no price", "in it"], message="the entry")
+    assert shown("--priority=err", "LOGGER=shop") == ["no price", "in it"]

@@ -26,7 +26,7 @@ PUBLIC: Final = {
     "notifications.channels.webhook": ("Webhook",),
     "notifications.doctor": ("Finding", "failed", "ok", "register", "unknown", "warning"),
     "notifications.health": ("StatusPages",),
-    "notifications.log": ("JournalFormatter", "PayloadFilter", "mark_stderr"),
+    "notifications.log": ("JournalFormatter", "JournalHandler", "PayloadFilter", "ReadableFormatter", "mark_stderr"),
     "notifications.middleware": ("RequestStats",),
     "notifications.models": ("RawPayload",),
     "notifications.patience": ("PatientRequests",),

@@ -42,7 +42,8 @@ class JournaldJournal(Journal):
     """The machine's journal, or that of a namespace. Readers return the entries of one SYSLOG_IDENTIFIER.
 
     `links`: a folder of this user alone. With it followers see an entry at once, without it up to 0.4 s later.
-    `archive`: a folder of journal files to read instead, such as those of a former machine id.
+    `archive`: a folder of journal files to read instead, such as those of a former machine id. `socket`: another one
+    to write to than that of the namespace.
     """
 
     def __init__(
@@ -52,12 +53,13 @@ class JournaldJournal(Journal):
         identifier: str = "proppy",
         links: Path | None = None,
         archive: Path | None = None,
+        socket: str = "",
     ) -> None:
         self.url = f"journald://{namespace}"
         self.namespace = check_namespace(namespace)
         self.identifier = identifier
         folder = f"journal.{namespace}" if namespace else "journal"
-        self.socket_path = f"{SOCKETS}/{folder}/socket"
+        self.socket_path = socket or f"{SOCKETS}/{folder}/socket"
         self._links, self._archive = links, archive
         self._sender = Sender(self.socket_path)
         self._patient_sender = Sender(self.socket_path, seconds=PATIENCE)

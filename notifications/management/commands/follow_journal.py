@@ -7,10 +7,11 @@ from django.db import Error
 from notifications import handlers
 from notifications.channels import channel_names
 from notifications.follow_journal.build_workers import Maker, worker_makers
-from notifications.follow_journal.drain_progress import shown_events
 from notifications.follow_journal.former_machine_id import settle_former_ids
+from notifications.follow_journal.shown_events import Followers, shown_events
 from notifications.management.tables import require_tables
 from notifications.operations.problem import OF_PROCESS_RAW
+from notifications.operations.shown_work import show_lines, shown_work
 from notifications.operations.watch import Look, Watch
 from notifications.positions.lock import AlreadyFollowed
 from notifications.status.worker_problems import problems_of
@@ -34,6 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, channel: list[str], since: str | None, dry_run: bool, drain: bool, **__: Any) -> None:
         require_tables()
+        show_lines()
         handlers.autodiscover()
         unknown = set(channel) - set(channel_names())
         if unknown:
@@ -57,13 +59,15 @@ class Command(BaseCommand):
             raise CommandError(why) from error
 
     def _run(self, makers: list[Maker], names: Sequence[str], *, once: bool, drain: bool) -> None:
+        followers = Followers(names, makers)
         if once:
             loop.run(makers)
         elif drain:
-            with shown_events(self.stdout, names, makers) as (counted, show):
-                loop.run(counted, each_second=show)
+            with shown_events(self.stdout, names, followers) as show:
+                loop.run(followers.makers, each_second=show)
         else:  # it does not end by itself, so its heart should be seen to beat
-            loop.run([*makers, _watch], heartbeat="follow_journal")
+            with shown_work(f"follow_journal delivers to {', '.join(names)}", followers.settled) as say:
+                loop.run([*followers.makers, _watch], heartbeat="follow_journal", each_second=say)
 
 
 def _watch(stop: loop.Stop) -> loop.Worker:

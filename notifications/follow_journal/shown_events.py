@@ -1,5 +1,6 @@
-"""Shows how far `follow_journal --drain` has got."""
+"""What `follow_journal` has delivered, and how far a drain has got."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,27 +18,39 @@ from notifications.utils.progress_beside import beside
 from notifications.workers.loop import Stop, Worker
 
 
-@contextmanager
-def shown_events(
-    out: OutputWrapper, names: Sequence[str], makers: Sequence[Maker]
-) -> Iterator[tuple[list[Maker], Callable[[], None]]]:
-    """Yields the makers, whose followers of these channels are counted now, and what shows that, for one thread."""
-    followers: list[Follower[Any]] = []
+class Followers:
+    """The followers of some channels, once `makers` have made them."""
 
-    def counted(make: Maker) -> Maker:
+    def __init__(self, names: Sequence[str], makers: Sequence[Maker]) -> None:
+        self._names, self._made = names, list[Follower[Any]]()
+        self.makers = [self._noted(make) for make in makers]
+
+    def settled(self) -> dict[str, int]:
+        """By channel: events that were delivered, or became failed deliveries."""
+        found = Counter[str]()
+        for follower in self._made:
+            found[follower.name] += follower.settled
+        return found
+
+    def _noted(self, make: Maker) -> Maker:
         def made(stop: Stop) -> Worker:
             worker = make(stop)
-            if isinstance(worker, Follower) and worker.name in names:
-                followers.append(worker)
+            if isinstance(worker, Follower) and worker.name in self._names:
+                self._made.append(worker)
             return worker
 
         return made
 
+
+@contextmanager
+def shown_events(out: OutputWrapper, names: Sequence[str], followers: Followers) -> Iterator[Callable[[], None]]:
+    """Yields what shows how far the followers of these channels have got, for one thread."""
+
     def show() -> None:
-        progress.show(sum(each.settled for each in followers))
+        progress.show(sum(followers.settled().values()))
 
     with ProgressBar(out, _behind(names), unit=" events") as progress, beside(progress):
-        yield [counted(make) for make in makers], show
+        yield show
         show()
 
 
