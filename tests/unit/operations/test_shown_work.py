@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 
+from notifications.operations import shown_work as operations_shown_work
 from notifications.operations.shown_work import Work, show_lines, shown_work
-from notifications.signals import payload_handled
 
 
 class Terminal(StringIO):
@@ -27,6 +28,8 @@ def texts(caplog: pytest.LogCaptureFixture) -> Any:
 
 def test_a_line_a_second_for_each_source_and_channel(texts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
+    payload_handled = Signal()  # without the receivers of the site
+    monkeypatch.setattr(operations_shown_work, "payload_handled", payload_handled)
     delivered = {"SLACK": 2}
     with shown_work("process_raw handles all", lambda: dict(delivered)) as say:
         assert say is not None
