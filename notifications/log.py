@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -150,12 +151,14 @@ class JournalHandler(logging.StreamHandler[Any]):
 
     Among them are LOGGER, CODE_FILE, CODE_LINE, PROPPY_RELEASE, and what the record belongs to: PROPPY_SOURCE,
     PROPPY_RECEIPT, PROPPY_ATTEMPT, PROPPY_CHANNEL, PROPPY_REQUEST. `journal_stream` is the variable JOURNAL_STREAM, ""
-    changes nothing. What journald does not take at once goes to its stream, as lines. `socket`: where journald is.
+    changes nothing. What journald does not take at once goes to its stream, as lines. `journald_socket`: another one
+    than that beside its stream.
     """
 
-    def __init__(self, stream: Any = None, *, journal_stream: str = "", socket: str = "") -> None:
+    def __init__(self, stream: Any = None, *, journal_stream: str = "", journald_socket: str = "") -> None:
         super().__init__(stream)
-        self._journal = JournaldJournal(socket=socket) if is_journal(journal_stream) else None
+        where = (journald_socket or _beside_stderr()) if is_journal(journal_stream) else ""
+        self._journal = JournaldJournal(socket=where) if where else None
         self._identifier = _identifier() if self._journal else ""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -193,6 +196,16 @@ class JournalHandler(logging.StreamHandler[Any]):
             **({"PROPPY_REQUEST": str(found)[:LONGEST_ID]} if (found := request.get("HTTP_X_REQUEST_ID")) else {}),
             **fields_here(),
         }
+
+
+def _beside_stderr() -> str:
+    """The socket of the journald that stderr is connected to, which may be a namespace's; "" if it is none."""
+    try:
+        with socket.socket(fileno=os.dup(STDERR)) as stream:
+            peer = stream.getpeername()
+    except OSError:  # a file
+        return ""
+    return str(Path(peer).with_name("socket")) if isinstance(peer, str) and peer else ""
 
 
 def _identifier() -> str:

@@ -1,16 +1,11 @@
 """`journalctl -p warning` shows what a service has to complain about, and nothing else, by a real journald."""
 
-import logging
-import os
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from notifications.log import JournalHandler, handling
-from notifications.models import RawPayload
 from tests.support.child import BASE_DIR, BIN
 from tests.support.journald import JournaldNamespace
 from tests.support.processes import settings_env
@@ -30,8 +25,9 @@ print("a receipt")
 
 
 def shown(journald: JournaldNamespace, *arguments: str) -> list[str]:
-    """The entries' texts, once the last one is there."""
-    return journald.journalctl("--output=cat", "--identifier=proppy-web", *arguments).splitlines()
+    """The texts of what was printed, and of what was logged: without a unit that has the program's name."""
+    names = ("--identifier=proppy-web", "--identifier=-c")
+    return journald.journalctl("--output=cat", *names, *arguments).splitlines()
 
 
 def run(journald: JournaldNamespace, folder: Path, command: list[str], **changed: str) -> None:
@@ -60,19 +56,26 @@ def test_a_web_server_that_cannot_start_is_an_error(journald: JournaldNamespace,
     assert shown(journald, "--priority=5..7") == []
 
 
-def test_lines_are_found_by_what_they_belong_to(journald: JournaldNamespace) -> None:
-    """By journald's own protocol, as a service's: `journalctl PROPPY_RECEIPT=…`."""
-    status = os.fstat(2)
-    handler = JournalHandler(journal_stream=f"{status.st_dev}:{status.st_ino}", socket=str(journald.socket_path))
-    payload = RawPayload(source="stripe", attempts=2)
-    with closing(handler):
-        with handling(payload):
-            handler.handle(logging.LogRecord("shop", logging.ERROR, "", 0, "no price\nin it", None, None))
-        handler.handle(logging.LogRecord("shop", logging.INFO, "", 0, "another", None, None))
-    found = [f"PROPPY_RECEIPT={payload.receipt}", "PROPPY_SOURCE=stripe", "PROPPY_ATTEMPT=2", "LOGGER=shop"]
+HANDLES = """
+import django, logging
+django.setup()
+from notifications.log import handling
+from notifications.models import RawPayload
+with handling(RawPayload(source="stripe", attempts=2, receipt="0a3c8e9e-7d0f-4d2b-9d0e-0a1b6c2f4f57")):
+    logging.getLogger("shop").error("no price\\nin it")
+logging.getLogger("shop").info("another")
+"""
 
-    def shown(*arguments: str) -> list[str]:
+
+def test_lines_are_found_by_what_they_belong_to(journald: JournaldNamespace, tmp_path: Path) -> None:
+    """By the protocol of the journald whose stream stderr is."""
+    run(journald, tmp_path, [sys.executable, "-c", HANDLES], RELEASE="1.4.0")
+    fields = ["PROPPY_RECEIPT=0a3c8e9e-7d0f-4d2b-9d0e-0a1b6c2f4f57", "PROPPY_SOURCE=stripe", "PROPPY_ATTEMPT=2"]
+
+    def found(*arguments: str) -> list[str]:
         return journald.journalctl("--output=cat", *arguments).splitlines()
 
-    wait_for(lambda: shown(*found) == ["no price", "in it"], message="the entry")
-    assert shown("--priority=err", "LOGGER=shop") == ["no price", "in it"]
+    name = "ERROR shop [stripe 0a3c8e9e-7d0f-4d2b-9d0e-0a1b6c2f4f57 attempt 2]: no price"
+    wait_for(lambda: found(*fields, "LOGGER=shop") == [name, "in it"], message="the entry")
+    assert len(found("PROPPY_RELEASE=1.4.0")) == 3
+    assert found("SYSLOG_IDENTIFIER=proppy") == [], "no event"

@@ -133,7 +133,7 @@ def journald_socket(tmp_path: Path) -> Iterator[Journald]:
 
 @contextmanager
 def in_journal(where: Path, stream: StringIO) -> Iterator[JournalHandler]:
-    handler = JournalHandler(stream, journal_stream=stream_of(2), socket=str(where))
+    handler = JournalHandler(stream, journal_stream=stream_of(2), journald_socket=str(where))
     handler.setFormatter(ReadableFormatter("%(levelname)s %(name)s: %(message)s", journal_stream=stream_of(2)))
     with closing(handler):
         yield handler
@@ -185,7 +185,7 @@ def test_what_journald_does_not_take_goes_to_its_stream(tmp_path: Path, journald
 
 def test_elsewhere_nothing_changes(journald_socket: Journald) -> None:
     stream = StringIO()
-    handler = JournalHandler(stream, journal_stream="1:1", socket=str(journald_socket.path))
+    handler = JournalHandler(stream, journal_stream="1:1", journald_socket=str(journald_socket.path))
     handler.handle(record_of("late"))
     assert (stream.getvalue(), journald_socket.entries()) == ("late\n", [])
 
