@@ -133,6 +133,8 @@ class ReadableFormatter(JournalFormatter):
         text += str(getattr(record, "payload", ""))
         if record.exc_info:
             text += f"\n{self.formatException(record.exc_info)}"
+        if record.stack_info:
+            text += f"\n{self.formatStack(record.stack_info)}"
         return text
 
 

@@ -15,7 +15,7 @@ from notifications.utils.finding import Finding, failed, ok, warning
 #: Seconds for the kernel to learn that nobody listens.
 REFUSED_WITHIN: Final = 0.3
 CERTIFICATE: Final = "Renew or mend its certificate; if its authority is your own, install that on this machine."
-REACH: Final = "Is it right, does it run, and does a firewall or proxy let this machine through?"
+REACH: Final = "Is its address right, does it run, and does a firewall or proxy let this machine through?"
 
 
 def site_url() -> Iterator[Finding]:

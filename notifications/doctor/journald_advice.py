@@ -17,7 +17,7 @@ def missing_namespace(namespace: str) -> str:
     """There is no socket."""
     others = sorted(path.parent.name.removeprefix("journal.") for path in Path(SOCKETS).glob("journal.*/socket"))
     there = f" Namespaces that are there: {', '.join(others)}." if namespace and others else ""
-    if not BOOTED.is_dir() and not others:
+    if not BOOTED.is_dir():
         return "systemd does not run here: set the file journal, NOTIFICATIONS_JOURNAL_URL=file:///path." + there
     return f"systemctl start {unit(namespace, 'socket')}; or mend NOTIFICATIONS_JOURNAL_URL.{there}"
 

@@ -1,5 +1,6 @@
 """Examines a storage of Django: one small object is written, read and deleted."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
@@ -13,18 +14,22 @@ from notifications.utils.finding import Finding, failed, ok
 
 T = TypeVar("T")
 BYTES: Final = b"proppy_doctor: delete me"
-ADVICE: Final = {
-    "written": "Give its user the right to write (PutObject); mend bucket, address, region or keys if it says so.",
-    "read": "Give its user the right to read (GetObject).",
-    "deleted": "Give its user the right to delete (DeleteObject), and delete that object by hand.",
-}
+#: By step: the right that it needs, by S3's name.
+RIGHTS: Final = {"written": "write (PutObject)", "read": "read (GetObject)", "deleted": "delete (DeleteObject)"}
+#: What storages say of a missing right.
+DENIED: Final = re.compile(r"denied|forbidden|permission|\b403\b", re.IGNORECASE)
+REACH: Final = "Mend its bucket, address, region or keys; does it run, and does a firewall let this machine through?"
+BY_HAND: Final = " Then delete that object by hand."
 
 
 class StepFailed(Exception):
-    """A step and what the storage said."""
+    """A step and what the storage said; `advice` says what to do."""
 
     def __init__(self, step: str, name: str, error: Exception) -> None:
-        self.step = step
+        is_denied = DENIED.search(f"{type(error).__name__}: {error}")
+        self.advice = f"Give its user the right to {RIGHTS[step]}." if is_denied else REACH
+        if step == "deleted":
+            self.advice += BY_HAND
         super().__init__(f"an object cannot be {step} ({name}): {type(error).__name__}: {error}")
 
 
@@ -42,7 +47,7 @@ def examine_storage(alias: str, of: Storage) -> Iterator[Finding]:
     try:
         stored = _step("written", name, lambda: of.save(name, ContentFile(BYTES)))
     except StepFailed as error:
-        yield failed(f"{alias}: {error}", ADVICE[error.step])
+        yield failed(f"{alias}: {error}", error.advice)
         return
     works = True
     for step, work in (("read", lambda: _read(of, stored)), ("deleted", lambda: of.delete(stored))):
@@ -50,7 +55,7 @@ def examine_storage(alias: str, of: Storage) -> Iterator[Finding]:
             _step(step, stored, work)
         except StepFailed as error:
             works = False
-            yield failed(f"{alias}: {error}", ADVICE[step])
+            yield failed(f"{alias}: {error}", error.advice)
     if works:
         yield ok(f"{alias}: an object was written, read and deleted")
 

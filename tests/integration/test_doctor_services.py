@@ -202,6 +202,7 @@ class TestBucket:
         s3.stop()
         findings, status = examine("bodies")
         assert "cannot be written" in findings[0].text
+        assert findings[0].advice.startswith("Mend its bucket, address, region or keys")
         assert status == 2
 
 
