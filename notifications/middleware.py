@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from notifications.events import series
 from notifications.events.emit import emit
 from notifications.events.interval_report import IntervalReport
-from notifications.http.request_totals import RequestTotals, RouteTotals
+from notifications.http.request_totals import MAX_ROUTES, OTHER, RequestTotals, RouteTotals
 from notifications.http.statsd_server import open_server, send_counts
 from notifications.utils.sums import Sum
 from notifications.utils.sync_and_async import BothWays
@@ -43,13 +43,11 @@ class Reporter(IntervalReport):
 
     def minute_over(self, minute: int) -> None:
         totals = self._totals.take()
-        for label, route in totals.items():
-            if label in self._over:
-                self._over[label].merge(route)
-            else:
-                self._over[label] = route
         if totals:
             series.write(minute, series_of(totals))
+        for label, route in totals.items():
+            known = label if label in self._over or len(self._over) < MAX_ROUTES else OTHER
+            self._over.setdefault(known, RouteTotals()).merge(route)
 
     def report(self) -> None:
         totals, self._over = self._over, {}

@@ -164,7 +164,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "notifications.log.JournalFormatter",
+            "()": "notifications.log.ReadableFormatter",
             "fmt": "%(levelname)s %(name)s%(payload)s: %(message)s",
             "journal_stream": env.str("JOURNAL_STREAM", default=""),  # set by systemd
         }
@@ -177,7 +177,8 @@ LOGGING = {
     },
     "handlers": {
         "stderr": {
-            "class": "logging.StreamHandler",
+            "()": "notifications.log.JournalHandler",
+            "journal_stream": env.str("JOURNAL_STREAM", default=""),
             "formatter": "line",
             "filters": ["payload", "outages", "refusals", "links"],
         }

@@ -6,15 +6,14 @@ from typing import Final
 from django.utils.module_loading import import_string
 
 from notifications.channels.base import Channel, Unavailable, Undeliverable
-from notifications.channels.series import SeriesChannel
 from notifications.conf import ChannelConf, conf
 from notifications.events.event import SERIES, Event
 from notifications.handlers import EventFunction, event_handlers
 
 __all__ = ["OWN", "Channel", "Unavailable", "Undeliverable", "channel_names", "make_channel"]
 
-#: Channels of the engine itself, which no setting makes.
-OWN: Final = {SERIES: SeriesChannel}
+#: Channels of the engine itself, which no setting makes. Settings may import this module, when there are no models yet.
+OWN: Final = {SERIES: ChannelConf(SERIES, "notifications.channels.series.SeriesChannel")}
 
 
 class FunctionChannel(Channel):
@@ -37,7 +36,7 @@ def channel_names() -> list[str]:
 def make_channel(name: str) -> Channel:
     """Returns a new channel object. Raises LookupError if no channel has this name."""
     if name in OWN:
-        return OWN[name](name)
+        return _from_conf(OWN[name])
     if name in conf.channels:
         return _from_conf(conf.channels[name])
     return FunctionChannel(name, event_handlers[name])

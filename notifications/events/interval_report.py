@@ -8,6 +8,8 @@ from notifications.utils.bounded_queue import BoundedQueue
 from notifications.utils.forks import renew_after_fork
 
 MINUTE: Final = 60.0
+#: The most seconds of an interval, which may be set to any number.
+LONGEST: Final = 366 * 86_400.0
 
 
 class Interval:
@@ -20,7 +22,7 @@ class Interval:
     def __init__(self, seconds: float) -> None:
         now = time.monotonic()
         self.begin_minute()
-        self._ends = now + seconds
+        self._ends = now + min(seconds, LONGEST)
         if seconds >= MINUTE:
             self._ends = self._minute_ends + MINUTE * round((self._ends - self._minute_ends) / MINUTE)
 

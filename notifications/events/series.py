@@ -39,7 +39,7 @@ LONGEST_LABEL: Final = 200
 MOST_BYTES: Final = 48_000
 #: Events that wait for a journal that takes none: of about an hour.
 MOST_WAITING: Final = 60
-
+#: The journal of tests.
 MEMORY: Final = "memory://"
 
 #: By name and label.
@@ -86,7 +86,7 @@ class Writer:
 
     def write(self, minute: int, series: Series) -> None:
         with self._lock:
-            if process_outbox().journal.url == MEMORY:  # of a test, whose events these are not
+            if process_outbox().journal.url == MEMORY:  # the end of a minute must not change what a test finds there
                 return
             self._waiting += (self._entry(minute, piece) for piece in pieces(series))
             try:

@@ -32,6 +32,7 @@ from notifications.journal import Entry, Gap, Journal
 from notifications.positions import saved_position
 from notifications.positions.key import Key
 from notifications.positions.lock import Lock
+from notifications.utils.log_fields import log_fields
 from notifications.workers.loop import LONGEST_WAIT
 from notifications.workers.outage import Outage
 
@@ -112,6 +113,13 @@ class Follower(Generic[T]):
         self._delivered = self._messages = 0
         self._is_counted = not detached and consumer.name not in RESERVED
         self._lag_samples = LagSamples(consumer.name) if self._is_counted and not drain else None
+        #: Events that were delivered, or became failed deliveries.
+        self.settled = 0
+
+    @property
+    def name(self) -> str:
+        """The consumer's."""
+        return self._consumer.name
 
     def _new_pending(self) -> Pending[T]:
         if self._consumer.digests:
@@ -137,6 +145,13 @@ class Follower(Generic[T]):
 
     def poll(self) -> float | None:
         """Read some entries, or make one delivery."""
+        with log_fields(self._log_fields):
+            return self._poll()
+
+    def _log_fields(self) -> dict[str, str]:
+        return {"PROPPY_CHANNEL": self.name}
+
+    def _poll(self) -> float | None:
         try:
             if self._reads and self._read():
                 return 0.0
@@ -252,6 +267,7 @@ class Follower(Generic[T]):
         return 0.0
 
     def _done(self, message: Message[T]) -> None:
+        self.settled += message.stands_for
         self._pending.done()
         self._delivery.succeeded()
         self._settle(message.last)

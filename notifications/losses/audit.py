@@ -62,9 +62,12 @@ class Audit:
             self._check_series(event)
 
     def _check_series(self, event: Observed) -> None:
+        """The channel only logs one that says nothing sensible."""
         read = event_of(event.entry, self.trusted)
+        if read is None:  # is_well_formed has seen to that
+            return
         try:
-            found_in(read) if read else None
+            found_in(read)
         except ValueError:
             self.refusals.add(NO_SERIES, event.entry, name=SERIES)
 

@@ -146,13 +146,15 @@ def _followers(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:
 
 
 def unreadable(now: Status) -> Iterator[Problem]:
-    """For who asked for the lag: the journal of this machine cannot be read."""
+    """For who asked for the lag: the journal of this machine cannot be read; not one that was left."""
     channels = now.database.channels if now.database else []
-    if any(channel.behind is None for channel in channels if channel.machine == machine_id()):
+    ours = [channel for channel in channels if channel.machine == machine_id()]
+    followed = [channel for channel in ours if channel.followed]
+    if any(channel.behind is None for channel in followed or ours):
         yield Problem(
             name="journal-unreadable",
             grade=Grade.UNKNOWN,
-            text="This user may not read the journal: how far channels are behind is unknown (?)",
+            text="How far channels are behind is unknown (?): this user may not read the journal that is followed",
             advice="Run this as the user that follows it.",
         )
 

@@ -18,6 +18,7 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 from notifications import keep
+from notifications.events.emit import new_entry, process_outbox
 from notifications.models import (
     Attempt, FailedDelivery, FailureGroup, FailureHour, OperatorAction, Position, RawPayload, State
 )
@@ -56,6 +57,10 @@ OperatorAction.objects.create(failure=group, at=now, by="ada", what="retried")
 failed = FailedDelivery.objects.create(channel="SLACK", event_time=now, text="x", reason="is_archived")
 OperatorAction.objects.create(delivery=failed, at=now, by="ada", what="sent again")
 Position.objects.create(machine="m", journal="j", channel="SLACK", entry_time=now, waiting=1, problem="503 " * 60)
+text = "Order 4711 has come without a price "
+for number in range(7):
+    process_outbox().write(new_entry("SLACK", text * number, "", failing.receipt))
+process_outbox().write(new_entry("SLACK", "Ada signed up", "", good.receipt))
 muted = FailureGroup.objects.get(state="muted")
 print("ids=" + ",".join(str(each.pk) for each in (group, muted, bare, failing, good, failed)))
 """

@@ -14,7 +14,7 @@ import pytest
 from notifications.events import emit
 from notifications.journal import FileJournal
 from tests.support.child import Process
-from tests.support.processes import Site
+from tests.support.processes import Name, Site
 from tests.support.reading import Reading
 from tests.support.wait import wait_for
 
@@ -57,6 +57,8 @@ def kill_between(site: Site, query: Query, most: int) -> None:
 
 
 POSTS: Final = 5
+#: In this order.
+ENDED: Final[tuple[Name, ...]] = ("web", "process_raw", "follow_journal")
 #: Each name that this site has something to count for.
 NAMES: Final = {"requests", "received", "refused", "handled", "waiting", "oldest", "lag", "delivered", "releases"}
 
@@ -70,7 +72,7 @@ def test_all_processes_count_also_what_is_left_at_their_end(
         site.env["JOURNAL_URL"] = request.getfixturevalue("journald").url
     site.env["RELEASE"] = "1.4.0"
     site.migrate()
-    for name in ("process_raw", "follow_journal", "web"):
+    for name in ENDED[::-1]:
         site.start(name)
     visitor = site.browse()
     for _ in range(POSTS):
@@ -78,7 +80,7 @@ def test_all_processes_count_also_what_is_left_at_their_end(
     assert visitor.post("/in/demo/", b"x", {"Idempotency-Key": "k" * 1000}).status == 400
     query = Reading(site).rows
     wait_for(lambda: query("SELECT count(*) FROM notifications_rawpayload WHERE state = 'done'") == [(POSTS,)])
-    for name in ("web", "process_raw", "follow_journal"):
+    for name in ENDED:
         assert site.terminate(name) == 0
     site.manage("follow_journal", "--drain")
     site.manage("follow_journal", "--drain", "--channel", "SERIES")

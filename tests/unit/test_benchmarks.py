@@ -42,7 +42,7 @@ from tests.support.wait import wait_for
 
 #: Those that have rows which need nothing of a machine.
 MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "series", "admin"}
-FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
+FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|s|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
 
 
 @pytest.fixture
@@ -73,6 +73,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("hanging", 1),
         ("admin", 2),
         ("away", 2),
+        ("weight", 5),
     ],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:

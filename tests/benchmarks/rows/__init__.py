@@ -23,6 +23,7 @@ from tests.benchmarks.rows import (
     slow_disk,
     threads,
     to_slack,
+    weight,
 )
 from tests.benchmarks.table import Row
 
@@ -46,6 +47,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "hanging": hanging.rows,
     "admin": admin.rows,
     "away": away.rows,
+    "weight": weight.rows,
 }
 #: Not of the table: what a choice was made by.
 ON_DEMAND: Final[dict[str, Benchmark]] = {"threads": threads.rows}

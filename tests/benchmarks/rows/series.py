@@ -21,7 +21,7 @@ FOLLOWER: Final = "`follow_journal` at 200 requests a second, SQLite"
 #: Requests a second, and seconds of a round: it has one end of a minute, whenever it begins.
 RATE: Final = 200
 WATCHED: Final = 60.0
-#: Rounds that are watched for a minute each, with the series and without them.
+#: Rounds of a minute each, with the series and without them.
 ROUNDS: Final = 2
 CORE_PERCENT: Final = 1.0
 
@@ -40,21 +40,22 @@ def _request(lab: Lab) -> Row:
 
 
 def _follower(lab: Lab) -> Row:
-    """With all channels of the site; then some alone, without what counts losses."""
+    """In turn as it is, and with nothing that follows the series."""
     site = lab.site()
     site.start("web")
-    rounds = min(ROUNDS, lab.rounds)
-    percents = [_watched(lab, site) for _ in range(rounds)]
-    without = [_watched(lab, site, "--channel", "SLACK", "--channel", "REPORT") for _ in range(rounds)]
-    series = [_watched(lab, site, "--channel", "SERIES") for _ in range(rounds)]
-    text = f"SLACK and REPORT alone {median(without):.2f} %, SERIES alone {median(series):.2f} %"
-    text = f"{text}; of a file journal; posts to gunicorn, which are counted and write no event"
-    return at_most(FOLLOWER, "", percents, CORE_PERCENT, text, "% of a core")
+    followed, without = [], []
+    for _ in range(min(ROUNDS, lab.rounds)):
+        followed.append(_watched(lab, site, "settings"))
+        without.append(_watched(lab, site, "without_series_settings"))
+    text = f"{median(without):.2f} % without the series; a file journal; posts to gunicorn, which are counted"
+    return at_most(FOLLOWER, "", followed, CORE_PERCENT, text, "% of a core")
 
 
-def _watched(lab: Lab, site: Site, *arguments: str) -> float:
-    seconds = lab.seconds(WATCHED)
-    follower = site.start("follow_journal", *arguments)
+def _watched(lab: Lab, site: Site, settings: str) -> float:
+    seconds, module = lab.seconds(WATCHED), site.env["DJANGO_SETTINGS_MODULE"]
+    site.env["DJANGO_SETTINGS_MODULE"] = f"tests.benchmarks.{settings}"
+    follower = site.start("follow_journal")
+    site.env["DJANGO_SETTINGS_MODULE"] = module
     wait_for(lambda: cpu_percent(follower.pid, seconds=1) < 5, timeout=60, message="it rests")
     client = Steady(site.port, "/in/demo/", rate=RATE, body=body(lab.conditions.body))
     with ThreadPoolExecutor() as pool:

@@ -1,5 +1,7 @@
 """The channel SERIES: each event counts once, in its own minute, hour and day, whatever it says."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,6 +21,7 @@ from notifications.events.series_events import LARGEST, LONGEST_AGO
 from notifications.models import Series
 from notifications.models.series import EPOCH, Step
 from notifications.utils.sums import Sum
+from tests.support.child import BASE_DIR
 
 NOON: Final = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 MINUTE: Final = timedelta(minutes=1)
@@ -126,6 +129,10 @@ class TestRows:
 def test_the_engine_makes_it_without_a_setting() -> None:
     assert isinstance(make_channel(SERIES), SeriesChannel)
     assert not make_channel(SERIES).harmless
+
+
+def test_settings_may_import_channels_before_there_are_models() -> None:
+    subprocess.run([sys.executable, "-c", "import notifications.channels"], cwd=BASE_DIR, check=True)
 
 
 @pytest.mark.parametrize(

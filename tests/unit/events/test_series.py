@@ -170,6 +170,17 @@ class TestCounts:
         assert counts.flush(DEADLINE)
         assert len(written.entries()) == 1
 
+    def test_a_fork_counts_from_zero(self, written: Written, counts: SeriesCounts) -> None:
+        counts.add("handled", "parent")
+
+        def count() -> None:
+            counts.add("handled", "child")
+            assert counts.flush(DEADLINE)
+
+        assert exit_code(in_child(count)) == 0
+        assert counts.flush(DEADLINE)
+        assert [list(data["series"]["handled"]) for data in written.data()] == [["child"], ["parent"]]
+
     def test_labels_are_bounded(self, written: Written, counts: SeriesCounts) -> None:
         for number in range(MOST_LABELS + 10):
             counts.add("refused", f"{number}")
@@ -218,6 +229,9 @@ class TestMinutes:
         ends = list(self.ends(Interval(seconds), clock))
         assert ends == [(number, number == minutes - 1) for number in range(minutes)]
         assert clock.wall == (MINUTE + 60 * minutes if seconds >= 60 else MINUTE + 50 + seconds)
+
+    def test_any_interval(self, clock: Clock) -> None:
+        assert not Interval(float("inf")).is_over()
 
     def test_a_clock_that_is_set_changes_the_next_minute(self, clock: Clock) -> None:
         ends = self.ends(Interval(180), clock)
