@@ -85,6 +85,8 @@ class Budget:
 
 
 def _errors(number: float) -> str:
+    if number < 1:
+        return "less than one error"
     return f"{fraction(number)} error{'' if number == 1 else 's'}"
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from notifications.admin.status import drawing, markup
 from notifications.admin.status.lines import Line
@@ -113,7 +114,14 @@ class Chart:
     @property
     def summary(self) -> str:
         """All of its lines in words."""
-        return "; ".join(f"{line.name} {self._most(line)}" if line.name else self._most(line) for line in self.lines)
+        texts = (f"{line.name}: {self._most(line)}" if line.name else capfirst(self._most(line)) for line in self.lines)
+        return "; ".join(texts)
+
+    @property
+    def none(self) -> str:
+        """What is said of an empty one."""
+        is_known = self.sums or any(value is not None for line in self.lines for value in line.values)
+        return "None in this time." if is_known else "Nothing was measured in this time."
 
     def _most(self, line: Line) -> str:
         known = [(value, -slot) for slot, value in enumerate(line.values) if value is not None]

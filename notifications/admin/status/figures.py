@@ -93,9 +93,13 @@ class Figures:
         return self._slots.get(name, {}).get(label, {})
 
     @cached_property
-    def last(self) -> int | None:
-        """The last slot of which anything was counted. What a minute had is written when it is over."""
-        return max((slot for name in COUNTED for slot in self.points(name)), default=None)
+    def counted(self) -> range:
+        """From the first slot of which anything was counted to the last: what a minute had is written when it is over.
+
+        Empty if there is none.
+        """
+        slots = [slot for name in COUNTED for slot in self.points(name)]
+        return range(min(slots), max(slots) + 1) if slots else range(0)
 
     def total(self, name: str, label: str = ALL, slots: range | None = None) -> Total:
         """The points of these slots added up; of the window's, if none are given."""
@@ -103,11 +107,10 @@ class Figures:
         return Total(point for slot, point in self.points(name, label).items() if slot in chosen)
 
     def counts(self, name: str, label: str = ALL) -> list[float | None]:
-        """What was counted in each slot: nothing is 0, but None after the last slot that was counted at all."""
-        last = -1 if self.last is None else self.last
-        return [
-            point.number if point else 0 if slot <= last else None for slot, point in enumerate(self._each(name, label))
-        ]
+        """What was counted in each slot: nothing is 0, but None where nothing at all is known yet, or any more."""
+        known = self.counted
+        found = enumerate(self._each(name, label))
+        return [point.number if point else 0 if slot in known else None for slot, point in found]
 
     def highest(self, name: str, label: str = ALL) -> list[float | None]:
         """A gauge's highest in each slot; None where nobody looked."""
@@ -127,10 +130,10 @@ def stopped(figures: Figures) -> str:
 
     A quiet site counts too: workers turn, and what waits is looked at.
     """
-    window, last = figures.window, figures.last
-    if last is None:
+    window, counted = figures.window, figures.counted
+    if not counted:
         return f"Nothing was counted in this time, nor in {window.period.before}"
-    end = window.start(last + 1)
+    end = window.start(counted.stop)
     return f"Nothing was counted since {window.name_of(end)}" if window.now - end > LATE else ""
 
 

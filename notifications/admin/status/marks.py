@@ -8,7 +8,7 @@ from notifications.utils import graphemes
 
 #: The part of the drawing's width that its slots take, in percent; right of them are the letters of the lines.
 SLOTS: Final = 96.0
-#: Of two marks that are closer only the first has its name: the legend has both.
+#: Of two marks that are closer only the last has its name: the list of releases has both.
 CLOSE: Final = 16.0
 #: Beyond it a name is written to the left of its mark.
 FAR: Final = 78.0
@@ -29,14 +29,12 @@ def percent(part: float) -> str:
 
 
 def mark_texts(marks: Sequence[Mark], steps: int) -> list[Text]:
-    """Those in the window, which has so many slots."""
-    texts, end = [], -CLOSE
-    for mark in marks:
-        if mark.slot < 0:
-            continue
-        part = mark.slot / steps
-        is_free = part * SLOTS - end >= CLOSE
-        end = part * SLOTS if is_free else end
+    """Those in the window, which has so many slots; the last first."""
+    texts, free = [], float("inf")
+    for mark in sorted((mark for mark in marks if mark.slot >= 0), key=lambda each: -each.slot):
+        place = mark.slot / steps * SLOTS
+        is_free = free - place >= CLOSE
+        free = place if is_free else free
         name = graphemes.first(mark.name, LONGEST, "…") if is_free else ""
-        texts.append(Text(percent(part), name, "end" if part * SLOTS > FAR else "start"))
+        texts.append(Text(percent(mark.slot / steps), name, "end" if place > FAR else "start"))
     return texts

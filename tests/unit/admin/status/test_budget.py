@@ -9,7 +9,7 @@ from notifications.models import Series
 from notifications.models.series import Step
 
 NOW = datetime(2026, 11, 30, 12, 34, 56, tzinfo=UTC)
-SPENT = "900,000 requests allow 0.9 errors; there were 2. 1,100,000 more without one make it whole"
+SPENT = "900,000 requests allow less than one error; there were 2. 1,100,000 more without one make it whole"
 
 
 def add(step: Step, start: datetime, count: int, name: str = "requests", label: str = "") -> None:
@@ -59,14 +59,14 @@ def test_a_rate_in_words(requests: int, errors: int, words: str, is_over: bool) 
     ("requests", "errors", "words", "facts"),
     [
         (0, 0, "unused", "One error per million requests is allowed."),
-        (20_000, 0, "all of it", "20,000 requests allow 0.02 errors; there were 0"),
+        (20_000, 0, "all of it", "20,000 requests allow less than one error; there were 0"),
         (4_000_000, 1, "75 %", "4,000,000 requests allow 4 errors; there was 1"),
         (1_000_000, 1, "nothing", "1,000,000 requests allow 1 error; there was 1"),
         (
             900_000,
             2,
             "nothing",
-            "900,000 requests allow 0.9 errors; there were 2. 1,100,000 more without one make it whole",
+            "900,000 requests allow less than one error; there were 2. 1,100,000 more without one make it whole",
         ),
     ],
 )

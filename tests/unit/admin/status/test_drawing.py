@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 
 from notifications.admin.status.drawing import HEIGHT, bars, path, round_seconds, round_top, spread
+from notifications.admin.status.marks import Text, mark_texts
+from notifications.admin.status.releases import Mark
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,15 @@ def test_letters_at_the_ends_of_lines_do_not_cover_each_other(heights: list[floa
     assert all(high - low >= 13 for low, high in pairwise(order))
     assert max(moved, default=0) <= HEIGHT
     assert [moved[at] for at in sorted(range(len(heights)), key=lambda at: heights[at])] == order
+
+
+def test_of_marks_that_are_close_the_last_has_its_name() -> None:
+    marks = [Mark("0.9", -1), Mark("1.0.0", 3), Mark("1.1.0", 50), Mark("a-name-that-is-long", 54)]
+    assert mark_texts(marks, 60) == [
+        Text("86.40%", "a-name-that…", "end"),
+        Text("80.00%", "", "end"),
+        Text("4.80%", "1.0.0", "start"),
+    ]
 
 
 def test_all_numbers_are_such_as_svg_reads() -> None:

@@ -39,7 +39,7 @@ def test_a_count_of_nothing_is_zero_and_a_duration_a_gap() -> None:
     add(HOUR, 57, "requests", buckets="0,0,4", count=4)
     add(HOUR, 59, "requests", buckets="0,4", count=4)
     figures = totals(HOUR)
-    assert figures.counts("requests")[56:] == [0, 4, 0, 4]
+    assert figures.counts("requests")[56:] == [None, 4, 0, 4]
     times = figures.quantiles("requests", "", P50)
     assert [value is None for value in times[56:]] == [True, False, True, False]
 
@@ -49,11 +49,14 @@ def test_what_was_not_looked_at_is_a_gap() -> None:
     assert totals(HOUR).highest("waiting")[57:] == [None, 37.0, None]
 
 
-def test_after_the_last_minute_that_was_counted_nothing_is_known() -> None:
+def test_before_the_first_minute_that_was_counted_and_after_the_last_nothing_is_known() -> None:
     """A minute is written when it is over: until then it had not nothing."""
-    add(HOUR, 57, "releases", "1.5.0")
-    add(HOUR, 57, "releases")
-    assert totals(HOUR).counts("requests")[56:] == [0, 0, None, None]
+    for slot in (55, 57):
+        add(HOUR, slot, "releases", "1.5.0")
+        add(HOUR, slot, "releases")
+    assert totals(HOUR).counts("requests")[53:] == [None, None, 0, 0, 0, None, None]
+    add(HOUR, -3, "releases")
+    assert totals(HOUR).counts("requests")[:2] == [0, 0]
 
 
 def test_only_routes_and_releases_are_compared_with_the_period_before() -> None:
