@@ -4,16 +4,20 @@ from notifications.admin.channels import PositionAdmin
 from notifications.admin.deliveries.list import FailedDeliveryAdmin
 from notifications.admin.failures.list import FailureGroupAdmin
 from notifications.admin.machines import MachineAdmin
+from notifications.admin.operator_actions import OperatorActionAdmin
 from notifications.admin.payloads.list import RawPayloadAdmin
 from notifications.admin.records import LossAdmin, RefusalAdmin, ReportRowAdmin
+from notifications.admin.status.page import StatusAdmin
 
 __all__ = [
     "FailedDeliveryAdmin",
     "FailureGroupAdmin",
     "LossAdmin",
     "MachineAdmin",
+    "OperatorActionAdmin",
     "PositionAdmin",
     "RawPayloadAdmin",
     "RefusalAdmin",
     "ReportRowAdmin",
+    "StatusAdmin",
 ]

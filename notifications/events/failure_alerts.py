@@ -1,17 +1,17 @@
-"""Alerts about failure groups: new, failing again, the first dead payload, resolved. Each links to its group.
+"""Alerts about failure groups: new, failing again, the first dead payload, resolved. Each links to its group, or list.
 
 Without the error's message: that may quote a body, and the journal is for operators.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from django.apps import apps
 
 from notifications.conf import conf
 from notifications.events.admin_links import admin_path, with_link
 from notifications.events.emit import emit
-from notifications.signals import failure_group_changed
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
@@ -20,6 +20,22 @@ from notifications.utils.times import utc_now
 #: Characters of a name or an exception's type.
 LONGEST: Final = 100
 FIRST_DEAD: Final = "its first payload is dead"
+#: Groups that one message names.
+NAMED: Final = 5
+#: Ids in its data.
+MOST_IDS: Final = 100
+
+
+class Group(NamedTuple):
+    """A failure group's primary key, source and title."""
+
+    pk: int
+    source: str
+    title: str
+
+    def __str__(self) -> str:
+        """Source and exception, without its message."""
+        return f"{self.source}: {one_line(self.title.partition(':')[0])[:LONGEST]}"
 
 
 def new_failure(source: str, what: str, group: int, *, is_dead: bool) -> None:
@@ -43,11 +59,22 @@ def first_dead(source: str, what: str, group: int) -> None:
     _emit(f"{source}: {FIRST_DEAD}: {what}", "first dead payload", source, group)
 
 
-def _resolved(*, pk: int, source: str, title: str, state: str, by: str, **_: Any) -> None:
-    """A receiver of `failure_group_changed`: the others hear that it is mended."""
-    if state == "resolved":
-        what = one_line(title.partition(":")[0])[:LONGEST]
-        _emit(f"{source}: {what} is resolved, by {_name(by)}", "failure resolved", source, pk)
+def groups_resolved(groups: Sequence[Group], by: str) -> None:
+    """A person resolved these, at least one, at once: the others hear that they are mended, in one message."""
+    if len(groups) == 1:
+        (group,) = groups
+        _emit(f"{group} is resolved, by {_name(by)}", "failure resolved", group.source, group.pk)
+        return
+    more = len(groups) - NAMED
+    named = [*map(str, groups[:NAMED]), *([f"and {more} more"] if more > 0 else [])]
+    text = f"{len(groups)} failure groups are resolved, by {_name(by)}: {'; '.join(named)}"
+    emit(
+        conf.alert_channel,
+        with_link(text, _path(state="resolved")),
+        kind="failure resolved",
+        groups=[group.pk for group in groups[:MOST_IDS]],
+        alert=True,
+    )
 
 
 def _name(by: str) -> str:
@@ -55,9 +82,10 @@ def _name(by: str) -> str:
 
 
 def _emit(text: str, kind: str, source: str, group: int) -> None:
+    emit(conf.alert_channel, with_link(text, _path(group)), kind=kind, source=source, group=group, alert=True)
+
+
+def _path(group: int | None = None, **query: str) -> str:
+    """The page of a group, or their list with these parameters."""
     ours = apps.get_containing_app_config(__name__)
-    path = admin_path(ours.get_model("FailureGroup"), group) if ours else ""
-    emit(conf.alert_channel, with_link(text, path), kind=kind, source=source, group=group, alert=True)
-
-
-failure_group_changed.connect(_resolved, dispatch_uid="notifications.events.failure_alerts")
+    return admin_path(ours.get_model("FailureGroup"), group, **query) if ours else ""

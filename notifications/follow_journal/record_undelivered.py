@@ -8,6 +8,7 @@ from notifications.journal import Gap
 from notifications.models import FailedDelivery, Loss
 from notifications.positions.key import Key
 from notifications.utils.clean_text import clean, clean_values
+from notifications.utils.reason_fingerprint import reason_fingerprint
 from notifications.utils.times import moment_of, utc_now
 
 
@@ -22,6 +23,7 @@ def record_failed(channel: str, items: Sequence[Item], reason: str) -> None:
             data=clean_values(item.data),
             author_known=item.author_known,
             reason=clean(reason),
+            fingerprint=reason_fingerprint(reason),
         )
         for item in items
     )

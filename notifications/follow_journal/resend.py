@@ -24,6 +24,7 @@ from notifications.follow_journal.pace import Pace
 from notifications.models import FailedDelivery
 from notifications.positions import saved_position
 from notifications.utils.clean_text import clean
+from notifications.utils.reason_fingerprint import reason_fingerprint
 from notifications.utils.times import utc_now
 from notifications.workers.outage import Outage
 
@@ -97,7 +98,8 @@ class Resender:
             self._deliver(channel, delivery, claim)
         except Undeliverable as error:
             reason = clean(str(error))
-            claim.rows.update(reason=reason, again_at=None, created_at=utc_now())
+            why = {"reason": reason, "fingerprint": reason_fingerprint(reason)}
+            claim.rows.update(**why, again_at=None, created_at=utc_now())
             last_line = reason.strip().rpartition("\n")[2]
             logger.error("channel %s gave up %d events again: %s", channel.name, len(claim.pks), last_line)
         except Unavailable as error:

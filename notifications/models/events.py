@@ -1,10 +1,11 @@
 """What the tell lane remembers: how far each channel got, what failed, what was lost, what was counted."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from django.db import models
 
 from notifications.models.aware_times import AwareDateTimeField
+from notifications.models.seen import LossQuerySet, RefusalQuerySet
 from notifications.utils import graphemes
 
 #: For each model with a JSONField. Without it `check` of Django 6.1 opens the database, to ask it.
@@ -23,6 +24,7 @@ class Position(models.Model):
     waiting = models.PositiveIntegerField(default=0, help_text="Events in hand that could not be delivered yet")
     next_attempt_at = AwareDateTimeField(null=True, help_text="Empty where nothing waits")
     problem = models.TextField(blank=True, help_text="Why events wait")
+    problem_since = AwareDateTimeField(null=True, help_text="When that began; means nothing without a problem")
     tally = models.JSONField(null=True, help_text="Which numbers of which processes were read, to count what is lost")
     held_until = AwareDateTimeField(null=True, help_text="Until when the destination asked to be left alone")
     updated_at = AwareDateTimeField(auto_now=True)
@@ -50,6 +52,8 @@ class FailedDelivery(models.Model):
     reason = models.TextField()
     created_at = AwareDateTimeField(auto_now_add=True)
     again_at = AwareDateTimeField(null=True, help_text="When it is sent again; empty until somebody asks for it")
+    # An older release writes rows without it.
+    fingerprint = models.TextField(blank=True, db_default="", help_text="The same for reasons that are alike")
 
     class Meta:
         required_db_features = JSON
@@ -58,6 +62,7 @@ class FailedDelivery(models.Model):
             models.Index(fields=["channel", "-id"], name="failed_channel"),
             models.Index(fields=["again_at"], name="failed_again", condition=models.Q(again_at__isnull=False)),
             models.Index(fields=["channel", "id"], name="failed_turn", condition=models.Q(again_at__isnull=False)),
+            models.Index(fields=["channel", "fingerprint", "-id"], name="failed_group"),
         ]
 
     def __str__(self) -> str:
@@ -75,10 +80,17 @@ class Loss(models.Model):
     until = AwareDateTimeField()
     key = models.TextField(unique=True, help_text="Makes a report that arrives twice count once")
     told_at = AwareDateTimeField(null=True, help_text="When it was told to the alert channel")
+    seen_at = AwareDateTimeField(null=True, help_text="When a person marked it as seen")
+    seen_by = models.TextField(blank=True, db_default="")
+
+    objects: ClassVar[LossQuerySet] = LossQuerySet.as_manager()  # type: ignore[assignment]  # as in payload.py
 
     class Meta:
         verbose_name_plural = "losses"
-        indexes = [models.Index(fields=["id"], name="loss_untold", condition=models.Q(told_at__isnull=True))]
+        indexes = [
+            models.Index(fields=["id"], name="loss_untold", condition=models.Q(told_at__isnull=True)),
+            models.Index(fields=["id"], name="loss_unseen", condition=models.Q(seen_at__isnull=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.count if self.count is not None else 'unknown'} events, {self.reason}"
@@ -137,6 +149,11 @@ class Refusal(models.Model):
     since = AwareDateTimeField()
     until = AwareDateTimeField()
     example = models.TextField(blank=True)
+    seen_at = AwareDateTimeField(null=True, help_text="When a person marked it as seen")
+    seen_by = models.TextField(blank=True, db_default="")
+    seen_count = models.BigIntegerField(db_default=0, help_text="How many there were then: more of them are news")
+
+    objects: ClassVar[RefusalQuerySet] = RefusalQuerySet.as_manager()  # type: ignore[assignment]  # as in payload.py
 
     class Meta:
         verbose_name = "refused entry"

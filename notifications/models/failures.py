@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from notifications.conf import conf
 from notifications.database.fast_sql import execute, table_of, time_value
+from notifications.events.failure_alerts import Group, groups_resolved
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.models.operator_actions import OperatorAction
 from notifications.signals import failure_group_changed
@@ -140,10 +141,12 @@ def _kinds(now: datetime) -> list[tuple[str, Q, dict[str, Any]]]:
 
 
 def _say_changed(pks: list[int], state: GroupState, by: str) -> None:
-    for pk, source, title in (
-        FailureGroup.objects.filter(pk__in=pks).order_by("pk").values_list("pk", "source", "title")
-    ):
+    rows = FailureGroup.objects.filter(pk__in=pks).order_by("pk").values_list("pk", "source", "title")
+    groups = [Group(*row) for row in rows]
+    for pk, source, title in groups:
         failure_group_changed.send_robust(FailureGroup, pk=pk, source=source, title=title, state=state, by=by)
+    if state == GroupState.RESOLVED and groups:
+        groups_resolved(groups, by)
 
 
 class FailureGroup(models.Model):
@@ -182,6 +185,7 @@ class FailureGroup(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["source", "fingerprint"], name="failure_key")]
+        indexes = [models.Index(fields=["state"], name="failure_state")]
 
     def __str__(self) -> str:
         return f"{self.source}: {self.title}"

@@ -1,4 +1,4 @@
-"""What people did to payloads, failure groups and failed deliveries: who, and when."""
+"""What people did to payloads, failure groups, failed deliveries, losses and refused entries: who, and when."""
 
 from typing import Any, ClassVar, Final
 
@@ -12,7 +12,13 @@ from notifications.utils.clean_text import clean
 from notifications.utils.times import utc_now
 
 #: For each kind of row its column.
-COLUMNS: Final = {"RawPayload": "payload_id", "FailureGroup": "failure_id", "FailedDelivery": "delivery_id"}
+COLUMNS: Final = {
+    "RawPayload": "payload_id",
+    "FailureGroup": "failure_id",
+    "FailedDelivery": "delivery_id",
+    "Loss": "loss_id",
+    "Refusal": "refusal_id",
+}
 
 
 class OperatorActionQuerySet(models.QuerySet["OperatorAction"]):
@@ -48,13 +54,15 @@ class OperatorAction(models.Model):
     payload = models.ForeignKey("RawPayload", models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
     failure = models.ForeignKey("FailureGroup", models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
     delivery = models.ForeignKey("FailedDelivery", models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
+    loss = models.ForeignKey("Loss", models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
+    refusal = models.ForeignKey("Refusal", models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
 
     objects: ClassVar[OperatorActionQuerySet] = OperatorActionQuerySet.as_manager()  # type: ignore[assignment]  # as in payload.py
 
     class Meta:
         indexes = [
             models.Index(fields=[name, "id"], name=f"action_{name}", condition=Q(**{f"{name}__isnull": False}))
-            for name in ("payload", "failure", "delivery")
+            for name in ("payload", "failure", "delivery", "loss", "refusal")
         ]
 
     def __str__(self) -> str:

@@ -86,3 +86,11 @@ class Series(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.label} {self.start:%Y-%m-%d %H:%M}"
+
+
+class Status(Series):
+    """The place of the status page in the admin: its address, its entry in the list of models, its permission."""
+
+    class Meta:
+        proxy = True
+        verbose_name = verbose_name_plural = "status"

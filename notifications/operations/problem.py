@@ -73,6 +73,7 @@ KINDS: Final = {
     "payloads-quarantined": Kind("payloads are in quarantine", unknown_with=_IN_DATABASE, shared=True),
     "deliveries-failed": Kind("deliveries have failed", unknown_with=_IN_DATABASE, shared=True),
     "events-lost": Kind("events were lost", unknown_with=_IN_DATABASE, shared=True),
+    "entries-refused": Kind("journal entries were refused", unknown_with=_IN_DATABASE, shared=True, reported=False),
     "clock-ahead": Kind("payloads came from the future", unknown_with=_IN_DATABASE, shared=True),
     "clock-differs": Kind("the clock of {host} differs from the database's", RESTART, unknown_with=_IN_DATABASE),
     "database-unknown": Kind("payloads, channels, failed deliveries and losses are unknown", reported=False),

@@ -15,7 +15,17 @@ from notifications.conf import Source, conf
 from notifications.database import bounded_wait
 from notifications.database.fast_sql import fetch_all, table_of, time_value
 from notifications.database.transactions import atomic
-from notifications.models import Attempt, FailedDelivery, FailureGroup, FailureHour, OperatorAction, RawPayload, State
+from notifications.models import (
+    Attempt,
+    FailedDelivery,
+    FailureGroup,
+    FailureHour,
+    Loss,
+    OperatorAction,
+    RawPayload,
+    Refusal,
+    State,
+)
 from notifications.models.failures import KEEP_HOURS
 from notifications.operations.selection import Place, Selection
 from notifications.utils.times import utc_now
@@ -118,12 +128,13 @@ def prune_groups() -> int:
 
 
 def prune_records() -> Iterator[int]:
-    """Delete attempts and actions whose payload, group or delivery is gone; yields how many with each transaction.
+    """Delete attempts and actions whose row is gone; yields how many with each transaction.
 
     `delete()` takes those of its payloads along: these are left by what else deletes rows, as an older release does.
     """
     yield from _without_row(Attempt, payload=RawPayload)
-    yield from _without_row(OperatorAction, payload=RawPayload, failure=FailureGroup, delivery=FailedDelivery)
+    rows = {"payload": RawPayload, "failure": FailureGroup, "delivery": FailedDelivery, "loss": Loss}
+    yield from _without_row(OperatorAction, **rows, refusal=Refusal)
 
 
 def _without_row(model: type[Model], **columns: type[Model]) -> Iterator[int]:

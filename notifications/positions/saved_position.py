@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import F
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Coalesce
 
 from notifications.models import Position
+from notifications.models.aware_times import AwareDateTimeField
 from notifications.positions.key import TEXT, Key, machine_id
 from notifications.utils.clean_text import clean
 from notifications.utils.times import moment_of, utc_now
@@ -73,7 +75,7 @@ def mark_delivered(channel: str) -> None:
 def save(key: Key, cursor: str, time_us: int, *, delivered: bool, tally: dict[str, Any] | None = None) -> None:
     """Save the position `cursor` of the entry at `time_us`, where nothing waits."""
     values: dict[str, Any] = {"cursor": cursor, "entry_time": moment_of(time_us), "tally": tally}
-    values |= {"waiting": 0, "next_attempt_at": None, "problem": ""}
+    values |= {"waiting": 0, "next_attempt_at": None, "problem": "", "problem_since": None}
     if delivered:
         values["delivered_at"] = utc_now()
     ours = Position.objects.filter(**key._asdict())
@@ -82,6 +84,11 @@ def save(key: Key, cursor: str, time_us: int, *, delivered: bool, tally: dict[st
 
 
 def save_stuck(key: Key, stuck: Stuck) -> None:
-    """Save how many events wait, and for what; the position stays."""
-    ours = Position.objects.filter(**key._asdict())
-    ours.update(**stuck._asdict() | {"problem": clean(stuck.problem)}, updated_at=utc_now())
+    """Save how many events wait, for what and since when; the position stays."""
+    now = utc_now()
+    # An older release clears the problem alone.
+    field = AwareDateTimeField()
+    known = Coalesce("problem_since", Value(now, field), output_field=field)
+    since = Case(When(problem="", then=Value(now, field)), default=known, output_field=field)
+    values = stuck._asdict() | {"problem": clean(stuck.problem), "problem_since": since}
+    Position.objects.filter(**key._asdict()).update(**values, updated_at=now)

@@ -9,13 +9,14 @@ from notifications.conf import conf
 from notifications.events.admin_links import admin_path
 from notifications.events.event import SERIES
 from notifications.journal import journal_from_url
-from notifications.models import FailedDelivery, Loss, Position
+from notifications.models import FailedDelivery, Loss, Position, Refusal
 from notifications.operations.problem import Grade, Problem
 from notifications.positions.key import TEXT, machine_id
 from notifications.positions.lock import holder
 from notifications.status.channels import ChannelStatus
 from notifications.status.database import DatabaseStatus
 from notifications.status.now import Status
+from notifications.status.unseen import UnseenLosses, UnseenRefused
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.durations import duration
@@ -35,15 +36,26 @@ def channel_problems(now: Status) -> Iterator[Problem]:
     """None while the database, which has the positions, is away. None of SERIES: it only counts."""
     if now.database is None:
         return
-    channels = [channel for channel in now.database.channels if channel.channel != SERIES]
-    ours = [channel for channel in channels if channel.machine == machine_id()]
-    yield from _losses(now.database)
+    channels = channels_in_use(now.database)
+    ours = [channel for channel in now.database.channels if channel.machine == machine_id() and _counts(channel)]
+    yield from _losses(now.database.unseen_losses)
     yield from _quotas([channel for channel in ours if _is_in_use(channel)])
     yield from _followers(ours)
-    known = {machine_id(), *(each.machine for each in now.database.machines)}  # of one that is gone positions stay
-    channels = [channel for channel in channels if channel.machine in known]
-    yield from _blocked([channel for channel in channels if channel not in ours or _is_in_use(channel)])
+    yield from _blocked(channels)
     yield from _failed(now.database)
+    yield from _refused(now.database.unseen_refused)
+
+
+def channels_in_use(now: DatabaseStatus) -> list[ChannelStatus]:
+    """Not those that were removed, or whose machine is gone: their positions stay. Nor SERIES."""
+    known = {machine_id(), *(each.machine for each in now.machines)}
+    channels = [channel for channel in now.channels if channel.machine in known and _counts(channel)]
+    return [channel for channel in channels if channel.machine != machine_id() or _is_in_use(channel)]
+
+
+def _counts(channel: ChannelStatus) -> bool:
+    """SERIES does not: what it delivers is counted, not told."""
+    return channel.channel != SERIES
 
 
 def _is_in_use(channel: ChannelStatus) -> bool:
@@ -51,23 +63,38 @@ def _is_in_use(channel: ChannelStatus) -> bool:
     return bool(channel.followed) or channel.channel in conf.channels
 
 
-def _losses(now: DatabaseStatus) -> Iterator[Problem]:
-    age = None if now.last_loss is None else utc_now() - now.last_loss
+def _losses(now: UnseenLosses) -> Iterator[Problem]:
+    age = None if now.last is None else utc_now() - now.last
     if age is None or age > NEWS:
         return
     yield Problem(
         name="events-lost",
         grade=Grade.CRITICAL if age < GOES_ON else Grade.WARNING,
         text=f"Events were lost, the last {duration(age.total_seconds())} ago: {_lost(now)}",
-        advice="What was lost, when and why: see the records.",
-        path=admin_path(Loss),
+        advice="What was lost, when and why: see the records, then mark them as seen.",
+        path=admin_path(Loss, seen="no"),
     )
 
 
-def _lost(now: DatabaseStatus) -> str:
+def _lost(now: UnseenLosses) -> str:
     """How many, as far as anybody knows, and in how many records."""
-    known = f"{now.lost_events}{'+' * now.lost_more}" if now.lost_events else "nobody knows how many,"
-    return f"{known} in {now.losses} record{'s' if now.losses != 1 else ''}"
+    known = f"{now.events}{'+' * now.more}" if now.events else "nobody knows how many,"
+    return f"{known} in {now.records} record{'s' if now.records != 1 else ''}"
+
+
+def _refused(now: UnseenRefused) -> Iterator[Problem]:
+    """Not reported: whoever may write to the journal would ring a bell."""
+    if now.last is None or utc_now() - now.last > NEWS:
+        return
+    yield Problem(
+        name="entries-refused",
+        grade=Grade.WARNING,
+        text=f"{now.entries} journal entr{'ies that look' if now.entries != 1 else 'y that looks'} like"
+        f" {'events' if now.entries != 1 else 'an event'} {'were' if now.entries != 1 else 'was'} refused, the last"
+        f" {duration((utc_now() - now.last).total_seconds())} ago",
+        advice="Each kind has its reason and an example: mend what wrote them, or mark them as seen.",
+        path=admin_path(Refusal, seen="no"),
+    )
 
 
 def _quotas(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:

@@ -4,14 +4,35 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from django.db.models import Count, Sum
 
 from notifications.models import FailedDelivery, Loss, Position
+from notifications.operations.problem import RESTART
 from notifications.positions.key import machine_id
 from notifications.positions.lock import Holder, holder
 from notifications.status.lag_counting import Lag
+from notifications.utils.times import utc_now
+
+#: Seconds of trouble that is no more than a retry: a restart of what is at the other end takes less.
+BRIEF: Final = RESTART
+
+
+class ChannelState(StrEnum):
+    """How a channel is doing, in a word."""
+
+    #: Nothing waits.
+    IDLE = "idle"
+    #: Events wait, and it takes them.
+    DELIVERING = "delivering"
+    #: It failed just now, and is tried again.
+    RETRYING = "retrying"
+    #: It has been failing for longer.
+    BLOCKED = "blocked"
+    #: Events wait, and nobody follows it.
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +41,8 @@ class ChannelStatus:
 
     `lag`: seconds since the last entry it passed was written, whether or not more came. `behind` is None if nobody
     asked or it is unknown; `followed` is None on other machines. `failed`, `again` (those to be sent again) and `lost`
-    are of the channel in all its journals; `lost_more`: and an unknown number besides.
+    are of the channel in all its journals; `lost_more`: and an unknown number besides. `problem_since` is None where
+    there is none, or an older release wrote it.
     """
 
     channel: str
@@ -39,6 +61,28 @@ class ChannelStatus:
     again: int
     lost: int
     lost_more: bool
+    problem_since: datetime | None = None
+
+    @property
+    def state(self) -> ChannelState:
+        """Events behind count only if somebody asked for them."""
+        waits = bool(self.waiting or self.problem or (self.behind and self.behind.events))
+        if waits and self.followed is False:
+            return ChannelState.STOPPED
+        if self.problem:
+            since = self.problem_since
+            lasts = None if since is None else (utc_now() - since).total_seconds()
+            return ChannelState.RETRYING if lasts is not None and lasts < BRIEF else ChannelState.BLOCKED
+        return ChannelState.DELIVERING if waits else ChannelState.IDLE
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when it is in that state, as far as anybody knows; None if nobody does."""
+        if self.state is ChannelState.IDLE:
+            return self.delivered_at or self.entry_time
+        if self.problem:
+            return self.problem_since
+        return self.behind.oldest if self.behind else None
 
 
 class Failed(NamedTuple):
@@ -95,6 +139,7 @@ def channel_statuses(
             again=failed.again,
             lost=lost.events,
             lost_more=lost.more,
+            problem_since=each.problem_since if each.problem else None,
         )
 
     return {each.pk: status_of(each) for each in positions}

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
@@ -19,6 +19,7 @@ from notifications.models.states import IS_STUCK, STUCK, WAITING
 from notifications.positions.key import machine_id
 from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
 from notifications.status.lag import lags
+from notifications.status.unseen import UnseenLosses, UnseenRefused, unseen_losses, unseen_refused
 from notifications.store.new_payload import OTHER_BYTES
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
@@ -32,8 +33,6 @@ FEW: Final = 1_000
 LONGEST: Final = 2.0
 #: Seconds that are left to answer for one that was slow to connect.
 LEAST: Final = 0.5
-#: The youngest losses, of which the last is looked for: reports may come late.
-YOUNGEST: Final = 100
 #: Characters of an error.
 LONGEST_ERROR: Final = 200
 
@@ -54,19 +53,19 @@ class DatabaseStatus:
     """`payloads` by state, without the done ones; these counts stop at `most`. Without the waiting ones, unless the
     `whole` status was asked for. Times are seconds.
 
-    `dead_unmuted`: dead payloads but those of muted failure groups. `other_bytes`: quarantined payloads that came under
-    a used key while the database could not be asked.
+    `dead_open`: dead payloads but those of muted and of resolved failure groups. `other_bytes`: quarantined payloads
+    that came under a used key while the database could not be asked.
     `from_future`: payloads that were received while a clock was ahead.
 
     `failed`: failed deliveries by channel; `failed_again` of all wait to be sent again. `losses` are records: of
-    `lost_events` events and, if `lost_more`, an unknown number besides. `last_loss`: when the last one was, or was
-    reported. `refused`: refused entries by reason. `clock_differs`: seconds by which PostgreSQL's clock is ahead.
-    `machines`: the others that share the database.
+    `lost_events` events and, if `lost_more`, an unknown number besides. `refused`: refused entries by reason. Of both
+    `unseen_losses` and `unseen_refused` are those that nobody has marked as seen. `clock_differs`: seconds by which
+    PostgreSQL's clock is ahead. `machines`: the others that share the database.
     """
 
     most: int
     payloads: dict[str, int]
-    dead_unmuted: int
+    dead_open: int
     other_bytes: int
     from_future: int
     oldest_waiting: float | None
@@ -77,8 +76,9 @@ class DatabaseStatus:
     losses: int
     lost_events: int
     lost_more: bool
-    last_loss: datetime | None
+    unseen_losses: UnseenLosses
     refused: dict[str, int]
+    unseen_refused: UnseenRefused
     clock_differs: float
     machines: list[MachineStatus]
 
@@ -126,7 +126,7 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     return DatabaseStatus(
         most=most,
         payloads=payloads,
-        dead_unmuted=_dead_unmuted(now, payloads[State.DEAD], count, most),
+        dead_open=_dead_open(now, payloads[State.DEAD], count, most),
         other_bytes=count(_of_other_bytes(most)),
         from_future=count(RawPayload.objects.from_future()),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
@@ -137,8 +137,9 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
         losses=count(Loss.objects.all()),
         lost_events=sum(each.events for each in lost.values()),
         lost_more=any(each.more for each in lost.values()),
-        last_loss=_last_loss(),
+        unseen_losses=unseen_losses(),
         refused=dict(Refusal.objects.values_list("reason").annotate(Sum("count")).order_by("reason")),
+        unseen_refused=unseen_refused(),
         clock_differs=clock_differs(bounded_wait.connection()),
         machines=[
             MachineStatus(each.machine, each.host, (now - each.seen_at).total_seconds(), each.problems, each.workers)
@@ -147,15 +148,16 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     )
 
 
-def _dead_unmuted(now: datetime, dead: int, count: Callable[[Any], int], most: int) -> int:
-    """Of `dead` ones. If they are `most` or more, those of muted groups, which may be many more, are not read."""
-    muted = FailureGroup.objects.filter(state=FailureGroup.State.MUTED, muted_until__gt=now)
+def _dead_open(now: datetime, dead: int, count: Callable[[Any], int], most: int) -> int:
+    """Of `dead` ones. If they are `most` or more, those of closed groups, which may be many more, are not read."""
+    is_muted = Q(state=FailureGroup.State.MUTED, muted_until__gt=now)
+    closed = FailureGroup.objects.filter(is_muted | Q(state=FailureGroup.State.RESOLVED))
     rows = RawPayload.objects.filter(IS_STUCK, state=State.DEAD)
-    if not (dead and muted.exists()):
+    if not (dead and closed.exists()):
         return dead
     if dead < most:
-        return count(rows.exclude(failure__in=muted))
-    others = FailureGroup.objects.exclude(pk__in=muted)
+        return count(rows.exclude(failure__in=closed))
+    others = FailureGroup.objects.exclude(pk__in=closed)
     in_groups = count(RawPayload.objects.filter(failure__in=others, state=State.DEAD))
     youngest = rows.order_by("-pk").values("pk")[:COUNTED]
     return min(most, in_groups + count(RawPayload.objects.filter(pk__in=youngest, failure=None)))
@@ -165,11 +167,6 @@ def _of_other_bytes(most: int) -> Any:
     """Of the youngest in quarantine: to read the errors of more would take too long."""
     youngest = RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED).order_by("-pk").values("pk")[:most]
     return RawPayload.objects.filter(pk__in=youngest, error__startswith=OTHER_BYTES)
-
-
-def _last_loss() -> datetime | None:
-    youngest = Loss.objects.order_by("-pk").values_list("until", "told_at")[:YOUNGEST]
-    return max((max(until, told_at or until) for until, told_at in youngest), default=None)
 
 
 def clock_differs(db: BaseDatabaseWrapper) -> float:

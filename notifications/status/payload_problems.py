@@ -39,8 +39,8 @@ def _waiting(now: DatabaseStatus) -> Iterator[Problem]:
 
 
 def _dead(now: DatabaseStatus) -> Iterator[Problem]:
-    """Not those of muted groups: somebody knows of them."""
-    if count := now.dead_unmuted:
+    """Not those of muted groups, of which somebody knows, nor of resolved ones, which somebody has dealt with."""
+    if count := now.dead_open:
         yield Problem(
             name="payloads-dead",
             grade=Grade.WARNING,

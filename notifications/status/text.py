@@ -124,6 +124,12 @@ def _records(now: DatabaseStatus) -> Iterator[str]:
     again = f", {now.failed_again} of them to be sent again" if now.failed_again else ""
     yield f"Failed deliveries: {now.failed_deliveries}{again}"
     events = f", {now.lost_events}{'+' * now.lost_more} events" if now.losses else ""
-    yield f"Losses: {now.losses}{events}"
-    yield f"Refused entries: {sum(now.refused.values())}"
+    yield f"Losses: {now.losses}{events}{_unseen(now.unseen_losses.records, now.losses)}"
+    refused = sum(now.refused.values())
+    yield f"Refused entries: {refused}{_unseen(now.unseen_refused.entries, refused)}"
     yield from (f"  {count:>9}  {one_line(reason)}" for reason, count in now.refused.items())
+
+
+def _unseen(unseen: int, of_all: int) -> str:
+    """Nothing if somebody has yet to see all of them, which is so until people begin to mark some."""
+    return f" ({unseen} not seen)" if unseen < of_all else ""

@@ -1,11 +1,11 @@
 """The pages of failures and payloads in a browser: for everybody, by keyboard, and from failure to mended."""
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.support.axe import TOO_WIDE, unreached, violations
 from tests.support.browser import DESKTOP, PHONE
 from tests.support.processes import Site
 
@@ -64,7 +64,6 @@ process_outbox().write(new_entry("SLACK", "Ada signed up", "", good.receipt))
 muted = FailureGroup.objects.get(state="muted")
 print("ids=" + ",".join(str(each.pk) for each in (group, muted, bare, failing, good, failed)))
 """
-RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 class Night:
@@ -102,12 +101,6 @@ def night(site: Site) -> Night:
     return Night(site)
 
 
-def violations(page: Page) -> list[Any]:
-    """What axe-core finds against WCAG 2.2 AA on the open page: rule and elements."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-
-
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_each_page(
@@ -122,29 +115,16 @@ def test_everybody_can_use_each_page(
         for summary in page.locator(".life summary").all():
             summary.click()
         assert violations(page) == [], address
-        too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        assert not page.evaluate(too_wide), address
+        assert not page.evaluate(TOO_WIDE), address
     context.close()
 
 
 def test_the_keyboard_reaches_everything(night: Night, page: Page) -> None:
     """Each control of the page has the focus once, by the tabulator alone."""
     night.log_in(page)
-    controls = "#content :is(a[href], button, select, summary, input:not([type=hidden]), [tabindex='0'])"
     for address in night.pages:
         night.open(page, address)
-        count = page.evaluate(
-            "selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility())"
-            ".map((each, number) => { each.dataset.number = number; return number; }).length",
-            controls,
-        )
-        assert count > 0, address
-        reached = set()
-        page.evaluate("document.activeElement.blur()")
-        for _ in range(count + 80):  # and those around the content
-            page.keyboard.press("Tab")
-            reached.add(page.evaluate("document.activeElement.dataset.number"))
-        assert {str(number) for number in range(count)} <= reached, address
+        assert unreached(page) == set(), address
 
 
 def test_from_the_failure_to_resolved(night: Night, page: Page) -> None:

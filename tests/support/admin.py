@@ -100,18 +100,19 @@ def everything() -> dict[str, int]:
     Attempt.objects.create(payload=stored, number=1, outcome=Outcome.FAILED, failure=failing, **attempt)
     good = payload(f"{EVIL} is good".encode(), EVIL, source=EVIL, state=State.DONE, done_at=now, next_attempt_at=None)
     tell = {"channel": EVIL, "reason": EVIL, "text": EVIL, "event_id": EVIL}
-    where = {"machine": EVIL, "journal": EVIL}
+    where, seen = {"machine": EVIL, "journal": EVIL}, {"seen_at": now, "seen_by": EVIL}
     entry = {"reason": EVIL, "name": EVIL, "author": EVIL, "example": EVIL, "since": now, "until": now}
     delivery = FailedDelivery.objects.create(event_time=now, data={EVIL: [EVIL]}, **tell)
     for row in ({"payload": stored}, {"payload": good}, {"failure": failing}, {"delivery": delivery}):
-        OperatorAction.objects.create(at=now, **dict.fromkeys(["by", "what", "note"], EVIL), **row)
+        done = OperatorAction.objects.create(at=now, **dict.fromkeys(["by", "what", "note"], EVIL), **row)
     return {
         "rawpayload": stored.pk,
         "failuregroup": failing.pk,
         "position": Position.objects.create(channel=EVIL, cursor=EVIL, entry_time=now, problem=EVIL, **where).pk,
         "faileddelivery": delivery.pk,
-        "loss": Loss.objects.create(origin=EVIL, channel=EVIL, reason=EVIL, key=EVIL, until=now).pk,
-        "refusal": Refusal.objects.create(count=7, **entry, **where).pk,
+        "loss": Loss.objects.create(origin=EVIL, channel=EVIL, reason=EVIL, key=EVIL, until=now, **seen).pk,
+        "refusal": Refusal.objects.create(count=7, **entry, **where, **seen).pk,
         "machine": Machine.objects.create(machine=EVIL, host=EVIL, seen_at=now).pk,
+        "operatoraction": done.pk,
         "reportrow": ReportRow.objects.create(name=EVIL, day=now.date(), count=3).pk,
     }

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from notifications.admin.deliveries.filters import AgainFilter, FailedChannelFilter, ReasonFilter
+from notifications.admin.deliveries.groups import groups
 from notifications.admin.deliveries.send_again import send_again, send_same_again
 from notifications.admin.lists.actions_done import actions_on
 from notifications.admin.lists.body_view import visible
@@ -25,68 +27,52 @@ from notifications.admin.lists.cells import (
     text,
     when,
 )
-from notifications.admin.lists.filters import ChoiceFilter, chosen_in
+from notifications.admin.lists.filters import chosen_in
 from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.keyset_list import KeysetChangeList, KeysetReadOnly
 from notifications.admin.lists.names import may
-from notifications.admin.lists.order import NEWEST, Order
-from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
+from notifications.admin.lists.order import Order
 from notifications.admin.payloads.moves import Moved
-from notifications.models import FailedDelivery, Position
+from notifications.models import FailedDelivery
 from notifications.utils import graphemes
 from notifications.utils.times import utc_now
 
 #: Characters of an event's text in the list.
 LONGEST_TEXT: Final = 80
+NEWEST: Final = Order(newest_by="created_at")
 ASKED: Final = Order("again_at")
 
 
 class FailedList(KeysetChangeList):
     """By when they failed, or by when they are to be sent again."""
 
+    age_column = "created_at"
+
     def lay_out(self, rows: "QuerySet[Any]") -> Listing:
         chosen = chosen_in(self.filter_specs)
         if "nothing" in chosen:
             return Listing(rows.none())
         channel = [Q(channel=chosen["channel"])] if "channel" in chosen else []
+        reason = [Q(fingerprint=chosen["fingerprint"])] if "fingerprint" in chosen else []
         asked = [Q(again_at__isnull=not chosen["again"])] if "again" in chosen else []
+        if channel and reason:
+            return self.laid_out(rows, NEWEST, [*channel, *reason], asked)
         if chosen.get("again"):
-            return Listing.of(rows, NEWEST if channel else ASKED, [*channel, *asked], [])
-        return Listing.of(rows, NEWEST, channel, asked)
-
-
-class ChannelFilter(ChoiceFilter):
-    """By channel: those with a position, since reading them from this table would scan it."""
-
-    title = "channel"
-    parameter_name = "channel"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, visible(name)) for name in sorted(set(Position.objects.values_list("channel", flat=True)))]
-
-    def parse(self, value: str) -> dict[str, Any]:
-        return {} if "\0" in value else {"channel": value}  # PostgreSQL refuses it
-
-
-class AgainFilter(ChoiceFilter):
-    """By whether it waits to be sent again."""
-
-    title = "waits to be sent again"
-    parameter_name = "again"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
-
-    def parse(self, value: str) -> dict[str, Any]:
-        return {"again": value == "yes"} if value in {"yes", "no"} else {}
+            return self.laid_out(rows, NEWEST if channel else ASKED, [*channel, *asked], reason)
+        return self.laid_out(rows, NEWEST, channel, [*reason, *asked])
 
 
 @admin.register(FailedDelivery)
-class FailedDeliveryAdmin(ReadOnly):
+class FailedDeliveryAdmin(KeysetReadOnly):
     """The permission change_faileddelivery is for the actions. Deleting one marks it as dealt with."""
 
     change_form_template = "notifications/admin/delivery.html"
+    change_list_template = "notifications/admin/deliveries.html"
     list_display = ("failure", "age", "sent_again")
-    list_filter = (ChannelFilter, AgainFilter)
+    list_filter = (FailedChannelFilter, ReasonFilter, AgainFilter)
+    sortable_by = ("age",)
+    search_fields = ("reason", "text")
+    search_help_text = "A part of the reason or of the event's text"
     fields = (
         text("channel"),
         "sent_again",
@@ -108,7 +94,14 @@ class FailedDeliveryAdmin(ReadOnly):
         return FailedList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in {"channel", "again"}
+        return lookup in {"channel", "reason", "again"}
+
+    def above_list(self, request: HttpRequest) -> dict[str, Any]:
+        """The groups, above the list of all of them."""
+        if request.GET or request.method != "GET":
+            return {}
+        found, more = groups()
+        return {"groups": found, "more_groups": more, "may_send": self.has_send_permission(request)}
 
     def page_context(self, request: HttpRequest, row: FailedDelivery) -> dict[str, Any]:
         title = f"Failed delivery to {first_line(row.channel)}"
@@ -132,7 +125,7 @@ class FailedDeliveryAdmin(ReadOnly):
         left = f" Left alone: {done.left}, because they already wait for it." if done.left else ""
         self.message_user(request, f"To be sent again: {done.moved}.{left}")
 
-    @admin.display(description="age")
+    @admin.display(description="age", ordering="age")
     def age(self, failed: FailedDelivery) -> SafeString | str:
         return since(failed.created_at)
 

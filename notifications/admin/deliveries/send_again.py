@@ -1,4 +1,4 @@
-"""Has failed deliveries sent again: the selected ones, or all that failed for the same reason."""
+"""Has failed deliveries sent again: the selected ones, or all that failed for a like reason."""
 
 import logging
 
@@ -18,9 +18,12 @@ def send_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
 
 
 def send_same_again(chosen: "QuerySet[FailedDelivery]", by: str) -> Moved:
-    """All with the channel and reason of a chosen one, however many; one transaction for each reason."""
-    reasons = chosen.order_by().values_list("channel", "reason").distinct()
-    sent = [_send(Q(channel=channel, reason=reason), by) for channel, reason in reasons]
+    """All of the channel whose reason is like that of a chosen one, however many; a transaction for each reason."""
+    alike = chosen.order_by().exclude(fingerprint="").values_list("channel", "fingerprint").distinct()
+    equal = chosen.order_by().filter(fingerprint="").values_list("channel", "reason").distinct()  # of an older release
+    which = [Q(channel=channel, fingerprint=fingerprint) for channel, fingerprint in alike]
+    which += [Q(channel=channel, fingerprint="", reason=reason) for channel, reason in equal]
+    sent = [_send(each, by) for each in which]
     return _logged(Moved(sum(each.moved for each in sent), sum(each.left for each in sent)), by)
 
 

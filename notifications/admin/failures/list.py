@@ -20,11 +20,11 @@ from notifications.admin.lists.actions_done import actions_on
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import EMPTY, first_line, since
 from notifications.admin.lists.confirm import MOST
-from notifications.admin.lists.filters import ChoiceFilter, SourceFilter, chosen_in
+from notifications.admin.lists.filters import ChoiceFilter, SourceFilter, bounded, chosen_in
 from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.keyset_list import KeysetChangeList, KeysetReadOnly
 from notifications.admin.lists.names import may, url_name
 from notifications.admin.lists.order import Order
-from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.models import FailureGroup, RawPayload
 from notifications.utils import graphemes
 
@@ -43,15 +43,21 @@ class GroupStateFilter(ChoiceFilter):
     def parse(self, value: str) -> dict[str, Any]:
         return {"state": value} if value in FailureGroup.State.values else {}
 
+    def counts(self) -> dict[str, str]:
+        states = FailureGroup.State.values
+        return {state: bounded(FailureGroup.objects.filter(state=state)) for state in states}
+
 
 class FailureList(KeysetChangeList):
     """The last failure first, each group with how many payloads fail this way now, and its last day."""
+
+    age_column = "last_at"
 
     def lay_out(self, rows: QuerySet[Any]) -> Listing:
         chosen = chosen_in(self.filter_specs)
         if "nothing" in chosen:
             return Listing(rows.none(), LAST_SEEN)
-        return Listing.of(rows, LAST_SEEN, [], [Q(**{name: value}) for name, value in chosen.items()])
+        return self.laid_out(rows, LAST_SEEN, [], [Q(**{name: value}) for name, value in chosen.items()])
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -81,7 +87,7 @@ def last_day(group: Any) -> SafeString:
     return sparkline(group.hours_failed, DAY)
 
 
-@admin.display(description="last seen")
+@admin.display(description="last seen", ordering="age")
 def last(group: FailureGroup) -> SafeString:
     return format_html(
         '{}<span class="place">first\N{NO-BREAK SPACE}{}</span>', since(group.last_at), since(group.first_at)
@@ -94,14 +100,16 @@ def state(group: FailureGroup) -> SafeString:
 
 
 @admin.register(FailureGroup)
-class FailureGroupAdmin(StateActions, ReadOnly):
+class FailureGroupAdmin(StateActions, KeysetReadOnly):
     """Users who may see payloads may see these; the permission change_rawpayload is for the actions."""
 
     change_form_template = "notifications/admin/failure.html"
     list_display = (title, state, last_day, number, last)
     list_filter = (GroupStateFilter, SourceFilter)
     list_per_page = 25  # each one's payloads are counted
-    sortable_by = ()
+    sortable_by = (last,)
+    search_fields = ("title", "place", "source")
+    search_help_text = "A part of the exception's type or message, of the place or of the source"
     fieldsets = page.FIELDSETS
 
     def get_urls(self) -> list[URLPattern]:

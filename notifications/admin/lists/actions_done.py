@@ -6,7 +6,8 @@ from django.utils.safestring import SafeString
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import since
-from notifications.models import FailedDelivery, FailureGroup, OperatorAction
+from notifications.models import FailedDelivery, FailureGroup, Loss, OperatorAction, Refusal
+from notifications.models.operator_actions import COLUMNS
 
 #: The last ones.
 SHOWN: Final = 20
@@ -21,9 +22,9 @@ class Done(NamedTuple):
     age: SafeString | str
 
 
-def actions_on(row: FailureGroup | FailedDelivery) -> list[Done]:
-    """The last actions on a group or a delivery, the newest first."""
-    column = "failure" if isinstance(row, FailureGroup) else "delivery"
+def actions_on(row: FailureGroup | FailedDelivery | Loss | Refusal) -> list[Done]:
+    """The last actions on a row, the newest first."""
+    column = COLUMNS[type(row).__name__]
     rows = OperatorAction.objects.filter(**{column: row.pk}).order_by("-pk")[:SHOWN]
     return [
         Done(visible(each.what).capitalize(), visible(each.by), visible(each.note), since(each.at)) for each in rows

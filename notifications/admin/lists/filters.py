@@ -1,4 +1,4 @@
-"""Filters of payloads. The list applies them itself: it must know all of them to use the right index.
+"""Filters of lists. A list applies them itself: it must know all of them to use the right index.
 
 An invalid choice matches nothing, not everything: the next action may be for all that match.
 """
@@ -16,14 +16,18 @@ from django.utils import timezone
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.order import LARGEST_ID
 from notifications.conf import conf
-from notifications.models import FailureGroup, State
+from notifications.models import FailureGroup, RawPayload, SourceTotal, State
+from notifications.models.states import IS_STUCK, STUCK, WAITING
 from notifications.utils import graphemes
 from notifications.utils.times import parse_time, utc_now
 
+COUNTABLE: Final = (*WAITING, *STUCK)
 PERIODS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 #: Failure groups that can be chosen from the list; their own list has all.
 GROUPS: Final = 8
 LONGEST_LABEL: Final = 60
+#: Rows that are counted for a chip; more are "1,000+".
+COUNTED: Final = 1000
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -36,6 +40,13 @@ class ChoiceFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         return queryset
 
+    #: Its choices are long, or rarely needed: they are shown on demand.
+    folded = False
+
+    def counts(self) -> dict[str, str]:
+        """By choice, how many rows there are, where an index knows: nothing that reads many."""
+        return {}
+
     def chosen(self) -> dict[str, Any]:
         """What was chosen; "nothing" if it is invalid."""
         value = self.value()
@@ -44,6 +55,12 @@ class ChoiceFilter(admin.SimpleListFilter):
     @abstractmethod
     def parse(self, value: str) -> dict[str, Any]:
         """What a value stands for; {} if it is invalid."""
+
+
+def bounded(rows: "QuerySet[Any]") -> str:
+    """How many of these rows there are, "1,000+" if more; an index must serve them."""
+    count = len(rows.order_by().values_list("pk", flat=True)[: COUNTED + 1])
+    return f"{COUNTED:,}+" if count > COUNTED else f"{count:,}"
 
 
 def chosen_in(filters: "Iterable[Any]") -> dict[str, Any]:
@@ -67,6 +84,13 @@ class SourceFilter(ChoiceFilter):
         return {} if "\0" in value else {"source": value}  # PostgreSQL refuses it
 
 
+class PayloadSourceFilter(SourceFilter):
+    def counts(self) -> dict[str, str]:
+        """Of those that wait alone, which process_raw counts: to count all would read all."""
+        waiting = SourceTotal.objects.filter(waiting__gt=0).values_list("source", "waiting")
+        return {source: f"{count:,} waiting" for source, count in waiting}
+
+
 class StateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
@@ -77,12 +101,19 @@ class StateFilter(ChoiceFilter):
     def parse(self, value: str) -> dict[str, Any]:
         return {"state": State(value)} if value in State.values else {}
 
+    def counts(self) -> dict[str, str]:
+        """But of the done ones."""
+        stuck = RawPayload.objects.filter(IS_STUCK)
+        due = RawPayload.objects.filter(next_attempt_at__isnull=False)
+        return {state.value: bounded((stuck if state in STUCK else due).filter(state=state)) for state in COUNTABLE}
+
 
 class FailureFilter(ChoiceFilter):
     """By failure group: the last ones, and one that was chosen elsewhere."""
 
     title = "failure"
     parameter_name = "failure"
+    folded = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         last = FailureGroup.objects.order_by("-last_at", "-pk")[:GROUPS]
@@ -94,6 +125,10 @@ class FailureFilter(ChoiceFilter):
     def parse(self, value: str) -> dict[str, Any]:
         is_id = value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST_ID
         return {"failure": int(value)} if is_id else {}
+
+    def counts(self) -> dict[str, str]:
+        rows = RawPayload.objects.filter(failure__isnull=False)
+        return {str(pk): bounded(rows.filter(failure=pk)) for pk, _ in self.lookup_choices}
 
 
 class ReceivedFilter(ChoiceFilter):
@@ -120,6 +155,10 @@ class UntilFilter(ChoiceFilter):
     def has_output(self) -> bool:
         return True
 
+    def chosen_text(self) -> str:
+        """What is chosen, for people."""
+        return visible(graphemes.first(self.value() or "", LONGEST_LABEL, "…"))
+
     def parse(self, value: str) -> dict[str, Any]:
         moment = _moment(value)
         return {"until": moment} if moment else {}
@@ -135,6 +174,26 @@ class UntilFilter(ChoiceFilter):
             "others": [(name, each) for name, each in others if name != self.parameter_name],
             "without": changelist.get_query_string(remove=[self.parameter_name]),
         }
+
+
+class SeenFilter(ChoiceFilter):
+    """By whether a person has marked it as seen."""
+
+    title = "seen"
+    parameter_name = "seen"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        self._rows = model._default_manager.all()
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Not yet"), ("yes", "Seen")]
+
+    def parse(self, value: str) -> dict[str, Any]:
+        return {"seen": value == "yes"} if value in {"yes", "no"} else {}
+
+    def counts(self) -> dict[str, str]:
+        return {"no": bounded(self._rows.unseen())}
 
 
 def _moment(text: str) -> datetime | None:

@@ -21,10 +21,19 @@ Key = tuple[datetime | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By the time in `column`, if there is one, then by primary key; both descend or both ascend."""
+    """By the time in `column`, if there is one, then by primary key; both descend or both ascend.
+
+    `newest_by`: where there is none, the column with the times of what is newest first, for people.
+    """
 
     column: str = ""
     ascending: bool = False
+    newest_by: str = ""
+
+    @property
+    def time(self) -> str:
+        """The column with the times of this order, or ""."""
+        return self.column or self.newest_by
 
     def fields(self, *, reverse: bool = False) -> list[str]:
         """The fields for order_by()."""

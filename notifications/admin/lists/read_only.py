@@ -7,12 +7,13 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from notifications.admin.lists.cells import EMPTY
-from notifications.admin.lists.keyset import AFTER, BEFORE, WINDOW, Listing, Page
+from notifications.admin.lists.filter_chips import Chips, chips_of
+from notifications.admin.lists.keyset import Page
 from notifications.admin.lists.pages import NextPagePaginator, page_number
 
 
@@ -25,56 +26,10 @@ class LeanChangeList(ChangeList):
         queryset = super().get_queryset(request, exclude_parameters)
         return self.model_admin.list_queryset(queryset)  # type: ignore[attr-defined, no-any-return]  # of ReadOnly
 
-
-class KeysetChangeList(LeanChangeList):
-    """A list of possibly millions of rows, paged by keys."""
-
-    listing: Listing
-
-    def lay_out(self, rows: QuerySet[Any]) -> Listing:
-        """The rows with the filters applied, and their order."""
-        return Listing(rows)
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        for parameter in (AFTER, BEFORE):  # else they would get into the filters' links and lookups
-            self.params.pop(parameter, None)
-            self.filter_params.pop(parameter, None)
-        self.listing = self.lay_out(super().get_queryset(request, exclude_parameters))
-        return self.listing.all.order_by(*self.listing.order.fields())
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        return []  # any order but the listing's would sort the whole table
-
-    def get_results(self, request: HttpRequest) -> None:
-        self.page = self.listing.page(request.GET, self.list_per_page)
-        self.result_list, self.result_count = self.page.rows, len(self.page.rows)
-        self.show_admin_actions, self.show_full_result_count = bool(self.page.rows), False
-        self.full_result_count, self.can_show_all, self.multi_page = None, False, False
-
     @property
-    def newest_address(self) -> str:
-        """The URL of the first page."""
-        return self.get_query_string()
-
-    @property
-    def before_address(self) -> str:
-        """The URL of the previous page, if there is one."""
-        return self.get_query_string({BEFORE: self.page.before}) if self.page and self.page.before else ""
-
-    @property
-    def after_address(self) -> str:
-        """The URL of the next page, if there is one."""
-        return self.get_query_string({AFTER: self.page.after}) if self.page and self.page.after else ""
-
-    @property
-    def further_address(self) -> str:
-        """The URL that scans on after a page that stopped at WINDOW rows."""
-        return {AFTER: self.after_address, BEFORE: self.before_address}.get(self.page.cut, "") if self.page else ""
-
-    @property
-    def window(self) -> int:
-        """Rows that a page scans."""
-        return WINDOW
+    def chips(self) -> list[Chips]:
+        """The filters, as they are shown."""
+        return chips_of(self)
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is generic in its stubs only
@@ -83,6 +38,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
     # Named here: Django would look for them by the app's label, which a project may choose.
     change_form_template = "notifications/admin/change_form.html"
     change_list_template = "notifications/admin/change_list.html"
+    list_per_page = 50  # a phone and a browser draw them at once
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -92,6 +48,10 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
     class Media:
         css = {"all": ("notifications/admin.css",)}
         js = tuple(forms.Script(f"notifications/{name}.js", defer=True) for name in ("copy", "fresh"))
+
+    def above_list(self, request: HttpRequest) -> dict[str, Any]:
+        """What the list's template needs besides its rows."""
+        return {}
 
     def list_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The list's rows, with only the columns that it needs."""
@@ -107,6 +67,8 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"title": capfirst(self.opts.verbose_name_plural)}
+        if self.has_view_or_change_permission(request):  # Django asks after this
+            context |= self.above_list(request)
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_paginator(
@@ -130,6 +92,12 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
         # The title would contain the object's str(): text of any length.
         context |= {"subtitle": None} | self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Nobody edits a row: Django's history of it would be empty. What people did is on its page.
+        return HttpResponseRedirect("../change/")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote as percent_encoded
 
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
 from notifications.admin.lists.body_view import UNSEEN
 from notifications.conf import conf
 from notifications.http.headers import TOKEN, is_credential, is_of_a_connection, is_signature
 from notifications.http.signatures import SCHEMES
 from notifications.models import RawPayload
 
-SITE: Final = "http://127.0.0.1:8000"
 #: Bytes of a body that fit into a command.
 LONGEST_BODY: Final = 4096
 LONGEST_HEADER: Final = 2048
@@ -25,9 +27,16 @@ PRINTABLE: Final = re.compile(r"[ -~]*")
 SIGNED: Final = frozenset().union(*(verifier.headers for verifier in SCHEMES.values()))
 
 
-def curl(payload: RawPayload) -> str:
-    """A command of several lines. It contains the body if that is short and plain, else names the downloaded file."""
-    lines = [f"curl --globoff {quote(_address(payload))}", *_method(payload), *_headers(payload), _body(payload)]
+def site_of(request: HttpRequest) -> str:
+    """Scheme, host and port of the site: SITE_URL, else as the request came, through whatever proxies Django trusts."""
+    return conf.site_url.rstrip("/") or f"{request.scheme}://{request.get_host()}"
+
+
+def curl(payload: RawPayload, site: str) -> str:
+    """A command of several lines, for `site`. It contains the body if that is short and plain, else names the
+    downloaded file.
+    """
+    lines = [f"curl --globoff {quote(_address(payload, site))}", *_method(payload), *_headers(payload), _body(payload)]
     return " \\\n  ".join(lines)
 
 
@@ -36,10 +45,19 @@ def quote(text: str) -> str:
     return "'" + re.sub(r"['\\]", r"'\\\g<0>'", text) + "'"
 
 
-def _address(payload: RawPayload) -> str:
+def _address(payload: RawPayload, site: str) -> str:
     source = percent_encoded(payload.source, safe="", errors="replace")
     query = percent_encoded(payload.query, safe="!$%&'()*+,-./:;=?@[]_~", errors="replace")
-    return f"{SITE}/in/{source}/{'?' * bool(query)}{query}"
+    return f"{site}{_prefix()}/in/{source}/{'?' * bool(query)}{query}"
+
+
+def _prefix() -> str:
+    """What the project has before /in/: where it is under a path, or includes the engine's URLs under one."""
+    try:
+        path = reverse("intake", args=["x"])
+    except NoReverseMatch:
+        return ""
+    return path.removesuffix("/in/x/") if path.endswith("/in/x/") else ""
 
 
 def _method(payload: RawPayload) -> Iterator[str]:

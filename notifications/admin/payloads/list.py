@@ -1,10 +1,11 @@
 """Raw payloads: a list that loads no bodies, and a page for each; bodies need a permission of their own."""
 
+import json
 from typing import Any, Final
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Right
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -15,19 +16,20 @@ from django.views.decorators.http import require_safe
 from notifications.admin.lists.cells import LOADED, text
 from notifications.admin.lists.filters import (
     FailureFilter,
+    PayloadSourceFilter,
     ReceivedFilter,
-    SourceFilter,
     StateFilter,
     UntilFilter,
     chosen_in,
 )
 from notifications.admin.lists.keyset import Listing
+from notifications.admin.lists.keyset_list import LONGEST_TERM, KeysetChangeList, KeysetReadOnly
 from notifications.admin.lists.names import may, url_name
-from notifications.admin.lists.read_only import KeysetChangeList, ReadOnly
 from notifications.admin.payloads import bodies, page
 from notifications.admin.payloads.actions import PayloadActions
+from notifications.admin.payloads.curl import site_of
 from notifications.admin.payloads.life import life_of
-from notifications.admin.payloads.search import search
+from notifications.admin.payloads.search import by_key
 from notifications.admin.payloads.selection import Selection
 from notifications.models import RawPayload
 
@@ -48,12 +50,27 @@ LISTED: Final = (
 class PayloadList(KeysetChangeList):
     """Newest first, unless the index used has another order."""
 
+    age_column = "received_at"
+    #: The search was for a receipt or a key: it found these, and searched no texts.
+    found_by_key = False
+
     def lay_out(self, rows: QuerySet[Any]) -> Listing:
-        return Selection(**chosen_in(self.filter_specs), found=bool(self.query.strip())).of(rows)
+        found = by_key(self.term) if self.term else []
+        self.found_by_key = bool(found)
+        rows = rows.filter(pk__in=found) if found else rows
+        return Selection(**chosen_in(self.filter_specs), found=bool(found)).of(rows, self.laid_out)
+
+    @property
+    def texts(self) -> list[Q]:
+        """Headers are stored as JSON."""
+        if self.found_by_key or not (texts := super().texts):
+            return []
+        escaped = json.dumps(self.term, ensure_ascii=False)[1:-1]
+        return [texts[0] | Q(headers_json__icontains=escaped)] if len(self.term) <= LONGEST_TERM else texts
 
 
 @admin.register(RawPayload)
-class RawPayloadAdmin(PayloadActions, ReadOnly):
+class RawPayloadAdmin(PayloadActions, KeysetReadOnly):
     """The permission change_rawpayload is for the actions, view_body for the bodies."""
 
     change_form_template = "notifications/admin/payload.html"
@@ -66,11 +83,13 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
         page.tried,
         page.size,
     )
-    list_filter = (StateFilter, SourceFilter, FailureFilter, ReceivedFilter, UntilFilter)
-    list_per_page = 50
-    sortable_by = ()
-    search_fields = ("receipt", "idempotency_key")
-    search_help_text = "A receipt (its first 8 characters will do), or a whole idempotency key"
+    list_filter = (StateFilter, PayloadSourceFilter, FailureFilter, ReceivedFilter, UntilFilter)
+    sortable_by = (page.age, page.tried, page.size)
+    search_fields = ("path", "error")
+    search_help_text = (
+        "A receipt (its first 8 characters will do) or a whole idempotency key; else a part of the path, of an error,"
+        " or of a header such as the request id"
+    )
 
     def get_urls(self) -> list[URLPattern]:
         download = self.admin_site.admin_view(self.download)
@@ -85,17 +104,13 @@ class RawPayloadAdmin(PayloadActions, ReadOnly):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PayloadList]:
         return PayloadList
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        term = search_term.strip()
-        return (search(queryset, term) if term else queryset), False
-
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         # ?body__startswith=… would reveal the body to users who may not see it, and read the whole table.
         return lookup in {each.parameter_name for each in self.list_filter}
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         beside = obj is not None and obj.first_of_key is not None
-        return page.fieldsets(with_body=self.may_see_bodies(request), beside=beside)
+        return page.fieldsets(with_body=self.may_see_bodies(request), beside=beside, site=site_of(request))
 
     def page_context(self, request: HttpRequest, row: RawPayload) -> dict[str, Any]:
         title = f"Payload {row.receipt}"

@@ -1,5 +1,6 @@
 """The page of one payload: its fields, headers, traceback and body."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.contrib import admin
@@ -38,17 +39,17 @@ def state(payload: RawPayload) -> SafeString:
     return format_html('<span class="state state-{}">{}</span>', payload.state, payload.state)
 
 
-@admin.display(description="size")
+@admin.display(description="size", ordering="size")
 def size(payload: RawPayload) -> str:
     return filesizeformat(payload.size)
 
 
-@admin.display(description="age")
+@admin.display(description="age", ordering="age")
 def age(payload: RawPayload) -> SafeString | str:
     return since(payload.received_at)
 
 
-@admin.display(description="attempts")
+@admin.display(description="attempts", ordering="attempts")
 def tried(payload: RawPayload) -> str:
     """The attempts so far, and when the next is."""
     if payload.next_attempt_at is None or payload.state not in DUE:
@@ -82,9 +83,16 @@ def first_of_key(payload: RawPayload) -> SafeString | str:
     return format_html('<a href="{}">{}</a>', address(RawPayload, "change", pk), first)
 
 
-@admin.display(description="as curl")
-def as_curl(payload: RawPayload) -> SafeString:
-    return bodies.render("curl.html", command=curl(payload), download=address(RawPayload, "body", payload.pk))
+def as_curl(site: str) -> Callable[[RawPayload], SafeString]:
+    """A field for the command that sends it to `site`, such as https://shop.example.org."""
+
+    @admin.display(description="as curl")
+    def show(payload: RawPayload) -> SafeString:
+        download = address(RawPayload, "body", payload.pk)
+        return bodies.render("curl.html", command=curl(payload, site), download=download, site=site)
+
+    show.__name__ = "as_curl"
+    return show
 
 
 def _group(payload: RawPayload) -> str:
@@ -118,13 +126,13 @@ def no_body(payload: RawPayload) -> str:
     return "You may not see bodies. This needs the permission “Can see the bodies of raw payloads”."
 
 
-def fieldsets(*, with_body: bool, beside: bool) -> list[tuple[str | None, dict[str, Any]]]:
+def fieldsets(*, with_body: bool, beside: bool, site: str) -> list[tuple[str | None, dict[str, Any]]]:
     """The page's fields, in the order of the questions that people have.
 
-    `beside`: the payload came with other bytes under a used key.
+    `beside`: the payload came with other bytes under a used key. `site`: where the command as curl sends it.
     """
     shown = body if with_body else no_body
-    command = [as_curl] if with_body else []
+    command = [as_curl(site)] if with_body else []
     return [
         (None, {"fields": [receipt, text("source"), state, moment("received_at")]}),
         (

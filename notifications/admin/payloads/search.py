@@ -2,9 +2,9 @@
 
 import re
 import uuid
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from notifications.models import RawPayload
 
@@ -16,14 +16,16 @@ HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 HAS_KEY: Final = ~Q(idempotency_key="")  # as in the index raw_key
 
 
-def search(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """Payloads whose idempotency key is `term`, or whose receipt begins with it: at least 8 digits, dashes optional."""
+def by_key(term: str) -> list[int]:
+    """The ids of payloads whose idempotency key is `term`, or whose receipt begins with it: at least 8 digits, dashes
+    optional.
+    """
     keyed = RawPayload.objects.filter(HAS_KEY, idempotency_key=term).order_by("idempotency_key")
     found = set(keyed.values_list("pk", flat=True)[:MOST])
     if span := _receipts(term):
         received = RawPayload.objects.filter(receipt__gte=span[0], receipt__lte=span[1]).order_by("receipt")
         found |= set(received.values_list("pk", flat=True)[:MOST])
-    return rows.filter(pk__in=sorted(found, reverse=True)[:MOST])
+    return sorted(found, reverse=True)[:MOST]
 
 
 def _receipts(term: str) -> tuple[uuid.UUID, uuid.UUID] | None:

@@ -1,6 +1,6 @@
 """The payloads that a list shows, and the index that sorts them: the table may have millions of rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -8,10 +8,11 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 
 from notifications.admin.lists.keyset import Listing
-from notifications.admin.lists.order import NEWEST, Order
+from notifications.admin.lists.order import Order
 from notifications.models import State
 from notifications.models.states import IS_STUCK, STUCK, WAITING
 
+NEWEST: Final = Order(newest_by="received_at")
 LATEST: Final = Order("received_at")
 LAST_DONE: Final = Order("done_at")
 #: The next due first: there may be a million of them, and their index has no other order.
@@ -30,18 +31,18 @@ class Selection:
     found: bool = False
     nothing: bool = False
 
-    def of(self, rows: QuerySet[Any]) -> Listing:
-        """The selected ones of `rows`."""
+    def of(self, rows: QuerySet[Any], lay_out: Callable[..., Listing] = Listing.of) -> Listing:
+        """The selected ones of `rows`; `lay_out` makes the listing of an index and the conditions."""
         conditions = dict(self._conditions())
         if self.nothing:
-            return Listing(rows.none())
+            return Listing(rows.none(), NEWEST)
         if self.found:
-            return Listing(rows.filter(*conditions.values()))
+            return lay_out(rows, NEWEST, conditions.values(), [])
         order, names = self._index()
         served = [conditions.pop(name) for name in names]
         if order is LATEST:
-            return Listing.of(rows, order, [], conditions.values(), since=self.since, until=self.until)
-        return Listing.of(rows, order, served, conditions.values())
+            return lay_out(rows, order, [], conditions.values(), since=self.since, until=self.until)
+        return lay_out(rows, order, served, conditions.values())
 
     def _index(self) -> tuple[Order, tuple[str, ...]]:
         """The order of the index that leaves the fewest rows, and the conditions that it serves."""

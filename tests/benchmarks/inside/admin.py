@@ -8,21 +8,39 @@ from typing import Final
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import override_settings
 from django.utils import timezone
 
 from notifications.database.fast_sql import table_of
-from notifications.models import Attempt, FailureGroup, RawPayload, State
+from notifications.models import (
+    Attempt,
+    FailedDelivery,
+    FailureGroup,
+    Loss,
+    OperatorAction,
+    Position,
+    RawPayload,
+    Refusal,
+    State,
+)
 from notifications.models.attempts import MOST
+from notifications.utils.reason_fingerprint import reason_fingerprint
 from tests.benchmarks.filling import NUMBERS, TABLE, settle
 
 LIST: Final = "/admin/notifications/rawpayload/"
 GROUPS: Final = "/admin/notifications/failuregroup/"
+STATUS: Final = "/admin/notifications/status/"
+FAILED: Final = "/admin/notifications/faileddelivery/"
 #: One in so many payloads is dead, and fails in one of so many ways.
 DEAD_EVERY: Final = 1000
 WAYS: Final = 30
+FAILED_DELIVERIES: Final = 100_000
+CHANNELS: Final = ("OPS", "SLACK")
+#: Losses; a tenth as many refused entries.
+RECORDS: Final = 3000
+CHUNK: Final = 5000
 #: Visits to each page; the first is not counted.
 VISITS: Final = 6
 
@@ -31,6 +49,7 @@ def run() -> dict[str, float]:
     """Median times of each page in ms, by name."""
     _break_some()
     _record_attempts()
+    _fail_deliveries()
     settle()
     storages = settings.STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
     with override_settings(STORAGES=storages, ALLOWED_HOSTS=["*"]):
@@ -54,7 +73,7 @@ def _break_some() -> None:
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE notifications_rawpayload SET state = 'dead', done_at = NULL, error = 'KeyError',"
+            f"UPDATE notifications_rawpayload SET state = 'dead', done_at = NULL, error = '{'x' * 1500} KeyError',"
             f" failure_id = {groups[0]} + (id / {DEAD_EVERY}) %% {WAYS} WHERE id %% {DEAD_EVERY} = 0",
             [],
         )
@@ -71,6 +90,35 @@ def _record_attempts() -> None:
         )
 
 
+def _fail_deliveries() -> None:
+    """With some reasons; and records of losses and of refused entries."""
+    now = timezone.now()
+    reasons = [f"hooks.example.org answered {400 + way}: it refuses this for good" for way in range(WAYS)]
+    for start in range(0, FAILED_DELIVERIES, CHUNK):
+        FailedDelivery.objects.bulk_create(
+            FailedDelivery(
+                channel=CHANNELS[n % len(CHANNELS)],
+                event_time=now,
+                text=f"order {n} was paid",
+                reason=reasons[n % WAYS],
+                fingerprint=reason_fingerprint(reasons[n % WAYS]),
+                again_at=now if n % 100 == 0 else None,
+            )
+            for n in range(start, min(start + CHUNK, FAILED_DELIVERIES))
+        )
+    for name in CHANNELS:
+        Position.objects.create(machine="m", journal="file:///nowhere", channel=name, entry_time=now, problem="503")
+    Loss.objects.bulk_create(
+        Loss(origin="shop1: web 4711", channel="SLACK", reason="killed", key=str(n), until=now) for n in range(RECORDS)
+    )
+    Refusal.objects.bulk_create(
+        Refusal(machine="m", journal="j", reason="r", name=f"N{n}", author="a", count=3, since=now, until=now)
+        for n in range(RECORDS // 10)
+    )
+    with transaction.atomic():
+        OperatorAction.objects.record(Loss.objects.all(), "marked as seen", "ada")
+
+
 def _client() -> Client:
     client = Client()
     client.force_login(User.objects.create_superuser(uuid.uuid4().hex))
@@ -82,6 +130,7 @@ def _times(client: Client) -> dict[str, float]:
     first, last = (rows.only("pk", "receipt").order_by(order)[0] for order in ("pk", "-pk"))
     dead = rows.filter(state=State.DEAD).values_list("pk", flat=True).first()
     group = FailureGroup.objects.earliest("pk").pk
+    reason = FailedDelivery.objects.filter(channel="SLACK").latest("pk").fingerprint
     middle = (first.pk + last.pk) // 2
     then = (timezone.now() - timedelta(seconds=(last.pk - first.pk) / 2000)).isoformat().replace("+", "%2B")
     pages = {
@@ -101,11 +150,31 @@ def _times(client: Client) -> dict[str, float]:
         "receipt": f"{LIST}?q={last.receipt}",
         "start of a receipt": f"{LIST}?q={str(last.receipt)[:8]}",
         "key": f"{LIST}?q=order-7",
+        "text that is nowhere": f"{LIST}?q=nowhere+at+all",
+        "text in dead ones": f"{LIST}?q=KeyError&state=dead",
+        "text that is nowhere in dead ones": f"{LIST}?q=nowhere+at+all&state=dead",
+        "text of a time": f"{LIST}?q=nowhere+at+all&until={then}",
+        "oldest first": f"{LIST}?o=-4",
+        "by attempts": f"{LIST}?o=-6",
+        "by size": f"{LIST}?o=-7",
+        "dead by size": f"{LIST}?o=-7&state=dead",
+        "of a source by attempts": f"{LIST}?o=-6&source=demo",
+        "failed deliveries in groups": FAILED,
+        "failed deliveries of a reason": f"{FAILED}?channel=SLACK&reason={reason}",
+        "failed deliveries to be sent again": f"{FAILED}?again=yes",
+        "text in failed deliveries": f"{FAILED}?q=nowhere",
+        **{name: f"/admin/notifications/{name}/" for name in ("loss", "refusal", "operatoraction", "reportrow")},
+        "losses that nobody has seen": "/admin/notifications/loss/?seen=no",
+        "channels": "/admin/notifications/position/",
+        "text in groups": f"{GROUPS}?q=KeyError",
         "payload": f"{LIST}{last.pk}/change/",
         "dead payload": f"{LIST}{dead or last.pk}/change/",
         "groups": GROUPS,
         "group": f"{GROUPS}{group}/change/",
         "bodies side by side": f"{GROUPS}{group}/compare/",
+        "index with tiles": "/admin/",
+        **{f"status of a {period}": f"{STATUS}?period={period}" for period in ("hour", "day", "month")},
+        **{f"refresh of {part}": f"{STATUS}?part={part}" for part in ("now", "figures", "routes")},
     }
     return {name: _time(client, address) for name, address in pages.items()}
 

@@ -13,7 +13,17 @@ pytestmark = pytest.mark.django_db
 
 EVIL = "<script>alert(1)</script>\u202e"
 SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e"
-MODELS = ["rawpayload", "failuregroup", "position", "faileddelivery", "loss", "refusal", "machine", "reportrow"]
+MODELS = [
+    "rawpayload",
+    "failuregroup",
+    "position",
+    "faileddelivery",
+    "loss",
+    "refusal",
+    "machine",
+    "reportrow",
+    "operatoraction",
+]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.utils.html import escape
 
 from notifications.admin.payloads.curl import LONGEST_BODY, curl, quote
-from tests.support.admin import page, payload, staff
+from tests.support.admin import LIST, page, payload, staff
 
 pytestmark = pytest.mark.django_db
 
+SITE = "http://127.0.0.1:8000"
 HOSTILE = [
     "'; touch owned; '",
     "$(touch owned)",
@@ -51,7 +53,7 @@ def test_a_shell_reads_what_came_and_runs_none_of_it(text: str, shell: str, tmp_
     one_line = text.replace("\n", " ").encode("ascii", "replace").decode()
     stored = payload(text.encode(), one_line, source=text, query=one_line, headers={"x-note": one_line, one_line: "x"})
 
-    arguments = words(curl(stored), tmp_path, shell)
+    arguments = words(curl(stored, SITE), tmp_path, shell)
 
     assert value_of("--data-raw", arguments) == [text]
     headers = value_of("--header", arguments)
@@ -74,7 +76,7 @@ def test_python_and_shells_agree_on_the_quotes(text: str) -> None:
 )
 def test_what_a_terminal_would_not_take_as_it_is_comes_from_the_file(body: bytes, tmp_path: Path) -> None:
     stored = payload(body)
-    arguments = words(curl(stored), tmp_path)
+    arguments = words(curl(stored, SITE), tmp_path)
     assert value_of("--data-binary", arguments) == [f"@{stored.receipt}.bin"]
     assert "--data-raw" not in arguments
 
@@ -85,7 +87,7 @@ def test_neither_signatures_nor_keys_nor_what_curl_says_itself(settings: Any, tm
     others = ["host", "content-length", "x-forwarded-for", "transfer-encoding"]
     stored = payload(headers=dict.fromkeys(secret + others, "hidden") | {"x-event": "paid", "x-bad": "a\r\nx: y"})
 
-    command = curl(stored)
+    command = curl(stored, SITE)
 
     assert "hidden" not in command
     assert value_of("--header", words(command, tmp_path)) == ["Content-Type:", "x-event: paid"]
@@ -93,16 +95,42 @@ def test_neither_signatures_nor_keys_nor_what_curl_says_itself(settings: Any, tm
 
 def test_the_method_and_the_query_are_those_of_the_request(tmp_path: Path) -> None:
     stored = payload(method="PUT", query="a=1&b=%20 c#d\\'")
-    arguments = words(curl(stored), tmp_path)
+    arguments = words(curl(stored, SITE), tmp_path)
     assert value_of("--request", arguments) == ["PUT"]
     assert "http://127.0.0.1:8000/in/demo/?a=1&b=%20%20c%23d%5C'" in arguments
-    assert value_of("--request", words(curl(payload(method="POST")), tmp_path)) == []
-    assert value_of("--request", words(curl(payload(method="'; x")), tmp_path)) == []
+    assert value_of("--request", words(curl(payload(method="POST"), SITE), tmp_path)) == []
+    assert value_of("--request", words(curl(payload(method="'; x"), SITE), tmp_path)) == []
 
 
 def test_the_page_shows_it_to_those_who_may_see_bodies(admin: Client) -> None:
     stored = payload(b"it's <b>", headers={"x-event": "paid"})
     text = page(admin, stored)
-    assert escape(curl(stored)) in text
+    assert escape(curl(stored, "http://testserver")) in text
     assert 'data-copy="raw-curl"' in text
     assert "curl --globoff" not in page(staff("view_rawpayload"), stored)
+
+
+@pytest.mark.parametrize(
+    ("host", "secure", "site"),
+    [("testserver:8001", False, "http://testserver:8001"), ("testserver", True, "https://testserver")],
+)
+def test_it_is_sent_where_the_page_was_asked_for(admin: Client, host: str, secure: bool, site: str) -> None:
+    stored = payload()
+    text = admin.get(f"{LIST}{stored.pk}/change/", secure=secure, headers={"host": host}).content.decode()
+    assert escape(f"curl --globoff '{site}/in/demo/'") in text
+
+
+def test_through_a_proxy_it_is_what_django_sees_and_the_setting_comes_first(admin: Client, settings: Any) -> None:
+    stored = payload()
+    forwarded = {"x-forwarded-host": "testserver:9", "x-forwarded-proto": "https"}
+    settings.USE_X_FORWARDED_HOST, settings.SECURE_PROXY_SSL_HEADER = True, ("HTTP_X_FORWARDED_PROTO", "https")
+    text = admin.get(f"{LIST}{stored.pk}/change/", headers=forwarded).content.decode()
+    assert escape("'https://testserver:9/in/demo/'") in text
+    settings.NOTIFICATIONS_SITE_URL = "https://shop.example.org/"
+    text = admin.get(f"{LIST}{stored.pk}/change/", headers=forwarded).content.decode()
+    assert escape("'https://shop.example.org/in/demo/'") in text
+
+
+def test_under_a_path_the_path_is_part_of_the_address() -> None:
+    with override_script_prefix("/shop/"):
+        assert curl(payload(), SITE).startswith(f"curl --globoff '{SITE}/shop/in/demo/'")

@@ -11,15 +11,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from notifications.admin.deliveries import groups
 from notifications.models import FailedDelivery, Position
-from tests.support.admin import FAILED, TRACEBACK, act, staff
+from notifications.utils.reason_fingerprint import reason_fingerprint
+from tests.support.admin import FAILED, TRACEBACK, act, listed, staff
 
 pytestmark = pytest.mark.django_db
 
 
 def failed(text: str = "x", *, reason: str = "is_archived", **columns: Any) -> FailedDelivery:
-    values = {"channel": "SLACK", "event_time": timezone.now(), **columns}
-    return FailedDelivery.objects.create(text=text, reason=reason, **values)
+    alike = {"reason": reason, "fingerprint": reason_fingerprint(reason)}
+    values = {"channel": "SLACK", "event_time": timezone.now(), **alike, **columns}
+    return FailedDelivery.objects.create(text=text, **values)
 
 
 def asked() -> list[str]:
@@ -37,8 +40,8 @@ def test_failed_deliveries_are_listed_without_their_data(admin: Client) -> None:
 
     assert "ValueError: &lt;b&gt;nope&lt;/b&gt;" in text
     sqls = [query["sql"] for query in queries if "notifications_faileddelivery" in query["sql"]]
-    assert len(sqls) == 1
-    assert not any('"data"' in sql or "COUNT(" in sql for sql in sqls)
+    assert len(sqls) == 5  # groups, their first and last, what waits of them and for a chip; the list
+    assert not any('"data"' in sql for sql in sqls)
 
 
 def test_failed_deliveries_by_channel_and_by_whether_they_are_sent_again(admin: Client) -> None:
@@ -75,7 +78,9 @@ def test_send_again(admin: Client, caplog: pytest.LogCaptureFixture) -> None:
 def test_send_all_with_the_same_reason_again(admin: Client) -> None:
     chosen = failed("a")
     FailedDelivery.objects.bulk_create(
-        FailedDelivery(channel="SLACK", event_time=chosen.event_time, text="same", reason=chosen.reason)
+        FailedDelivery(
+            channel="SLACK", event_time=chosen.event_time, text="same", reason="x", fingerprint=chosen.fingerprint
+        )
         for _ in range(300)
     )
     also = failed("b", reason=TRACEBACK)
@@ -86,6 +91,72 @@ def test_send_all_with_the_same_reason_again(admin: Client) -> None:
 
     assert "To be sent again: 302." in answer
     assert asked() == ["a", *["same"] * 300, "b"]
+
+
+def test_what_an_older_release_wrote_is_sent_again_by_its_exact_reason(admin: Client) -> None:
+    chosen, _, _ = (failed(text, fingerprint="", reason=reason) for text, reason in zip("abc", "xxy", strict=True))
+    assert "Send all again" not in admin.get(FAILED).content.decode()  # they may have several reasons
+    act(admin, "send_same_again", chosen, address=FAILED)
+    assert asked() == ["a", "b"]
+
+
+def test_failed_deliveries_are_grouped_by_channel_and_reason(admin: Client) -> None:
+    for number in range(3):
+        failed(f"a{number}", reason=f"hooks.example.org answered 410: gone (it said: order {number})")
+    other = failed("b", reason="hooks.example.org answered 404: gone")
+    failed("c", channel="OPS", reason="hooks.example.org answered 404: gone", again_at=timezone.now())
+    Position.objects.create(machine="m", journal="j", channel="SLACK")
+
+    answer = admin.get(FAILED)
+    found = answer.context["groups"]
+    assert [(group.channel, group.rows, group.again) for group in found] == [
+        ("OPS", 1, 1),
+        ("SLACK", 1, 0),
+        ("SLACK", 3, 0),
+    ]
+    assert found[2].example == "hooks.example.org answered 410: gone (it said: order 2)"
+    assert answer.content.decode().count(">Send all again<") == 2
+    assert listed(admin, found[1].address, FAILED) == [other.pk]
+    assert len(listed(admin, found[2].address, FAILED)) == 3
+    assert "groups" not in admin.get(f"{FAILED}?{found[2].address}").context
+
+    said = act(admin, "send_same_again", FailedDelivery(pk=found[2].pk), address=FAILED)
+    assert "To be sent again: 3." in said
+    assert [(group.rows, group.again) for group in admin.get(FAILED).context["groups"]][2] == (3, 3)
+
+
+def test_only_the_last_groups_are_shown(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "SHOWN", 2)
+    for name in "abc":
+        failed(reason=name)
+    answer = admin.get(FAILED)
+    assert [group.example for group in answer.context["groups"]] == ["c", "b"]
+    assert "And 1 more" in answer.content.decode()
+
+
+@pytest.mark.parametrize("query", ["reason=nope", "reason=%00", f"reason={'0' * 32}", "reason=none&channel=%00"])
+def test_a_reason_that_is_none_shows_nothing(admin: Client, query: str) -> None:
+    failed()
+    assert listed(admin, query, FAILED) == []
+
+
+def test_a_part_of_the_reason_or_the_text_is_searched(admin: Client) -> None:
+    wanted, _ = failed("Ada signed up"), failed("Bob signed up")
+    assert listed(admin, "q=ada", FAILED) == [wanted.pk]
+    assert len(listed(admin, "q=ARCHIVED", FAILED)) == 2
+
+
+def test_the_oldest_come_first_if_that_is_asked_for(admin: Client) -> None:
+    pks = [failed(text).pk for text in "abc"]
+    assert listed(admin, "o=2", FAILED) == listed(admin, "", FAILED) == pks[::-1]
+    assert listed(admin, "o=-2", FAILED) == pks
+    now = timezone.now()
+    FailedDelivery.objects.filter(pk=pks[0]).update(again_at=now + timedelta(hours=1))
+    FailedDelivery.objects.filter(pk=pks[1]).update(again_at=now)
+    assert listed(admin, "again=yes", FAILED) == [pks[0], pks[1]]  # the last to be sent first
+    assert listed(admin, "again=yes&o=2", FAILED) == [pks[1], pks[0]]
+    assert listed(admin, "again=yes&o=-2", FAILED) == [pks[0], pks[1]]
+    assert 'aria-sort="descending"' in admin.get(f"{FAILED}?o=-2").content.decode()
 
 
 def test_all_on_every_page_are_sent_again(admin: Client) -> None:

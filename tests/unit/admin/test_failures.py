@@ -329,3 +329,24 @@ def test_groups_of_a_source(admin: Client) -> None:
     assert found("source=contact") == [theirs.pk]
     assert found("") == [theirs.pk, ours.pk]
     assert admin.get(f"{FAILURES}?title__startswith=K").status_code == 400
+
+
+def test_groups_are_searched_and_the_longest_quiet_comes_first(admin: Client) -> None:
+    now = timezone.now()
+    old, new = group("OSError", last_at=now - timedelta(days=2)), group("KeyError: 'price'")
+    assert listed(admin, "", FAILURES) == [new.pk, old.pk]
+    assert listed(admin, "o=-5", FAILURES) == [old.pk, new.pk]
+    assert listed(admin, "q=oserr", FAILURES) == [old.pk]
+    assert len(listed(admin, "q=handlers.py", FAILURES)) == 2
+    assert "in those last seen from " in admin.get(f"{FAILURES}?q=oserr").content.decode()
+
+
+def test_chips_count_groups_by_state(admin: Client) -> None:
+    group(), group("OSError", state="muted")
+    (states, _) = admin.get(FAILURES).context["cl"].chips
+    assert [(chip.text, chip.rows) for chip in states.chips][1:] == [
+        ("Open", "1"),
+        ("Acknowledged", "0"),
+        ("Muted", "1"),
+        ("Resolved", "0"),
+    ]

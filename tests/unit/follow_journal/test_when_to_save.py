@@ -165,3 +165,31 @@ class TestStart:
         assert saved_position.start(KEY._replace(channel="A")) is None
         saved_position.save(KEY._replace(channel="B"), "5", TIME_US, delivered=True)
         assert saved_position.start(KEY) == "5"
+
+
+def test_a_problem_has_the_time_of_its_beginning_until_it_is_over(saver: PositionSaver, clock: Clock) -> None:
+    def since() -> datetime | None:
+        found: datetime | None = Position.objects.values_list("problem_since", flat=True).get()
+        return found
+
+    saver.delivered(entry(1))
+    assert since() is None
+    for problem in ("503", "timed out"):
+        saver.stuck(2, 30, problem)
+        clock.now += INTERVAL
+        saver.save_if_due()
+        first = since()
+        assert first is not None
+        assert Position.objects.get().problem == problem
+        Position.objects.update(problem_since=(earlier := first.replace(microsecond=7)))
+        saver.stuck(2, 30, "again")
+        clock.now += INTERVAL
+        saver.save_if_due()
+        assert since() == earlier
+    Position.objects.update(problem="")  # as an older release leaves it
+    saver.stuck(2, 30, "503")
+    clock.now += INTERVAL
+    saver.save_if_due()
+    assert since() != earlier
+    saver.delivered(entry(2))
+    assert since() is None

@@ -12,6 +12,7 @@ from notifications import GiveUp
 from notifications.events import admin_links
 from notifications.models import FailureGroup, RawPayload
 from notifications.process_raw.handle_payload import handle
+from notifications.signals import failure_group_changed
 from notifications.testing import Told
 from tests.support.payloads import claimed, kept
 
@@ -77,6 +78,52 @@ def test_one_that_was_resolved_and_fails_again(fail: Fail, told: Told) -> None:
         "demo fails again: WHAT; resolved 2 h ago by ada",
         "demo: its first payload is dead: WHAT",
     ]
+
+
+def groups(count: int) -> None:
+    now = timezone.now()
+    FailureGroup.objects.bulk_create(
+        FailureGroup(source="demo", fingerprint=str(n), title=f"E{n}: {SECRET}\nx", first_at=now, last_at=now)
+        for n in range(count)
+    )
+
+
+def test_those_that_are_resolved_together_are_one_message(told: Told, settings: Any) -> None:
+    settings.NOTIFICATIONS_SITE_URL = "https://shop.example.org"
+    groups(7)
+    assert FailureGroup.objects.all().resolve("ada\nSLACK: forged") == 7
+    (event,) = told.events()
+    assert event.text.splitlines() == [
+        "7 failure groups are resolved, by ada SLACK: forged: demo: E0; demo: E1; demo: E2; demo: E3; demo: E4;"
+        " and 2 more",
+        "https://shop.example.org/admin/notifications/failuregroup/?state=resolved",
+    ]
+    assert event.data["groups"] == list(FailureGroup.objects.order_by("pk").values_list("pk", flat=True))
+    assert FailureGroup.objects.all().resolve("ada") == 0
+    assert told.events() == []
+
+
+def test_however_many_are_resolved_together_it_fits_into_a_message(told: Told) -> None:
+    groups(300)
+    FailureGroup.objects.all().resolve("ada")
+    (event,) = told.events()
+    assert len(event.data["groups"]) == 100
+    assert "and 295 more" in event.text
+
+
+def test_each_receiver_hears_of_each_group(told: Told) -> None:
+    heard: list[str] = []
+
+    def hear(*, title: str, state: str, **_: Any) -> None:
+        heard.append(f"{title[:2]} {state}")
+
+    groups(2)
+    failure_group_changed.connect(hear)
+    try:
+        FailureGroup.objects.all().resolve("ada")
+    finally:
+        failure_group_changed.disconnect(hear)
+    assert heard == ["E0 resolved", "E1 resolved"]
 
 
 def test_a_muted_one_is_not_reported(fail: Fail, told: Told) -> None:

@@ -21,7 +21,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications.journal import FileJournal
-from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, State
+from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.positions.key import Key, machine_id
 from notifications.positions.lock import Lock
@@ -30,6 +30,7 @@ from notifications.status.payload_problems import counted
 from notifications.status.verdict import Verdict, verdict
 from notifications.status.verdict_text import verdict_lines
 from notifications.status.worker_problems import NEWS
+from notifications.utils.failure_fingerprint import Failure
 from notifications.workers.activity import Activity
 from notifications.workers.drains import FIRST
 from notifications.workers.heartbeat import Beat, Heartbeat
@@ -109,6 +110,25 @@ def test_dead_payloads_of_a_muted_group_are_known() -> None:
     assert the_problem().text == "2 payloads are dead: nothing tries them again"
 
 
+@pytest.mark.parametrize("most", [3, 1000])
+def test_dead_payloads_of_a_resolved_group_are_dealt_with_until_it_fails_again(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(database, "FEW", most)
+    now = timezone.now()
+    group = FailureGroup.objects.create(source="demo", fingerprint="x", title="x", first_at=now, last_at=now)
+    for _ in range(4):
+        payload(State.DEAD, failure=group)
+    assert the_problem().name == "payloads-dead"
+    FailureGroup.objects.all().resolve("ada")
+    assert verdict().problems == []
+    found = verdict().status.database
+    assert found is not None
+    assert found.payloads[State.DEAD] == min(4, most)  # they are not hidden
+    FailureGroup.objects.note("demo", Failure("x", "", "x", "x"), timezone.now(), dead=True)
+    assert the_problem().text.startswith(("4 payloads", "at least 3 payloads"))
+
+
 @pytest.mark.parametrize("most", [3, 5, 1000])
 def test_a_large_muted_group_hides_no_other_dead_payload(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(database, "FEW", most)
@@ -180,7 +200,52 @@ def test_losses_are_critical_while_they_go_on_and_news_for_a_week() -> None:
         "Events were lost, the last 2 d ago: 3+ in 2 records",
     )
     loss(timedelta(days=9), told_at=timezone.now())
-    assert (the_problem().grade, the_problem().path) == (Grade.CRITICAL, f"{ADMIN}loss/")
+    assert (the_problem().grade, the_problem().path) == (Grade.CRITICAL, f"{ADMIN}loss/?seen=no")
+
+
+def test_losses_that_somebody_has_seen_are_no_problem() -> None:
+    loss(timedelta(minutes=5))
+    Loss.objects.all().mark_seen("ada")
+    assert verdict().problems == []
+    found = verdict().status.database
+    assert found is not None
+    assert (found.losses, found.lost_events, found.unseen_losses.records) == (1, 3, 0)  # counted all the same
+    loss(timedelta(minutes=2), count=4)
+    assert the_problem().text == "Events were lost, the last 2 min ago: 4 in 1 record"
+    Loss.objects.all().mark_unseen("ada")
+    assert the_problem().text == "Events were lost, the last 2 min ago: 7 in 2 records"
+
+
+def refused(age: timedelta, count: int = 7) -> Refusal:
+    until = timezone.now() - age
+    where = {"machine": "m", "journal": "j", "reason": "no channel of this name", "author": "uid 0"}
+    return Refusal.objects.create(name="SLAK", count=count, since=until, until=until, **where)
+
+
+def test_refused_entries_are_news_for_a_week_and_until_they_are_seen() -> None:
+    row = refused(timedelta(days=8))
+    assert verdict().problems == []
+    Refusal.objects.update(until=timezone.now() - timedelta(hours=2))
+    problem = the_problem()
+    assert (problem.name, problem.grade, problem.path) == (
+        "entries-refused",
+        Grade.WARNING,
+        f"{ADMIN}refusal/?seen=no",
+    )
+    assert problem.text == "7 journal entries that look like events were refused, the last 2 h ago"
+
+    Refusal.objects.all().mark_seen("ada")
+    assert verdict().problems == []
+    Refusal.objects.filter(pk=row.pk).update(count=8, until=timezone.now())
+    assert the_problem().text == "1 journal entry that looks like an event was refused, the last 0 s ago"
+    Refusal.objects.all().mark_seen("ada")
+    assert verdict().problems == []
+    Refusal.objects.all().mark_unseen("ada")
+    assert the_problem().text.startswith("8 journal entries")
+
+
+def test_nobody_rings_a_bell_with_refused_entries() -> None:
+    assert not KINDS["entries-refused"].reported
 
 
 def test_a_loss_of_which_nobody_knows_how_much() -> None:

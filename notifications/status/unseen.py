@@ -1,0 +1,49 @@
+"""Losses and refused entries that nobody has marked as seen: those are news."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Count, F, Max, Sum
+
+from notifications.models import Loss, Refusal
+
+#: The youngest losses, of which the last is looked for: reports may come late.
+YOUNGEST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenLosses:
+    """`records` of losses, of `events` and, if `more`, of an unknown number besides; `last`: when the last one was, or
+    was reported.
+    """
+
+    records: int
+    events: int
+    more: bool
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenRefused:
+    """`entries`: those that came since their kind was seen. `kinds`: rows of the list. `last`: when the last came."""
+
+    kinds: int
+    entries: int
+    last: datetime | None
+
+
+def unseen_losses() -> UnseenLosses:
+    """Two queries. Raises database errors."""
+    unseen = Loss.objects.unseen()
+    found = unseen.aggregate(records=Count("pk"), events=Sum("count"), known=Count("count"))
+    youngest = unseen.order_by("-pk").values_list("until", "told_at")[:YOUNGEST]
+    last = max((max(until, told_at or until) for until, told_at in youngest), default=None)
+    return UnseenLosses(found["records"], found["events"] or 0, found["records"] > found["known"], last)
+
+
+def unseen_refused() -> UnseenRefused:
+    """One query, of a table with at most a thousand rows for each journal. Raises database errors."""
+    new = Sum(F("count") - F("seen_count"))
+    found = Refusal.objects.unseen().aggregate(kinds=Count("pk"), entries=new, last=Max("until"))
+    return UnseenRefused(found["kinds"], found["entries"] or 0, found["last"])

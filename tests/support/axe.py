@@ -1,0 +1,39 @@
+"""Whether a page can be used by everybody: what axe-core finds, and what the keyboard reaches."""
+
+from typing import Any, Final
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+#: Whether something sticks out to the right.
+TOO_WIDE: Final = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+CONTROLS: Final = (
+    "#content :is(a[href]:not([tabindex='-1']), button, select, summary, input:not([type=hidden]), [tabindex='0'])"
+)
+#: Gives each control that can be seen a number; how many there are.
+NUMBER: Final = """
+selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility())
+    .map((each, number) => { each.dataset.number = number; return number; }).length
+"""
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe-core finds against WCAG 2.2 AA on the open page: rule and elements.
+
+    It styles elements, which the site's policy forbids: open the page in a context with `bypass_csp`.
+    """
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
+def unreached(page: Page) -> set[str]:
+    """The numbers of the controls that the tabulator does not reach. AssertionError if there are none at all."""
+    count = page.evaluate(NUMBER, CONTROLS)
+    assert count > 0
+    reached = set()
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(count + 80):  # and those around the content
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.number"))
+    return {str(number) for number in range(count)} - reached
