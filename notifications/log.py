@@ -124,14 +124,20 @@ def _priority(level: int) -> int:
 class ReadableFormatter(JournalFormatter):
     """For a handler of LOGGING that writes to stderr: on a terminal each record is its time, its level as a word in
     colour, and what happened; DJANGO_COLORS changes or removes the colours. Elsewhere it is as JournalFormatter.
+
+    `piped`: stderr is the pipe of a process runner that puts the time before each line, and shows it on a terminal.
     """
 
+    def __init__(self, *arguments: Any, piped: bool = False, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._piped = piped
+
     def format(self, record: logging.LogRecord) -> str:
-        if self._in_journal or not sys.stderr.isatty():
+        if self._in_journal or not (self._piped or sys.stderr.isatty()):
             return super().format(record)
         record.message = record.getMessage()
-        word = _painted(record)
-        text = f"{datetime.fromtimestamp(record.created):%H:%M:%S}  {word}  {record.message}"
+        when = "" if self._piped else f"{datetime.fromtimestamp(record.created):%H:%M:%S}  "
+        text = f"{when}{_painted(record)}  {record.message}"
         text += str(getattr(record, "payload", ""))
         if record.exc_info:
             text += f"\n{self.formatException(record.exc_info)}"

@@ -167,6 +167,7 @@ LOGGING = {
             "()": "notifications.log.ReadableFormatter",
             "fmt": "%(levelname)s %(name)s%(payload)s: %(message)s",
             "journal_stream": env.str("JOURNAL_STREAM", default=""),  # set by systemd
+            "piped": env.boolean("PIPED_TO_TERMINAL", default=False),  # set by make run
         }
     },
     "filters": {

@@ -50,6 +50,7 @@ class PositionAdmin(ReadOnly):
     """With the verdict above the list: all problems, not those of channels alone."""
 
     change_list_template = "notifications/admin/channels.html"
+    none_yet = "None yet: start manage.py follow_journal, and each channel that it follows comes here."
     list_display = ("name", "state", "why", "waits", "failed", "lost", "follower")
     fields = (
         text("channel"),

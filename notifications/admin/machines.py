@@ -16,6 +16,7 @@ from notifications.models import Machine
 class MachineAdmin(ReadOnly):
     """Each machine's process_raw writes its row again, if it is there."""
 
+    none_yet = "None yet: the process_raw of each machine comes here."
     list_display = ("name", "seen", "problem_count", "worker_count")
     fields = (text("host"), moment("seen_at"), text("machine"))
     ordering = ("host", "machine")

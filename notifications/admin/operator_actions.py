@@ -53,6 +53,7 @@ class ActionList(KeysetChangeList):
 @admin.register(OperatorAction)
 class OperatorActionAdmin(KeysetReadOnly):
     list_display = ("action", "row", "age")
+    none_yet = "None yet: what people do to payloads, failures, deliveries and losses comes here."
     list_filter = (RowFilter,)
     sortable_by = ("age",)
     search_fields = ("by", "what", "note")

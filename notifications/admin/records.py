@@ -41,6 +41,7 @@ class LossList(KeysetChangeList):
 class LossAdmin(SeenActions, KeysetReadOnly):
     """The permission change_loss is for the actions."""
 
+    none_yet = "None: no event was lost, as far as follow_journal knows."
     list_display = ("loss", "how_many", "age", "told", "seen_when")
     list_filter = (SeenFilter, ChannelFilter)
     sortable_by = ("age",)
@@ -107,6 +108,7 @@ class RefusalSeenFilter(SeenFilter):
 class RefusalAdmin(SeenActions, ReadOnly):
     """Each kind of refused entry, with the last one as an example. The permission change_refusal is for the actions."""
 
+    none_yet = "None: each entry of the journal that looks like an event was one."
     list_display = ("kind", "how_many", "since_last", "example_start", "seen_when")
     list_filter = (RefusalSeenFilter,)
     fields = (
@@ -153,6 +155,7 @@ class RefusalAdmin(SeenActions, ReadOnly):
 
 @admin.register(ReportRow)
 class ReportRowAdmin(ReadOnly):
+    none_yet = "None yet: events of a report channel are counted here, by day."
     list_display = ("day", text("name"), "how_many")
     fields = ("day", text("name"), "how_many")
     list_filter = ("day",)

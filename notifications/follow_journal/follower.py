@@ -111,6 +111,8 @@ class Follower(Generic[T]):
         self._delivery = Delivery(consumer, pace, signals=not audit)
         self._idle_at = 0.0
         self._delivered = self._messages = 0
+        #: The engine's own accounts and counts may see an entry a second later: to look takes more than to count.
+        self._unhurried = LONGEST_WAIT if consumer.name in RESERVED else 0.0
         self._is_counted = not detached and consumer.name not in RESERVED
         self._lag_samples = LagSamples(consumer.name) if self._is_counted and not drain else None
         #: Events that were delivered, or became failed deliveries.
@@ -225,7 +227,7 @@ class Follower(Generic[T]):
         if self._feed.exhausted:
             return None
         if self._feed.fileno() is None:
-            return self._feed.interval
+            return max(self._feed.interval, self._unhurried)
         self._silence_watch.check()
         return LONGEST_WAIT
 

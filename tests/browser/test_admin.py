@@ -100,6 +100,7 @@ def test_the_command_is_copied(broken: Site, page: Page) -> None:
 def test_before_a_time_is_chosen_with_the_browsers_own_field(broken: Site, page: Page) -> None:
     log_in(page, broken)
     page.goto(f"{broken.url}/admin/notifications/rawpayload/?state=dead")
+    page.get_by_text("Received before", exact=True).click()
     page.get_by_label("Received before").fill("2026-01-02T03:04:05")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("None.", exact=True)).to_be_visible()

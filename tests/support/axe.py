@@ -1,9 +1,10 @@
 """Whether a page can be used by everybody: what axe-core finds, and what the keyboard reaches."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: Whether something sticks out to the right.
@@ -16,6 +17,8 @@ NUMBER: Final = """
 selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility())
     .map((each, number) => { each.dataset.number = number; return number; }).length
 """
+#: A page that refreshes itself may change while axe looks at it: it looks again.
+LOOKS: Final = 5
 
 
 def violations(page: Page) -> list[Any]:
@@ -23,6 +26,13 @@ def violations(page: Page) -> list[Any]:
 
     It styles elements, which the site's policy forbids: open the page in a context with `bypass_csp`.
     """
+    for _ in range(LOOKS - 1):
+        with suppress(Error):
+            return _found(page)
+    return _found(page)
+
+
+def _found(page: Page) -> list[Any]:
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 

@@ -91,6 +91,11 @@ def test_on_a_terminal_a_line_is_its_time_its_level_and_what_happened(monkeypatc
     assert plain == "WARNING shop.handlers: late", "elsewhere it is as the project wants it"
 
 
+def test_a_process_runner_has_the_time_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_COLORS", "nocolor")
+    assert ReadableFormatter("%(name)s: %(message)s", piped=True).format(record_of("late")) == "warning  late"
+
+
 class Journald:
     """A socket as journald's. `entries()` are what came, field by field."""
 

@@ -10,6 +10,7 @@ from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import LOADED, last_loaded_line
 from notifications.admin.lists.filters import ChoiceFilter, bounded
 from notifications.models import FailedDelivery, Position
+from notifications.status.lag_counting import ACCOUNTS
 
 FINGERPRINT: Final = re.compile(r"[0-9a-f]{32}")
 #: Stands for no fingerprint, in an address: an older release wrote the row.
@@ -30,6 +31,11 @@ class ChannelFilter(ChoiceFilter):
 
 
 class FailedChannelFilter(ChannelFilter):
+    """Not by those that keep the accounts: they deliver nothing."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [choice for choice in super().lookups(request, model_admin) if choice[0] not in ACCOUNTS]
+
     def counts(self) -> dict[str, str]:
         return {name: bounded(FailedDelivery.objects.filter(channel=name)) for name, _ in self.lookup_choices}
 

@@ -67,6 +67,7 @@ class FailedDeliveryAdmin(KeysetReadOnly):
     """The permission change_faileddelivery is for the actions. Deleting one marks it as dealt with."""
 
     change_form_template = "notifications/admin/delivery.html"
+    none_yet = "None: no channel has refused an event for good."
     change_list_template = "notifications/admin/deliveries.html"
     list_display = ("failure", "age", "sent_again")
     list_filter = (FailedChannelFilter, ReasonFilter, AgainFilter)

@@ -104,6 +104,7 @@ class FailureGroupAdmin(StateActions, KeysetReadOnly):
     """Users who may see payloads may see these; the permission change_rawpayload is for the actions."""
 
     change_form_template = "notifications/admin/failure.html"
+    none_yet = "None: no handler has failed."
     list_display = (title, state, last_day, number, last)
     list_filter = (GroupStateFilter, SourceFilter)
     list_per_page = 25  # each one's payloads are counted

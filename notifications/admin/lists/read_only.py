@@ -38,6 +38,8 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's is gener
     # Named here: Django would look for them by the app's label, which a project may choose.
     change_form_template = "notifications/admin/change_form.html"
     change_list_template = "notifications/admin/change_list.html"
+    #: What an empty list says: what comes here, or what to do first.
+    none_yet = "None yet."
     list_per_page = 50  # a phone and a browser draw them at once
     list_max_show_all = 0
     show_full_result_count = False

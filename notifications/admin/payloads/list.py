@@ -14,20 +14,20 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from notifications.admin.lists.cells import LOADED, text
-from notifications.admin.lists.filters import (
-    FailureFilter,
-    PayloadSourceFilter,
-    ReceivedFilter,
-    StateFilter,
-    UntilFilter,
-    chosen_in,
-)
+from notifications.admin.lists.filters import chosen_in
 from notifications.admin.lists.keyset import Listing
 from notifications.admin.lists.keyset_list import LONGEST_TERM, KeysetChangeList, KeysetReadOnly
 from notifications.admin.lists.names import may, url_name
 from notifications.admin.payloads import bodies, page
 from notifications.admin.payloads.actions import PayloadActions
 from notifications.admin.payloads.curl import site_of
+from notifications.admin.payloads.filters import (
+    FailureFilter,
+    PayloadSourceFilter,
+    ReceivedFilter,
+    StateFilter,
+    UntilFilter,
+)
 from notifications.admin.payloads.life import life_of
 from notifications.admin.payloads.search import by_key
 from notifications.admin.payloads.selection import Selection
@@ -74,6 +74,7 @@ class RawPayloadAdmin(PayloadActions, KeysetReadOnly):
     """The permission change_rawpayload is for the actions, view_body for the bodies."""
 
     change_form_template = "notifications/admin/payload.html"
+    none_yet = "None yet: what is posted to /in/<source>/, or kept by keep(), comes here."
     list_display = (
         page.short_receipt,
         text("source"),

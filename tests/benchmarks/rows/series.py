@@ -36,7 +36,7 @@ def _request(lab: Lab) -> Row:
     paused, without = numbers["paused"], numbers["paused_without"]
     text = f"{median(paused):.2f} µs; before {median(without):.2f} µs; in a tight loop"
     text = f"{text} {median(numbers['tight']):.2f} µs and {median(numbers['tight_without']):.2f} µs"
-    return at_most(REQUEST, LIMIT, ratios(paused, without), 1.1, text)
+    return at_most(REQUEST, LIMIT, ratios(paused, without), 1, text)
 
 
 def _follower(lab: Lab) -> Row:

@@ -1,5 +1,8 @@
 """All pages of the admin alike: they open, escape, and are for reading."""
 
+import re
+from urllib.parse import urljoin
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -41,6 +44,25 @@ def test_every_page_opens_and_escapes_what_it_shows(admin: Client, model: str) -
         assert "<script>alert" not in text
         assert "\u202e" not in text
         assert " style=" not in text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_empty_list_says_what_comes_there(admin: Client, model: str) -> None:
+    text = admin.get(reverse(f"admin:notifications_{model}_changelist")).content.decode()
+    assert re.search(r"None( yet)?: \w+", text)
+
+
+def test_a_list_that_is_filtered_to_nothing_says_no_more_than_that(admin: Client) -> None:
+    text = admin.get(f"{LIST}?state=dead").content.decode()
+    assert "None yet" not in text
+    assert ">None.<" in text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_history_of_a_row_is_its_page(admin: Client, model: str) -> None:
+    address = f"/admin/notifications/{model}/{everything()[model]}/"
+    answer = admin.get(f"{address}history/")
+    assert urljoin(f"{address}history/", answer["Location"]) == f"{address}change/"
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,7 +1,7 @@
 import sys
 import threading
 
-from notifications.http.request_totals import RequestTotals, RouteTotals
+from notifications.http.request_totals import MOST_TIMES, RequestTotals, RouteTotals
 from notifications.utils.histogram import BUCKETS, bucket_of
 
 
@@ -22,6 +22,13 @@ def test_totals_of_a_route() -> None:
         "POST /": RouteTotals(0, 1.0, 1.0, histogram(1.0)),
     }
     assert totals.take() == {}
+
+
+def test_many_times_of_a_route() -> None:
+    totals, times = RequestTotals(), [float(number % 90) for number in range(3 * MOST_TIMES + 1)]
+    for milliseconds in times:
+        totals.add("GET", "", error=False, ms=milliseconds)
+    assert totals.take() == {"GET /": RouteTotals(0, sum(times), 89.0, histogram(*times))}
 
 
 def test_routes_are_bounded() -> None:
