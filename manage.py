@@ -12,7 +12,8 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except Exception as error:
-        is_check = sys.argv[1:2] == ["proppy_status"] and "--check" in sys.argv  # then 1 would be a warning
+        # Of these 1 would be a warning.
+        is_check = sys.argv[1:2] == ["proppy_doctor"] or (sys.argv[1:2] == ["proppy_status"] and "--check" in sys.argv)
         if isinstance(error, ImproperlyConfigured):  # what to write instead, and no traceback around it
             sys.stderr.write(f"Wrong setting: {error}\n")
         elif is_check:

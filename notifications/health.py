@@ -18,12 +18,14 @@ from notifications.database.fast_sql import execute
 from notifications.http.independent_view import independent
 from notifications.http.no_store import never_stored
 from notifications.proxies import client_address
+from notifications.status.counted_series import counted_since_ever
 from notifications.status.prometheus import exposition
 from notifications.status.verdict import verdict
 from notifications.store import disk_space
 from notifications.store.spool import spool
 from notifications.utils.addresses import is_loopback
 from notifications.utils.folder_rights import nearest
+from notifications.utils.prometheus_text import CONTENT_TYPE
 from notifications.utils.sizes import size
 from notifications.utils.sync_and_async import BothWays
 
@@ -78,9 +80,10 @@ def _state_text(works: bool, low: bool, free: int) -> str:
 @private
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Verdict and status in Prometheus' text format."""
-    text = "\n".join(exposition(verdict(whole=True))) + "\n"
-    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+    """Verdict, status and counters in Prometheus' text format."""
+    found = verdict(whole=True)
+    counted = None if found.status.database is None else counted_since_ever()
+    return HttpResponse(exposition(found, counted), content_type=CONTENT_TYPE)
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -1,17 +1,25 @@
-"""What log lines say beside their text: the payload that they belong to, and in the journal their priority.
+"""What log lines say beside their text: the payload that they belong to, in the journal their priority and fields.
 
-Neither depends on who logs: a handler's own code and libraries do, too.
+None of it depends on who logs: a handler's own code and libraries do, too.
 """
 
 import io
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from notifications.conf import conf
+from notifications.events.in_hand import receipt_in_hand
+from notifications.journal import EntryTooLarge, JournaldJournal
+from notifications.utils.log_fields import fields_here, log_fields
 
 if TYPE_CHECKING:
     from notifications.models import RawPayload
@@ -28,12 +36,24 @@ def attempt_of(payload: "RawPayload") -> str:
 
 @contextmanager
 def handling(payload: "RawPayload") -> Iterator[None]:
-    """In the block, all lines that this thread logs name the payload and its attempt."""
-    token = _current.set(attempt_of(payload))
+    """In the block, all lines that this thread logs name the payload and its attempt; its events carry the receipt."""
+    token, receipt = _current.set(attempt_of(payload)), receipt_in_hand.set(payload.receipt)
     try:
-        yield
+        with log_fields(lambda: fields_of(payload)):
+            yield
     finally:
+        receipt_in_hand.reset(receipt)
         _current.reset(token)
+
+
+def fields_of(payload: "RawPayload") -> dict[str, str]:
+    """What a line about a payload has in the journal; its request, if a middleware gave that an id."""
+    return {
+        "PROPPY_SOURCE": payload.source,
+        "PROPPY_RECEIPT": str(payload.receipt),
+        "PROPPY_ATTEMPT": str(payload.attempts),
+        "PROPPY_REQUEST": payload.headers.get(REQUEST_ID, "")[:LONGEST_ID],
+    }
 
 
 class PayloadFilter(logging.Filter):
@@ -48,6 +68,11 @@ class PayloadFilter(logging.Filter):
 #: Priorities of the journal (man sd-daemon), by the lowest level of logging that has it.
 PRIORITIES: Final = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
 DEBUG: Final = 7
+#: Of a level's word.
+WIDTH: Final = len("warning")
+#: The header of a request's id, as payloads keep headers; and the most characters of one.
+REQUEST_ID: Final = "x-request-id"
+LONGEST_ID: Final = 200
 STDERR: Final = 2
 #: journald ends a line at these.
 LINE_START: Final = re.compile(r"(?:\A|(?<=[\n\0]))(?=[^\n\0])")
@@ -64,6 +89,10 @@ class JournalFormatter(logging.Formatter):
     def __init__(self, *arguments: Any, journal_stream: str = "", **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_journal = is_journal(journal_stream)
+
+    def unmarked(self, record: logging.LogRecord) -> str:
+        """Without priorities: the journal has them in a field."""
+        return logging.Formatter.format(self, record)
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -90,6 +119,113 @@ def is_journal(journal_stream: str) -> bool:
 
 def _priority(level: int) -> int:
     return next((priority for lowest, priority in PRIORITIES.items() if level >= lowest), DEBUG)
+
+
+class ReadableFormatter(JournalFormatter):
+    """For a handler of LOGGING that writes to stderr: on a terminal each record is its time, its level as a word in
+    colour, and what happened; DJANGO_COLORS changes or removes the colours. Elsewhere it is as JournalFormatter.
+
+    `piped`: stderr is the pipe of a process runner that puts the time before each line, and shows it on a terminal.
+    """
+
+    def __init__(self, *arguments: Any, piped: bool = False, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._piped = piped
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self._in_journal or not (self._piped or sys.stderr.isatty()):
+            return super().format(record)
+        record.message = record.getMessage()
+        when = "" if self._piped else f"{datetime.fromtimestamp(record.created):%H:%M:%S}  "
+        text = f"{when}{_painted(record)}  {record.message}"
+        text += str(getattr(record, "payload", ""))
+        if record.exc_info:
+            text += f"\n{self.formatException(record.exc_info)}"
+        if record.stack_info:
+            text += f"\n{self.formatStack(record.stack_info)}"
+        return text
+
+
+def _painted(record: logging.LogRecord) -> str:
+    from django.core.management.color import color_style
+
+    style: Any = color_style(force_color=True)
+    paints = {logging.ERROR: style.ERROR, logging.WARNING: style.WARNING}
+    paint = next((paint for lowest, paint in paints.items() if record.levelno >= lowest), style.SUCCESS)
+    word = record.levelname.lower()
+    return f"{paint(word)}{' ' * (WIDTH - len(word))}"
+
+
+class JournalHandler(logging.StreamHandler[Any]):
+    """A handler of LOGGING: as StreamHandler, but in the journal each record is one entry with fields of its own.
+
+    Among them are LOGGER, CODE_FILE, CODE_LINE, PROPPY_RELEASE, and what the record belongs to: PROPPY_SOURCE,
+    PROPPY_RECEIPT, PROPPY_ATTEMPT, PROPPY_CHANNEL, PROPPY_REQUEST. `journal_stream` is the variable JOURNAL_STREAM, ""
+    changes nothing. What journald does not take at once goes to its stream, as lines. `journald_socket`: another one
+    than that beside its stream.
+    """
+
+    def __init__(self, stream: Any = None, *, journal_stream: str = "", journald_socket: str = "") -> None:
+        super().__init__(stream)
+        where = (journald_socket or _beside_stderr()) if is_journal(journal_stream) else ""
+        self._journal = JournaldJournal(socket=where) if where else None
+        self._identifier = _identifier() if self._journal else ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._journal is None or not self._is_sent(record, self._journal):
+            super().emit(record)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        super().close()
+
+    def _is_sent(self, record: logging.LogRecord, journal: JournaldJournal) -> bool:
+        try:
+            journal.write(journal.encode(self._fields(record) | {"MESSAGE": self._text(record)}))
+        except (OSError, EntryTooLarge):  # full, restarting, or too large for a datagram
+            return False
+        except Exception:  # noqa: BLE001  the record cannot be formatted: logging reports that
+            self.handleError(record)
+        return True
+
+    def _text(self, record: logging.LogRecord) -> str:
+        formatter = self.formatter
+        return formatter.unmarked(record) if isinstance(formatter, JournalFormatter) else self.format(record)
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, str]:
+        request = getattr(getattr(record, "request", None), "META", {})
+        return {
+            "PRIORITY": str(_priority(record.levelno)),
+            "SYSLOG_IDENTIFIER": self._identifier,
+            "LOGGER": record.name,
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": str(record.lineno),
+            "CODE_FUNC": record.funcName or "",
+            **({"PROPPY_RELEASE": conf.release} if conf.release else {}),
+            **({"PROPPY_REQUEST": str(found)[:LONGEST_ID]} if (found := request.get("HTTP_X_REQUEST_ID")) else {}),
+            **fields_here(),
+        }
+
+
+def _beside_stderr() -> str:
+    """The socket of the journald that stderr is connected to, which may be a namespace's; "" if it is none."""
+    try:
+        with socket.socket(fileno=os.dup(STDERR)) as stream:
+            peer = stream.getpeername()
+    except OSError:  # a file
+        return ""
+    return str(Path(peer).with_name("socket")) if isinstance(peer, str) and peer else ""
+
+
+def _identifier() -> str:
+    """The name of our unit, else of the program. Never the one that events have: a line is none."""
+    try:
+        unit = Path("/proc/self/cgroup").read_text().strip().rpartition("/")[2]
+    except OSError:
+        unit = ""
+    name = unit.removesuffix(".service").partition("@")[0] if unit.endswith(".service") else Path(sys.argv[0]).name
+    return name if name and name != JournaldJournal().identifier else "python"
 
 
 class _MarkedStderr(io.TextIOWrapper):

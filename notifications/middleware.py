@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponseBase
 
+from notifications.events import series
 from notifications.events.emit import emit
-from notifications.http.interval_report import IntervalReport
-from notifications.http.request_totals import RequestTotals, RouteTotals
+from notifications.events.interval_report import IntervalReport
+from notifications.http.request_totals import MAX_ROUTES, OTHER, RequestTotals, RouteTotals
 from notifications.http.statsd_server import open_server, send_counts
+from notifications.utils.sums import Sum
 from notifications.utils.sync_and_async import BothWays
 
-#: All others count as OTHER: a client must not fill the table of routes with invented methods.
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SERVER_ERROR: Final = 500
 #: nginx's number for a client that did not wait for the answer: under ASGI Django cancels the request then.
 CLIENT_LEFT: Final = 499
@@ -23,25 +23,45 @@ BEGAN: Final = "notifications.began"
 
 
 class Reporter(IntervalReport):
-    """Adds up requests; reports those of an interval as one REPORT event, and to METRICS_URL."""
+    """Adds up requests. Reports those of a minute as series, and those of an interval as one REPORT event, and to
+    METRICS_URL.
+    """
 
     def __init__(self) -> None:
         super().__init__("requests")
 
     def forget(self) -> None:
         self._totals = RequestTotals()
+        #: Those of the interval's minutes that are over.
+        self._over: dict[str, RouteTotals] = {}
 
     def add(self, method: str | None, route: str | None, *, status: int, ms: float) -> None:
         """Count one request that was answered; `route` is None if nothing in the URLconf matched."""
-        label = f"{method if method in METHODS else 'OTHER'} {'unknown' if route is None else '/' + route}"
-        self._totals.add(label, error=status >= SERVER_ERROR, ms=ms)
-        self.start()
+        self._totals.add(method, route, error=status >= SERVER_ERROR, ms=ms)
+        if not self.has_started:
+            self.start()
+
+    def minute_over(self, minute: int) -> None:
+        totals = self._totals.take()
+        if totals:
+            series.write(minute, series_of(totals))
+        for label, route in totals.items():
+            known = label if label in self._over or len(self._over) < MAX_ROUTES else OTHER
+            self._over.setdefault(known, RouteTotals()).merge(route)
 
     def report(self) -> None:
-        if totals := self._totals.take():
+        totals, self._over = self._over, {}
+        if totals:
             counts = counts_of(totals)
             emit("REPORT", "requests", on_commit=False, counts=counts)
             send_counts(counts)
+
+
+def series_of(totals: Mapping[str, RouteTotals]) -> series.Series:
+    """Requests with their times, and errors."""
+    requests = {label: Sum(each.requests, each.ms, each.highest, each.buckets) for label, each in totals.items()}
+    errors = {label: Sum(each.errors) for label, each in totals.items() if each.errors}
+    return {"requests": requests, "errors": errors}
 
 
 def counts_of(totals: Mapping[str, RouteTotals]) -> dict[str, int]:

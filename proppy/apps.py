@@ -12,7 +12,7 @@ class ProppyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from proppy import checks  # noqa: F401  registers itself
+        from proppy import checks, neighbours  # noqa: F401  they register themselves
 
         try:
             make_private(settings.STATE_DIR)  # SQLite makes its file, but not the folder

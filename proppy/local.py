@@ -28,6 +28,8 @@ def main() -> None:
     # The processes find the virtual environment's tools first.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["PYTHONUNBUFFERED"] = "1"
+    if sys.stdout.isatty():  # where honcho shows what it is piped
+        os.environ["PIPED_TO_TERMINAL"] = "true"
     hosts = "*" if host in {"0.0.0.0", "::"} else f"127.0.0.1,localhost,[::1],{in_url(host)}"  # noqa: S104  compared only
     os.environ.setdefault("ALLOWED_HOSTS", hosts)
     os.chdir(BASE_DIR)

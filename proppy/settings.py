@@ -164,9 +164,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "notifications.log.JournalFormatter",
+            "()": "notifications.log.ReadableFormatter",
             "fmt": "%(levelname)s %(name)s%(payload)s: %(message)s",
             "journal_stream": env.str("JOURNAL_STREAM", default=""),  # set by systemd
+            "piped": env.boolean("PIPED_TO_TERMINAL", default=False),  # set by make run
         }
     },
     "filters": {
@@ -177,7 +178,8 @@ LOGGING = {
     },
     "handlers": {
         "stderr": {
-            "class": "logging.StreamHandler",
+            "()": "notifications.log.JournalHandler",
+            "journal_stream": env.str("JOURNAL_STREAM", default=""),
             "formatter": "line",
             "filters": ["payload", "outages", "refusals", "links"],
         }

@@ -36,6 +36,7 @@ pytest_plugins = [
     "tests.support.processes",
     "tests.support.machines",
     "tests.support.s3",
+    "tests.support.series",
     "tests.support.site",
     "tests.support.slack",
     "tests.support.smtp",

@@ -15,6 +15,7 @@ from typing import Final
 from django.db import Error
 
 from deploy.operate import database
+from deploy.operate.copied import Copied
 
 #: Of STATE_DIR: accepted payloads not yet in a table, large bodies, photos if there is no bucket.
 FOLDERS: Final = ("spool", "bodies", "media")
@@ -47,13 +48,16 @@ def back_up(state: Path, to: Path, keep: int) -> Path:
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     partial = to / f"{now}{PARTIAL}"
     latest = there[-1] if there else None
-    check_room(database.size() + size_of_new_files(state, latest), to)
+    size, files = database.size(), size_of_new_files(state, latest)
+    check_room(size + files, to)
     partial.mkdir(mode=0o700)
     try:
-        # Twice: the files that the database's copy names came before it, or while it was made.
-        copy_files(state, partial, latest)
-        database.dump(partial)
-        copy_files(state, partial, latest)
+        with Copied(size + files) as copied:
+            # Twice: the files that the database's copy names came before it, or while it was made.
+            copy_files(state, partial, latest, copied)
+            with copied.growing(database.copy_in(partial), size):
+                database.dump(partial)
+            copy_files(state, partial, latest, copied)
         os.sync()
         whole = partial.rename(to / now)
     except BaseException:  # half a backup must not keep the disk full
@@ -92,7 +96,7 @@ def backups(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("2*") if path.is_dir() and path.suffix != PARTIAL)
 
 
-def copy_files(state: Path, to: Path, latest: Path | None) -> None:
+def copy_files(state: Path, to: Path, latest: Path | None, copied: Copied) -> None:
     """Copy missing files; hard-link those that have not changed since the latest backup."""
     for name in FOLDERS:
         for folder, _, files in os.walk(state / name):
@@ -100,20 +104,23 @@ def copy_files(state: Path, to: Path, latest: Path | None) -> None:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in files:
                 path = Path(folder) / file
-                _copy(path, target / file, latest / path.relative_to(state) if latest else None)
+                copied.add(_copy(path, target / file, latest / path.relative_to(state) if latest else None))
 
 
-def _copy(path: Path, to: Path, before: Path | None) -> None:
+def _copy(path: Path, to: Path, before: Path | None) -> int:
+    """Returns the bytes that were copied."""
     try:
         if _same(path, to):
-            return
+            return 0
         to.unlink(missing_ok=True)
         if before is not None and _same(path, before):
             os.link(before, to)
-        else:
-            shutil.copy2(path, to)
+            return 0
+        shutil.copy2(path, to)
+        return to.stat().st_size
     except FileNotFoundError:  # deleted meanwhile, or imported from the spool
         to.unlink(missing_ok=True)
+        return 0
 
 
 def _same(path: Path, other: Path) -> bool:

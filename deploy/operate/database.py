@@ -50,6 +50,11 @@ def dump(folder: Path) -> None:
     _run(["pg_restore", "--list", str(path)], config)
 
 
+def copy_in(folder: Path) -> Path:
+    """The file that `dump` writes, and `stage` or `load` reads."""
+    return folder / (SQLITE if _is_sqlite(_database()) else POSTGRESQL)
+
+
 def size() -> int:
     """Bytes that a copy may take."""
     config = _database()
@@ -78,11 +83,11 @@ def places() -> list[Place]:
 def stage(folder: Path) -> None:
     """Put a copy beside the database if it is a file (see `places`). Raises Failed."""
     config = _database()
-    name = SQLITE if _is_sqlite(config) else POSTGRESQL
-    if not (folder / name).is_file():
-        raise Failed(f"{folder} has no {name}: is it the backup of another kind of database?")
+    copy = copy_in(folder)
+    if not copy.is_file():
+        raise Failed(f"{folder} has no {copy.name}: is it the backup of another kind of database?")
     if _is_sqlite(config):
-        _copy_sqlite(folder / name, places()[-1].restored)
+        _copy_sqlite(copy, places()[-1].restored)
 
 
 def load(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Replaces the database and the files beside it with a backup. Run by deploy/restore, while nothing runs."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from django.db import Error
 
 from deploy.operate import database
 from deploy.operate.backup import FOLDERS
+from deploy.operate.copied import Copied
 from deploy.operate.swap import Place, remove, swapped, undo
 
 
@@ -29,16 +31,45 @@ def restore(backup: Path, state: Path) -> None:
     places = [*folders, *database.places()]
     undo(places, state)
     try:
-        for place in folders:
-            remove(place.restored)
-            if (backup / place.used.name).is_dir():
-                shutil.copytree(backup / place.used.name, place.restored)
-        database.stage(backup)
+        with Copied(_size(backup)) as copied:
+            for place in folders:
+                remove(place.restored)
+                if (backup / place.used.name).is_dir():
+                    copy_tree(backup / place.used.name, place.restored, copied)
+            stage(backup, copied)
         with swapped(places, state):
             database.load(backup)
     finally:
         for place in places:
             remove(place.restored)
+
+
+def copy_tree(source: Path, target: Path, copied: Copied) -> None:
+    """Copy a folder that is not there yet, with times and rights."""
+
+    def copy(path: str, to: str) -> str:
+        shutil.copy2(path, to)
+        copied.add(os.stat(to).st_size)
+        return to
+
+    shutil.copytree(source, target, copy_function=copy)
+
+
+def stage(backup: Path, copied: Copied) -> None:
+    """Put the database's copy beside the database, if it is a file: a server loads it later. Raises database.Failed."""
+    if places := database.places():
+        copy = database.copy_in(backup)
+        with copied.growing(places[-1].restored, copy.stat().st_size if copy.is_file() else 0):
+            database.stage(backup)
+    else:
+        database.stage(backup)
+
+
+def _size(backup: Path) -> int:
+    """Bytes to copy: a server's dump is loaded by its own program, which does not say how far it is."""
+    paths = [path for name in FOLDERS for path in (backup / name).rglob("*")]
+    paths += [database.copy_in(backup)] if database.places() else []
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 if __name__ == "__main__":

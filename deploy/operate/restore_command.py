@@ -2,6 +2,7 @@
 
 import argparse
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,8 @@ def restore(release: Path, backup: Path | None) -> None:
     if backup is not None:
         words = ["python", "-m", "deploy.operate.restore", str(backup.resolve())]
         more = [f"ReadWritePaths={BACKUPS}"]
-        if subprocess.run(sandbox.command(release, words, interactive=False, more=more)).returncode:
+        interactive = sys.stdin.isatty() and sys.stdout.isatty()  # it shows how far it is
+        if subprocess.run(sandbox.command(release, words, interactive=interactive, more=more)).returncode:
             left = ", and was interrupted: run this again" if UNFINISHED.exists() else "; all is as it was"
             raise Failed(f"The backup was not restored{left}.")
     # Channels are moved to now by an entry in the journal of events, which may never have run on this machine.

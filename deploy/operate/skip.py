@@ -1,7 +1,7 @@
 """Moves all channels of this machine to the end of their journals, so that older events are not delivered again.
 
 Run by deploy/restore, while nothing follows: a backup's positions are as old as the backup. So are the accounts of the
-processes that wrote events then; their later events are skipped. Only the channel that counts reads them once more.
+processes that wrote events then; their later events are skipped. Only the channels that count read them once more.
 """
 
 import sys
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from notifications.models import Position
 
+#: What they wrote to the database is as old as the backup.
+COUNTING = ("REPORT", "SERIES")
+
 
 def main() -> None:
     folder = state_dir()  # sets Django up
@@ -31,7 +34,8 @@ def main() -> None:
     try:
         Writer.objects.filter(machine=machine_id()).delete()
         Account.objects.filter(machine=machine_id()).update(known_since="")
-        counted = _counted(Position.objects.filter(machine=machine_id(), channel="REPORT").exclude(entry_time=None))
+        ours = Position.objects.filter(machine=machine_id()).exclude(entry_time=None)
+        counted = {channel: _counted(ours.filter(channel=channel)) for channel in COUNTING}
         for key in set(Position.objects.filter(machine=machine_id()).values_list("journal", flat=True)):
             cursor = _mark(key.removesuffix("#text"))
             ours = Position.objects.filter(machine=machine_id(), journal=key)
@@ -39,26 +43,27 @@ def main() -> None:
             ours.update(cursor=cursor, entry_time=now, waiting=0, next_attempt_at=None, problem="", updated_at=now)
     except (Error, OSError, Failed) as error:
         sys.exit(f"Failed: the channels were not moved to now, and would deliver again ({error}): {folder}")
-    if counted:
-        _count_again(counted)
+    for channel, since in counted.items():
+        if since:
+            _count_again(channel, since)
 
 
 def _counted(positions: "QuerySet[Position]") -> "datetime | None":
-    """When the backup's counts end: just after the last event of the channel that counts."""
+    """When the backup's counts end: just after the last event of a channel that counts."""
     moments = [position.entry_time or OLDEST for position in positions.exclude(journal__endswith="#text")]
     return min(moments) + timedelta(microseconds=1) if moments else None
 
 
-def _count_again(since: datetime) -> None:
+def _count_again(channel: str, since: datetime) -> None:
     """Read once what the database has forgotten; the journal has it."""
     from django.core.management import CommandError, call_command
 
     moment = f"{since:%Y-%m-%d %H:%M:%S.%f}+00:00"
-    print(f"Counting again what the journal has from {moment} on", flush=True)  # noqa: T201
+    print(f"Counting again what the journal has of {channel} from {moment} on", flush=True)  # noqa: T201
     try:
-        call_command("follow_journal", channel=["REPORT"], since=moment)
+        call_command("follow_journal", channel=[channel], since=moment)
     except CommandError as error:
-        command = f'proppy-manage follow_journal --channel REPORT --since "{moment}"'
+        command = f'proppy-manage follow_journal --channel {channel} --since "{moment}"'
         sys.exit(f"Failed: {error}\nBefore you start anything, run once: {command}")
 
 

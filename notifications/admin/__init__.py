@@ -7,6 +7,7 @@ from notifications.admin.machines import MachineAdmin
 from notifications.admin.operator_actions import OperatorActionAdmin
 from notifications.admin.payloads.list import RawPayloadAdmin
 from notifications.admin.records import LossAdmin, RefusalAdmin, ReportRowAdmin
+from notifications.admin.status.page import StatusAdmin
 
 __all__ = [
     "FailedDeliveryAdmin",
@@ -18,4 +19,5 @@ __all__ = [
     "RawPayloadAdmin",
     "RefusalAdmin",
     "ReportRowAdmin",
+    "StatusAdmin",
 ]

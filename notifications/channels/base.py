@@ -1,12 +1,13 @@
 """A channel: one destination, which gets the events of its name in order. To add one, see CONTRIBUTING.md."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import ClassVar
 
 from notifications.events.event import Event
 from notifications.http.retry_after import bounded
+from notifications.utils.finding import Finding
 
 
 class Unavailable(Exception):
@@ -54,6 +55,13 @@ class Channel(ABC):
 
     def idle(self) -> None:  # noqa: B027  most have nothing to do
         """Called about once a second while no event waits. May raise database errors."""
+
+    def examine(self) -> Iterable[Finding]:
+        """For `proppy_doctor`: whether it would deliver, without a delivery. No finding: there is nobody to ask.
+
+        It has five seconds, and cleans up what it makes. Raises Unavailable or Undeliverable, as `deliver` does.
+        """
+        return ()
 
     def close(self) -> None:  # noqa: B027  most hold nothing
         """Called when the follower ends."""

@@ -5,8 +5,8 @@ import json
 import math
 import re
 import time
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Final
@@ -20,6 +20,7 @@ from notifications.http.signatures import BadSignature, key_of, sign
 from notifications.utils import graphemes
 from notifications.utils.addresses import is_loopback
 from notifications.utils.clean_text import clean_values, one_line, utf8
+from notifications.utils.finding import Finding, ok, warning
 from notifications.utils.limited_sockets import limited
 
 SCHEME: Final = "standard-webhooks"
@@ -29,6 +30,9 @@ SECRET_BYTES: Final = range(24, 65)
 #: Bytes to read of an answer, and characters of it to show.
 LONGEST_ANSWER: Final = 4096
 LONGEST_QUOTE: Final = 200
+#: Seconds for an examination, and what a server answers that knows no HEAD.
+EXAMINATION: Final = 4.0
+NOT_IMPLEMENTED: Final = 501
 #: Temporary errors, besides 5xx. 407 is the answer of a proxy, which the receiver has not seen.
 TEMPORARY: Final = frozenset({407, 408, 425, 429})
 UNTRUSTED: Final = "the receiver refuses our signature: copy its secret to WEBHOOK_SECRET, and check both clocks"
@@ -81,11 +85,32 @@ class Webhook(Channel):
         for event in events:
             self._post(*message(event))
 
+    def examine(self) -> Iterator[Finding]:
+        """Asks with HEAD, which is no event. Whether it accepts our signature only an event shows."""
+        with self._reached(), closing(self._connection()) as connection:
+            connection.connect()
+            connection.sock = limited(connection.sock, time.monotonic() + EXAMINATION)
+            connection.request("HEAD", self._target, headers=HEADERS)
+            status = connection.getresponse().status
+        yield self._judged(status)
+
+    def _judged(self, status: int) -> Finding:
+        text = f"{self._host} answers {status} to HEAD"
+        if status in {404, 410} or 300 <= status < 400:
+            return warning(f"{text}: an event may fare no better", "Mend WEBHOOK_URL, unless it takes POST alone.")
+        if status >= 500 and status != NOT_IMPLEMENTED:
+            return warning(text, "See the receiver's log.")
+        return ok(f"{text}; whether it accepts our signature only an event shows")
+
     def _post(self, id_: str, body: bytes) -> None:
         headers = sign(SCHEME, body, self._secret, time.time(), id_) | HEADERS
+        with self._reached(), closing(self._connection()) as connection:
+            self._exchange(connection, headers, body)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
         try:
-            with closing(self._connection()) as connection:
-                self._exchange(connection, headers, body)
+            yield
         except TimeoutError as error:
             raise Unavailable(f"{self._host} did not answer within {self._timeout:g} s") from error
         except OSError as error:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 from operator import length_hint
 from typing import Any, Final
+from uuid import UUID
 
 from django.core.signals import setting_changed
 from django.db import connections, transaction
@@ -20,6 +21,7 @@ from notifications.database.loop_connections import thread_connection
 from notifications.database.transactions import in_own_block
 from notifications.events.encoding import INFO, SHORT, cut, dump_data, readable
 from notifications.events.event import NAME, RESERVED
+from notifications.events.in_hand import RECEIPT, receipt_in_hand
 from notifications.events.outbox import Outbox
 from notifications.events.process_token import new_token
 from notifications.journal import journal_from_url
@@ -44,9 +46,9 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
             text = cut(readable(text))
         data = dump_data(fields) if fields else ""
         if on_commit and (open_here := _open_transactions()):
-            _send_after(open_here, (name, text, data))
+            _send_after(open_here, (name, text, data, receipt_in_hand.get()))
         else:
-            process_outbox().write(new_entry(name, text, data))
+            process_outbox().write(new_entry(name, text, data, receipt_in_hand.get()))
     except Exception:  # an event must never fail the request
         logger.exception("emit(%r, …) dropped its event", name)
 
@@ -86,7 +88,7 @@ def _connection_on_loop(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
     return connection if connection.in_atomic_block else transaction.get_connection()
 
 
-def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str]) -> None:
+def _send_after(open_here: list[BaseDatabaseWrapper], parts: tuple[str, str, str, UUID | None]) -> None:
     """Send once all of these transactions are committed: a rollback of any one drops its hook."""
     left = list(open_here)
 
@@ -122,12 +124,15 @@ _checked_names: set[str] = set()
 MOST_NAMES: Final = 1000
 
 
-def _send(name: str, text: str, data: str) -> None:
-    process_outbox().write(new_entry(name, text, data))
+def _send(name: str, text: str, data: str, receipt: UUID | None) -> None:
+    process_outbox().write(new_entry(name, text, data, receipt))
 
 
-def new_entry(name: str, text: str, data: str = "") -> dict[str, str]:
-    """The journal entry of an event, with this process's next number. `data`: its fields as JSON, "" if none."""
+def new_entry(name: str, text: str, data: str = "", receipt: UUID | None = None) -> dict[str, str]:
+    """The journal entry of an event, with this process's next number.
+
+    `data`: its fields as JSON, "" if none. `receipt`: of the payload in hand.
+    """
     entry = {
         "MESSAGE": f"{name}: {text}",
         "PRIORITY": INFO,
@@ -137,6 +142,8 @@ def new_entry(name: str, text: str, data: str = "") -> dict[str, str]:
     }
     if data:
         entry["PROPPY_DATA"] = data
+    if receipt:
+        entry[RECEIPT] = str(receipt)
     return entry
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-#: The engine's own: LOST and END of a process, TICK of a follower that still reads, REFUSED entries.
-RESERVED: Final = frozenset({"LOST", "END", "TICK", "REFUSED"})
+#: What processes have counted: events/series.py.
+SERIES: Final = "SERIES"
+#: The engine's own: LOST and END of a process, TICK of a follower that still reads, REFUSED entries, SERIES.
+RESERVED: Final = frozenset({"LOST", "END", "TICK", "REFUSED", SERIES})
 NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 
 

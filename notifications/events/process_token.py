@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 TOKEN: Final = re.compile(r"([0-9a-f]{8})-([0-9a-f]{1,15})-[0-9a-f]{8}")
 #: A PROPPY_ID: token and number.
 ID: Final = re.compile(r"([\w-]{1,64}):([1-9][0-9]{0,17})", re.ASCII)
+#: The same of a SERIES event, whose loss is no loss: no END follows, and no number is missed.
+SERIES_ID: Final = re.compile(r"([\w-]{1,64})#([1-9][0-9]{0,17})", re.ASCII)
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 #: The clock of /proc/PID/stat: nobody can set it, and it runs while the machine sleeps.
 CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

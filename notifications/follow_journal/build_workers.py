@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, partial
 from urllib.parse import urlsplit
 
-from notifications.channels import Channel, channel_names, make_channel
+from notifications.channels import OWN, Channel, channel_names, make_channel
 from notifications.conf import conf
 from notifications.events.channel_entries import parser
 from notifications.events.event import Event
@@ -61,12 +61,14 @@ def worker_makers(
 ) -> Iterator[Maker]:
     """For `loop.run()`: a follower for each channel in `names` (if empty, for all) and each journal with its events.
 
+    The engine's own channels are among all, unless events are delivered again or printed: these would count twice.
+
     One more worker sends failed deliveries again. If all channels are followed, others count losses and refused
     entries. With `since` or `dry_run` the followers are detached: they do not use positions, and stop at the end.
     Those that go on share a reader of each journald that has several, which is a worker too.
     """
     pace_of, shared_of = cache(_pace), cache(SharedReader)
-    followed = names or channel_names()
+    followed = names or [*channel_names(), *(() if dry_run or since else OWN)]
     shared = [] if drain or dry_run or since else _shared_journals(followed, accounts=not names)
 
     def share(source: Journal) -> SharedReader | None:
@@ -159,7 +161,7 @@ def _accountant(source: Journal, stop: Stop, *, drain: bool, share: Share) -> Fo
 def _text_refusals(source: Journal, stop: Stop, *, drain: bool, share: Share) -> Follower[Observed]:
     key = Key(machine_id(), journal_key(source, text=True), "REFUSED")
     refusals = TextRefusals(
-        key.machine, key.journal, lambda: [name for name in channel_names() if not _is_harmless(name)]
+        key.machine, key.journal, lambda: [name for name in (*channel_names(), *OWN) if not _is_harmless(name)]
     )
     return Follower(refusals, source, refusals.observe, key, drain=drain, shared=share(source))
 

@@ -73,6 +73,11 @@ class Digest:
         return Event(name, "\n".join(self._lines()), self._until, {"digest": data}, identity)
 
     @property
+    def since(self) -> datetime:
+        """When its first event was written."""
+        return self._since
+
+    @property
     def shown(self) -> list[Event]:
         """The events shown, in order."""
         numbered = sorted([*self._alerts, *self._first, *self._last], key=itemgetter(0))

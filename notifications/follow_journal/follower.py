@@ -16,10 +16,13 @@ from django.db import Error, connections
 from notifications.channels import Unavailable, Undeliverable
 from notifications.database.deadline import deadline
 from notifications.database.transactions import atomic, nothing_left_open
+from notifications.events.event import RESERVED
+from notifications.events.series_counts import counted
 from notifications.follow_journal import record_undelivered
 from notifications.follow_journal.consumer import Consumer, T
 from notifications.follow_journal.delivery import AWAY, Delivery
 from notifications.follow_journal.feed import Feed
+from notifications.follow_journal.lag_samples import LagSamples
 from notifications.follow_journal.pace import Pace
 from notifications.follow_journal.pending import Batches, Digests, FailedDigest, Message, Pending
 from notifications.follow_journal.shared_reader import SharedReader
@@ -29,6 +32,7 @@ from notifications.journal import Entry, Gap, Journal
 from notifications.positions import saved_position
 from notifications.positions.key import Key
 from notifications.positions.lock import Lock
+from notifications.utils.log_fields import log_fields
 from notifications.workers.loop import LONGEST_WAIT
 from notifications.workers.outage import Outage
 
@@ -107,6 +111,17 @@ class Follower(Generic[T]):
         self._delivery = Delivery(consumer, pace, signals=not audit)
         self._idle_at = 0.0
         self._delivered = self._messages = 0
+        #: The engine's own accounts and counts may see an entry a second later: to look takes more than to count.
+        self._unhurried = LONGEST_WAIT if consumer.name in RESERVED else 0.0
+        self._is_counted = not detached and consumer.name not in RESERVED
+        self._lag_samples = LagSamples(consumer.name) if self._is_counted and not drain else None
+        #: Events that were delivered, or became failed deliveries.
+        self.settled = 0
+
+    @property
+    def name(self) -> str:
+        """The consumer's."""
+        return self._consumer.name
 
     def _new_pending(self) -> Pending[T]:
         if self._consumer.digests:
@@ -132,10 +147,19 @@ class Follower(Generic[T]):
 
     def poll(self) -> float | None:
         """Read some entries, or make one delivery."""
+        with log_fields(self._log_fields):
+            return self._poll()
+
+    def _log_fields(self) -> dict[str, str]:
+        return {"PROPPY_CHANNEL": self.name}
+
+    def _poll(self) -> float | None:
         try:
             if self._reads and self._read():
                 return 0.0
             message = self._pending.message()
+            if self._lag_samples:
+                self._lag_samples.take(self._pending.since)
             if message is None:
                 return self._idle()
             return self._wait() or self._deliver_or_record(message)
@@ -203,7 +227,7 @@ class Follower(Generic[T]):
         if self._feed.exhausted:
             return None
         if self._feed.fileno() is None:
-            return self._feed.interval
+            return max(self._feed.interval, self._unhurried)
         self._silence_watch.check()
         return LONGEST_WAIT
 
@@ -245,6 +269,7 @@ class Follower(Generic[T]):
         return 0.0
 
     def _done(self, message: Message[T]) -> None:
+        self.settled += message.stands_for
         self._pending.done()
         self._delivery.succeeded()
         self._settle(message.last)
@@ -268,6 +293,8 @@ class Follower(Generic[T]):
             self._delivery.send_signals(message)
         self._delivered += message.stands_for
         self._messages += 1
+        if self._is_counted:
+            counted.add("delivered", self._consumer.name, count=message.stands_for)
 
     def _deliver_in_transaction(self, message: Message[T]) -> None:
         in_doubt = self._in_doubt

@@ -6,7 +6,6 @@ from the id of another.
 """
 
 import logging
-import os
 import socket
 from pathlib import Path
 from typing import Final
@@ -18,14 +17,12 @@ from notifications.database.transactions import atomic
 from notifications.journal import JournaldJournal, parse_url
 from notifications.journal.journald.stored_entries import journal_paths
 from notifications.models import Account, Loss, Position, Refusal, Writer
-from notifications.positions.key import TEXT, machine_id
+from notifications.positions.key import LAST_ID, TEXT, machine_id, remember_machine_id
 from notifications.status.lag_counting import Budget, Piece
-from notifications.utils.private_folders import make_private
 from notifications.utils.times import utc_now
 
 logger = logging.getLogger(__name__)
 
-NAME: Final = "machine-id"
 #: Seconds to count the unread events of one position.
 SECONDS: Final = 5.0
 
@@ -35,13 +32,12 @@ def settle_former_ids() -> None:
 
     Positions in file journals move to the new id. Raises database errors.
     """
-    path, ours = conf.state_dir / NAME, machine_id()
+    path, ours = conf.state_dir / LAST_ID, machine_id()
     try:
         former = _former_ids(path, ours)
         for old in former:
             _settle(old, ours)
-        if former or not path.exists() or not path.read_text().startswith(ours):
-            _write(path, ours)
+        remember_machine_id()
     except OSError as error:
         logger.warning("%s cannot be used, so whether this machine had another id is unknown: %s", path, error)
 
@@ -62,13 +58,6 @@ def _former_ids(path: Path, ours: str) -> list[str]:
     else:
         known = []
     return [each for each in known if each not in {"", ours}]
-
-
-def _write(path: Path, machine: str) -> None:
-    make_private(path.parent)
-    temporary = path.with_name(f"{NAME}.{os.getpid()}.tmp")
-    temporary.write_text(f"{machine}\n{socket.gethostname()}\n")
-    temporary.rename(path)
 
 
 def _settle(old: str, ours: str) -> None:

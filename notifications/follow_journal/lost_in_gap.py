@@ -15,6 +15,8 @@ from notifications.journal import Entry, Gap
 
 #: The most processes to remember: those whose entries came last.
 MOST_WRITERS: Final = 100
+#: After the token of SERIES events. They need to be known when they are read again, and are not missed.
+OF_SERIES: Final = "#"
 #: The most gaps to remember, for processes that write seldom.
 MOST_GAPS: Final = 20
 
@@ -28,6 +30,8 @@ class CountedGap:
     until: int
     count: int = 0
     changed: bool = False
+    #: How many of them the series `lost` has.
+    told: int = 0
 
     def add(self, events: int) -> None:
         self.count += events
@@ -71,6 +75,8 @@ class Tally:
         self._last: Entry | None = None
         self._last_us: int | None = max((last.time for last in self._writers.values()), default=None)
         self.gaps = [CountedGap(*gap) for gap in saved.get("gaps", [])]
+        for gap in self.gaps:
+            gap.told = gap.count
 
     def add_gap(self, gap: Gap) -> Gap:
         """Remembers a gap, before the entries after it are read. Returns it with all its known times."""
@@ -104,12 +110,13 @@ class Tally:
         if not number:
             return
         last = self._writers.pop(token, None) or self._before_first(token, number, entry.time_us)
-        if number > last.number + 1:
+        of_series = token.endswith(OF_SERIES)
+        if number > last.number + 1 and not of_series:
             self._count_missing(token, last, number, entry.time_us)
         elif number <= last.number:
             self._count_late(token, number)
         last.number, last.time = max(number, last.number), entry.time_us
-        last.ended = last.ended or entry.fields.get("PROPPY_EVENT") == "END"
+        last.ended = last.ended or of_series or entry.fields.get("PROPPY_EVENT") == "END"
         self._writers[token] = last  # now at the end
         if len(self._writers) > MOST_WRITERS:
             self._forget_one()
@@ -137,8 +144,10 @@ class Tally:
         written, uid = entry.fields.get("PROPPY_ID"), entry.fields.get("_UID")
         if not isinstance(written, str) or not isinstance(uid, str) or uid not in self._trusted:
             return "", 0
-        match = process_token.ID.fullmatch(written)
-        return (match[1], int(match[2])) if match else ("", 0)
+        if match := process_token.ID.fullmatch(written):
+            return match[1], int(match[2])
+        match = process_token.SERIES_ID.fullmatch(written)
+        return (match[1] + OF_SERIES, int(match[2])) if match else ("", 0)
 
     def _before_first(self, token: str, number: int, time_us: int) -> LastEntry:
         """For a new process: number 0 at its start. If it may have started before the tally, no number is missing."""

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, Generic, NamedTuple
 
 from notifications.events.event import Event
@@ -56,6 +57,11 @@ class Pending(ABC, Generic[T]):
     def __len__(self) -> int:
         """The number of pending events."""
 
+    @property
+    @abstractmethod
+    def since(self) -> datetime | None:
+        """When the oldest pending event was written; None if there is none."""
+
     @abstractmethod
     def add(self, found: Found[T]) -> None: ...
 
@@ -85,6 +91,10 @@ class Batches(Pending[T]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def since(self) -> datetime | None:
+        return self._items[0].time if self._items else None
 
     def add(self, found: Found[T]) -> None:
         self._items += [item for item, _ in found.items]
@@ -140,6 +150,12 @@ class Digests(Pending[Event]):
 
     def __len__(self) -> int:
         return (self._digest.count if self._digest else 0) + len(self._queue)
+
+    @property
+    def since(self) -> datetime | None:
+        if self._digest is not None:
+            return self._digest.since
+        return self._queue[0][0].time if self._queue else None
 
     def add(self, found: Found[Event]) -> None:
         self.last = found.last

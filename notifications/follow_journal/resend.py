@@ -15,7 +15,8 @@ from notifications.channels import Channel, Unavailable, Undeliverable, make_cha
 from notifications.database.deadline import deadline
 from notifications.database.transaction_conflicts import trouble
 from notifications.database.transactions import atomic
-from notifications.events.event import Event
+from notifications.events.event import RESERVED, Event
+from notifications.events.series_counts import counted
 from notifications.follow_journal import failed_claims
 from notifications.follow_journal.delivery import Delivery
 from notifications.follow_journal.failed_claims import Claim
@@ -108,6 +109,8 @@ class Resender:
             return
         else:
             logger.info("channel %s: %d failed deliveries were sent again", channel.name, len(claim.pks))
+            if channel.name not in RESERVED:
+                counted.add("delivered", channel.name, count=len(claim.pks))
         delivery.succeeded()
 
     def _deliver(self, channel: Channel, delivery: Delivery[Event], claim: Claim) -> None:

@@ -10,6 +10,7 @@ from django.db import Error, connections
 from notifications.conf import conf
 from notifications.database.deadline import deadline
 from notifications.database.transactions import atomic
+from notifications.events.series_counts import counted
 from notifications.follow_journal import record_undelivered
 from notifications.follow_journal.lost_in_gap import CountedGap, Tally
 from notifications.journal import Entry, Gap
@@ -98,8 +99,8 @@ class PositionSaver:
             return
         for gap in self._gaps:
             record_undelivered.record_gap(self.key, gap)
-        for counted in self._changed_gaps():
-            record_undelivered.count_gap(self.key, counted.position, counted.count)
+        for changed in self._changed_gaps():
+            record_undelivered.count_gap(self.key, changed.position, changed.count)
         if entry is not None:
             tally = self.tally.dump(entry.position) if self.tally else None
             saved_position.save(self.key, entry.position, entry.time_us, delivered=delivered, tally=tally)
@@ -119,8 +120,16 @@ class PositionSaver:
         self._last, self._delivered, self._stuck = None, False, None
         self._outage.over()
         self._gaps.clear()
-        for counted in self._changed_gaps():
-            counted.changed = False
+        for gap in self._changed_gaps():
+            gap.changed = False
+            if gap.count > gap.told:
+                counted.add("lost", self._lost_label, count=gap.count - gap.told)
+                gap.told = gap.count
+
+    @property
+    def _lost_label(self) -> str:
+        """The accountant reads the events of all channels."""
+        return "" if self.key.channel == "LOST" else self.key.channel
 
     def close(self) -> None:
         if self._last or self._gaps or self._stuck:

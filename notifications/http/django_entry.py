@@ -1,6 +1,7 @@
 """What the WSGI and ASGI applications share."""
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.http import parse_header_parameters
 
 from notifications.conf import STATE_NAMES, conf
+from notifications.events import series
 from notifications.utils.folder_rights import refused_in
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,8 @@ class AnyContentType(HttpRequest):
 
 
 def set_up() -> None:
-    """Set Django up, and log what this user may not use of the state folder."""
+    """Set Django up, log what this user may not use of the state folder, and mark the release in the series."""
     django.setup(set_prefix=False)
     for refused in refused_in(conf.state_dir, STATE_NAMES):
         logger.error("NOTIFICATIONS_STATE_DIR: %s", refused)
+    series.write_start(time.time())

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from notifications.events.emit import emit
-from notifications.http.interval_report import IntervalReport
+from notifications.events.interval_report import IntervalReport
 
 logger = logging.getLogger(__name__)
 

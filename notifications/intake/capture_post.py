@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from notifications.bodies.storage import LARGE
 from notifications.conf import Source
 from notifications.database.transactions import connection_for_rows
-from notifications.errors import BadRequest, SignatureRefused
+from notifications.errors import BadRequest, SignatureRefused, UnknownSource
+from notifications.events.series_counts import counted
 from notifications.http.rate_limits import check_source_rate
 from notifications.http.signatures import BadSignature, verify
 from notifications.intake import quota
@@ -48,7 +49,21 @@ def post_of(request: HttpRequest) -> Post:
 
 def store_post(post: Post, source: str) -> uuid.UUID:
     """Store the body of a post, and return the receipt. Raises a subclass of IntakeError."""
-    rules, meta = configured_for_posts(source), post.meta
+    began = time.monotonic()
+    try:
+        receipt, size = _store(post, configured_for_posts(source))
+    except UnknownSource:  # as many as a client invents
+        raise
+    except Exception:
+        counted.add("refused", source)
+        raise
+    counted.add("received", source, size, ms=(time.monotonic() - began) * 1000)
+    return receipt
+
+
+def _store(post: Post, rules: Source) -> tuple[uuid.UUID, int]:
+    """Returns the receipt, and the bytes of the body."""
+    meta, source = post.meta, rules.name
     address = client_address(meta)
     check_source_rate(rules, address)
     db = connection_for_rows()
@@ -61,7 +76,7 @@ def store_post(post: Post, source: str) -> uuid.UUID:
     key = meta.get("HTTP_" + rules.key_header.upper().replace("-", "_"))
     if key is not None and not is_key(key):
         raise BadRequest(f"{rules.key_header} must be printable, 1 to {LONGEST_KEY} characters")
-    return store(
+    receipt = store(
         source,
         body,
         key,
@@ -74,6 +89,7 @@ def store_post(post: Post, source: str) -> uuid.UUID:
         remote_addr=address,
         quarantined_for=problem,
     )
+    return receipt, len(body)
 
 
 def _may_be_quarantined(source: Source, body: bytes) -> bool:

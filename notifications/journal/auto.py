@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notifications.journal.base import Reader
+from notifications.journal.base import Entry, Reader
 from notifications.journal.journald.journal import JournaldJournal
 from notifications.utils.private_folders import make_private
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _SECONDS = 1.0
 #: Not "proppy", so no follower sees the probe.
-_IDENTIFIER = "proppy-probe"
+IDENTIFIER = "proppy-probe"
 
 
 def chooses_journald(state_dir: Path, probe: Callable[[], bool]) -> bool:
@@ -88,14 +88,14 @@ def _warn_if_gone(path: Path) -> None:
 
 def journald_works(namespace: str = "", *, timeout: float = _SECONDS) -> bool:
     """Whether an entry that is written now can be read within `timeout` seconds."""
-    journal = JournaldJournal(namespace, identifier=_IDENTIFIER)
+    journal = JournaldJournal(namespace, identifier=IDENTIFIER)
     token = uuid.uuid4().hex
     since = datetime.now(UTC) - timedelta(seconds=1)
     message = f"{token}: proppy checks whether it can read the journal"
     try:
-        journal.write(journal.encode({"MESSAGE": message, "PRIORITY": "7", "SYSLOG_IDENTIFIER": _IDENTIFIER}))
+        journal.write(journal.encode({"MESSAGE": message, "PRIORITY": "7", "SYSLOG_IDENTIFIER": IDENTIFIER}))
         with journal.open(since=since) as reader:
-            return _comes_back(reader, message, time.monotonic() + timeout)
+            return comes_back(reader, message, time.monotonic() + timeout) is not None
     except OSError as error:
         logger.info("journald cannot be used: %s", error)
         return False
@@ -103,10 +103,15 @@ def journald_works(namespace: str = "", *, timeout: float = _SECONDS) -> bool:
         journal.close()
 
 
-def _comes_back(reader: Reader, message: str, deadline: float) -> bool:
+def comes_back(reader: Reader, message: str, deadline: float) -> Entry | None:
+    """The entry with this message as soon as it can be read; None after `deadline`, by time.monotonic().
+
+    Raises OSError.
+    """
     while (left := deadline - time.monotonic()) > 0:
-        if any(entry.fields.get("MESSAGE") == message for entry in reader.read(100)):
-            return True
+        for entry in reader.read(100):
+            if entry.fields.get("MESSAGE") == message:
+                return entry
         descriptor = reader.fileno()
         select.select([] if descriptor is None else [descriptor], [], [], min(left, 0.1))
-    return False
+    return None

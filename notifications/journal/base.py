@@ -130,6 +130,13 @@ class Unread(NamedTuple):
     quota: int
 
 
+class Found(NamedTuple):
+    """What `Journal.find` found, oldest first. Not `whole`: the time ran out, or there are more."""
+
+    entries: list[Entry]
+    whole: bool
+
+
 class Journal(ABC):
     """One journal, named by its URL. Any thread may use it, also after a fork."""
 
@@ -175,6 +182,13 @@ class Journal(ABC):
     @abstractmethod
     def _reader(self, options: ReadOptions) -> "Reader":
         """For `open()`."""
+
+    @abstractmethod
+    def find(self, field: str, value: str, *, since: datetime, most: int, seconds: float) -> Found:
+        """Returns the last `most` entries whose field has this value, which needs no escapes, since an (aware) time.
+
+        Takes hardly more than `seconds`. Raises OSError if the journal cannot be read.
+        """
 
     def unread(self, since_us: int) -> Unread | None:
         """What is in the files that were written to after this time; None if it has no files, or none to be seen."""

@@ -3,10 +3,11 @@
 import time
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import islice
 from threading import Lock
 
-from notifications.journal.base import Entry, Gap, Journal, Reader, ReadOptions
+from notifications.journal.base import Entry, Found, Gap, Journal, Reader, ReadOptions
 from notifications.journal.json_header import dump_header
 from notifications.journal.json_lines import dump_fields, parse
 from notifications.utils.forks import renew_after_fork
@@ -36,6 +37,13 @@ class MemoryJournal(Journal):
 
     def _reader(self, options: ReadOptions) -> "MemoryReader":
         return MemoryReader(self, options)
+
+    def find(self, field: str, value: str, *, since: datetime, most: int, seconds: float) -> Found:
+        before, last = self.range()
+        since_us = int(since.timestamp() * 1e6)
+        ours = [each for each in self.entries(before, last - before) if each.fields.get(field) == value]
+        found = [each for each in ours if each.time_us >= since_us]
+        return Found(found[-most:], len(found) <= most)
 
     def clear(self) -> None:
         """Removes all entries. Positions count on, so a reader that had read them sees no gap."""

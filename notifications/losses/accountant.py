@@ -20,6 +20,7 @@ from notifications.losses.missing_numbers import Run
 from notifications.losses.observed_entry import Observed
 from notifications.losses.refused_entries import Refusals
 from notifications.losses.report_losses import report_new_losses
+from notifications.losses.series_of_losses import write_series
 from notifications.losses.when_to_give_up import JournalTime
 from notifications.losses.writers import Writers, WriterState
 from notifications.models import Loss
@@ -102,7 +103,7 @@ class Accountant(Observer):
         losses = audit.losses + self._find(writers, refusals, now, at_end=at_end)
 
         def write() -> None:
-            self._save(writers, refusals, losses)
+            self._save(writers, refusals, losses, dropped=audit.losses)
             bounded_wait.connection().on_commit(lambda: self._report_if_due(now), robust=True)
 
         return write
@@ -147,8 +148,10 @@ class Accountant(Observer):
             losses += self._find_gone(writers, now)
         return losses + self._find_missing(writers)
 
-    def _save(self, writers: Writers, refusals: Refusals, losses: list[Loss]) -> None:
-        """In the caller's transaction."""
+    def _save(
+        self, writers: Writers, refusals: Refusals, losses: list[Loss], *, dropped: Collection[Loss] = ()
+    ) -> None:
+        """In the caller's transaction. `dropped`: those of the losses that processes reported."""
         oversized = self._oversized
         Loss.objects.bulk_create(losses, ignore_conflicts=True)
         writers.save()
@@ -158,6 +161,7 @@ class Accountant(Observer):
             self._writers, self._undated_gap = writers, False
             self._oversized -= oversized
             self._next_report = 0.0 if losses else self._next_report
+            write_series(losses, dropped)
 
         bounded_wait.connection().on_commit(committed)
 

@@ -3,11 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from notifications.events.encoding import is_trusted
+from notifications.events.encoding import event_of, is_trusted
+from notifications.events.event import SERIES
+from notifications.events.series_events import found_in
 from notifications.journal import SUPPRESSED
 from notifications.losses import found_losses
 from notifications.losses.observed_entry import Observed
-from notifications.losses.refused_entries import FOREIGN, MALFORMED, NO_CHANNEL, Refusals
+from notifications.losses.refused_entries import FOREIGN, MALFORMED, NO_CHANNEL, NO_SERIES, Refusals
 from notifications.losses.when_to_give_up import JournalTime
 from notifications.losses.writers import Writers, WriterState
 from notifications.models import Loss
@@ -56,6 +58,18 @@ class Audit:
             self.unknown.add(event.name)
         elif event.name == "LOST":
             self._add_reported_loss(event, writer)
+        elif event.name == SERIES:
+            self._check_series(event)
+
+    def _check_series(self, event: Observed) -> None:
+        """The channel only logs one that says nothing sensible."""
+        read = event_of(event.entry, self.trusted)
+        if read is None:  # is_well_formed has seen to that
+            return
+        try:
+            found_in(read)
+        except ValueError:
+            self.refusals.add(NO_SERIES, event.entry, name=SERIES)
 
     def _add_reported_loss(self, event: Observed, writer: WriterState | None) -> None:
         loss = found_losses.reported_by_process(event, writer)

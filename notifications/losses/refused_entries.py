@@ -18,6 +18,7 @@ from notifications.utils.times import moment_of
 FOREIGN: Final = "written by another user"
 NO_CHANNEL: Final = "no channel of this name"
 MALFORMED: Final = "no event name, or not the one that its message begins with"
+NO_SERIES: Final = "no series that can be counted"
 TOO_LARGE: Final = "larger than 1 MiB"
 PLAIN: Final = "plain text does not reach this channel"
 REST: Final = ("more kinds than are kept apart", "…", "…")

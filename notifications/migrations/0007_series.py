@@ -30,4 +30,17 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('name', 'step', 'start', 'label'), name='series_key')],
             },
         ),
+        migrations.CreateModel(
+            name='Status',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'status',
+                'verbose_name_plural': 'status',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=(f'{LABEL}.series',),
+        ),
     ]

@@ -8,7 +8,7 @@ from notifications.models.failures import FailureGroup, FailureHour
 from notifications.models.machines import Machine, ReportedProblem
 from notifications.models.operator_actions import OperatorAction
 from notifications.models.payload import RawPayload
-from notifications.models.series import Series
+from notifications.models.series import Series, Status
 from notifications.models.states import State
 from notifications.models.totals import SourceTotal
 
@@ -29,5 +29,6 @@ __all__ = [
     "Series",
     "SourceTotal",
     "State",
+    "Status",
     "Writer",
 ]

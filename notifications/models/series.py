@@ -1,6 +1,6 @@
 """Time series: what was counted in each minute, hour and day, and since ever. SERIES events bring it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from django.db import models
 
 from notifications.models.aware_times import AwareDateTimeField
+from notifications.utils.histogram import counts_of
 
 #: The start of what is counted since ever.
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -64,16 +65,6 @@ class SeriesQuerySet(models.QuerySet["Series"]):
             yield name, label, Point(start, count, total, highest, tuple(counts_of(text)))
 
 
-def counts_of(text: str) -> list[int]:
-    """The buckets of a row's text."""
-    return [int(count) for count in text.split(",")] if text else []
-
-
-def text_of(buckets: Iterable[int]) -> str:
-    """The text of a row for its buckets."""
-    return ",".join(map(str, buckets))
-
-
 class Series(models.Model):
     """One point of a series. docs/series.md names the series and their labels."""
 
@@ -95,3 +86,11 @@ class Series(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.label} {self.start:%Y-%m-%d %H:%M}"
+
+
+class Status(Series):
+    """The place of the status page in the admin: its address, its entry in the list of models, its permission."""
+
+    class Meta:
+        proxy = True
+        verbose_name = verbose_name_plural = "status"

@@ -10,7 +10,7 @@ from notifications.models import State
 from notifications.operations import erase
 from notifications.operations.erase import Found, Search, Waiting
 from notifications.operations.pauses import unhurried
-from notifications.operations.progress_bar import ProgressBar
+from notifications.utils.progress import ProgressBar
 from notifications.workers.loop import stop_on_signals
 
 NOT_SEARCHED = (
@@ -45,14 +45,12 @@ class Dialogue:
 
     def _find(self) -> list[Found] | None:
         found: list[Found] = []
-        bar = ProgressBar(self._out, self._search.selection.count())
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, ProgressBar(self._out, self._search.selection.count()) as progress:
             for some in self._search.payloads():
                 found += some
-                bar.show(self._search.seen)
+                progress.show(self._search.seen)
                 if stop.is_set():
                     break
-        bar.close()
         return None if stop.is_set() else found
 
     def _show(self, found: Sequence[Found], waiting: Sequence[Waiting], groups: int) -> None:
@@ -78,15 +76,13 @@ class Dialogue:
         return sys.stdin.readline().strip() == "delete"
 
     def _erase(self, found: Sequence[Found], deleted: int) -> None:
-        bar = ProgressBar(self._out, len(found))
         gone = 0
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, ProgressBar(self._out, len(found)) as progress:
             for some in unhurried(erase.erase(found), stop.wait):
                 gone += some
-                bar.show(gone)
+                progress.show(gone)
                 if stop.is_set():
                     break
-        bar.close()
         self._out.write(f"{gone + deleted} payloads deleted.")
         if stop.is_set():
             self._out.write("Stopped: run it again for the rest.")

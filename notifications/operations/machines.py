@@ -17,7 +17,7 @@ from notifications.database.deadline import deadline
 from notifications.models import Machine, ReportedProblem
 from notifications.operations.alert_mark import CRITICAL
 from notifications.operations.problem import SHARED, Problem
-from notifications.positions.key import machine_id
+from notifications.positions.key import has_id, machine_id, remember_machine_id
 from notifications.utils.times import utc_now
 from notifications.workers.heartbeat import Beat
 
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: A machine that was not seen for so long is silent, and another one reports for all. A look may take a minute.
 SILENT: Final = timedelta(minutes=3)
+#: The name of no problem: what a machine that ended in order has left undone.
+LEFT: Final = "left"
 #: Seconds for the database.
 LONGEST: Final = 2.0
 
@@ -32,6 +34,12 @@ LONGEST: Final = 2.0
 def are_several_possible() -> bool:
     """Whether other machines can use this database."""
     return bounded_wait.connection().vendor == "postgresql"
+
+
+def begin() -> None:
+    """A worker starts, to stay: a machine without an id keeps the name that it has now. Raises OSError."""
+    if are_several_possible() and not has_id():
+        remember_machine_id()
 
 
 def take_part(problems: Iterable[Problem], workers: Sequence[Beat]) -> bool:
@@ -58,6 +66,23 @@ def take_part(problems: Iterable[Problem], workers: Sequence[Beat]) -> bool:
         logger.warning("Other machines cannot be told how this one is: %s", error)
         bounded_wait.connection().close()
         return False
+
+
+def take_leave(left: str) -> None:
+    """The last worker of this machine has ended in order: the others forget it, unless something is `left`, in words.
+
+    Raises nothing. Those who are not told find it silent.
+    """
+    try:
+        with deadline(LONGEST):
+            ours = Machine.objects.filter(machine=machine_id())
+            if left:
+                ours.update(problems=[{"name": LEFT, "text": left}], workers=[])
+            else:
+                ours.delete()
+    except Error as error:
+        logger.warning("Other machines cannot be told that this one ends: %s", error)
+        bounded_wait.connection().close()
 
 
 class SharedMark:

@@ -10,7 +10,6 @@ from django.utils import timezone
 from notifications.models import RawPayload
 from notifications.operations import quarantine
 from notifications.operations.pauses import unhurried
-from notifications.operations.progress_bar import ProgressBar
 from notifications.operations.quarantine import Verdict
 from notifications.operations.replay import STEP, Progress, begin, period, steps
 from notifications.operations.replay_progress import AlreadyReplayed, Checkpoint, CheckpointDamaged
@@ -18,6 +17,7 @@ from notifications.operations.selection import Selection, youngest
 from notifications.operations.send_copy import Target, send
 from notifications.store.wake_workers import wake
 from notifications.utils.clean_text import one_line
+from notifications.utils.progress import ProgressBar
 from notifications.utils.times import utc_now
 from notifications.utils.worker_name import shell_user
 from notifications.workers.loop import Stop, stop_on_signals
@@ -69,8 +69,7 @@ class Replay:
                 f"Resuming the replay of {began:%Y-%m-%d %H:%M:%S}, which was stopped after {progress.seen}"
                 f" of {progress.total} (--restart starts again)."
             )
-        bar = ProgressBar(self._out, progress.total, seen=progress.seen)
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, ProgressBar(self._out, progress.total, seen=progress.seen) as bar:
             checkpoint.save(selection, progress)
             work = steps(selection, progress, rate=rate, step=STEP, by=self._by)
             for _ in unhurried(work, stop.wait, period=period(rate)):
@@ -81,7 +80,6 @@ class Replay:
                     break
             else:
                 checkpoint.forget()
-        bar.close()
         if stop.is_set() and progress.seen < progress.total:
             self._out.write(
                 f"Stopped after {progress.seen} of {progress.total}: the same command resumes there,"
@@ -106,15 +104,13 @@ class Replay:
         """Admit those whose signature is good now, and those under a used key that are named by receipt."""
         named = bool(self._selection.receipts)
         upper = youngest()
-        bar = ProgressBar(self._out, self._selection.count(upper=upper))
         found = Counter[Verdict]()
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, ProgressBar(self._out, self._selection.count(upper=upper)) as bar:
             for pk in self._each(upper):
                 found[quarantine.verify_one(pk, named=named, by=self._by)] += 1
                 bar.show(found.total())
                 if stop.is_set():
                     break
-        bar.close()
         self._out.write(
             f"{found[Verdict.ADMITTED]} payloads admitted, {found[Verdict.BAD]} still badly signed,"
             f" {found[Verdict.DUPLICATE]} duplicates left there."

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from notifications.conf import conf
 from notifications.positions.key import Key
-from notifications.utils.file_locks import EXISTING, ProcessLock, take_lock
+from notifications.utils.file_locks import EXISTING, ProcessLock, release, take_lock
 
 
 class Holder(NamedTuple):
@@ -29,7 +29,7 @@ def holder(key: tuple[str, str, str]) -> Holder:
     """Returns who follows the channel on this machine."""
     path = path_of(key)
     try:
-        os.close(take_lock(path, EXISTING, shared=True))  # released at once: a follower may be starting
+        release(take_lock(path, EXISTING, shared=True))  # released at once: a follower may be starting
     except BlockingIOError:
         text = _pid_text(path)
         return Holder(held=True, pid=int(text) if text.isdigit() else None)

@@ -12,6 +12,7 @@ from typing import Final
 from notifications.conf import conf
 from notifications.database.transaction_conflicts import is_conflict
 from notifications.database.transactions import LeftOpen, nothing_left_open
+from notifications.events.series_counts import counted
 from notifications.handlers import GiveUp, PayloadHandler, RetryAt, payload_handlers
 from notifications.log import attempt_of, handling
 from notifications.models import RawPayload, State
@@ -52,6 +53,14 @@ def handle(payload: RawPayload) -> bool:
     A failed payload is tried again with back-off, or at the time of its RetryAt. It is dead after `max_attempts`, or if
     another attempt is useless. Raises database errors if the failure cannot be recorded: then the lease ends.
     """
+    _attempt(payload)
+    is_done = payload.state == State.DONE
+    if is_done:
+        _count("handled", payload)
+    return is_done
+
+
+def _attempt(payload: RawPayload) -> None:
     handler = None
     with _start_attempt(payload), LoggedLines() as payload.logged:
         try:
@@ -71,7 +80,6 @@ def handle(payload: RawPayload) -> bool:
             raise
         except BaseException as error:  # noqa: BLE001  no error of a handler may stop the worker
             _record_error(payload, error, final=handler is not None and handler.is_final(error))
-    return payload.state == State.DONE
 
 
 def handle_or_raise(payload: RawPayload) -> None:
@@ -85,6 +93,11 @@ def _start_attempt(payload: RawPayload) -> AbstractContextManager[None]:
     payload.held = payload.pk, payload.lease_token
     payload.started, payload.process = time.monotonic(), os.getpid()
     return handling(payload)
+
+
+def _count(series: str, payload: RawPayload) -> None:
+    milliseconds = (time.monotonic() - payload.started) * 1000
+    counted.add(series, payload.source, milliseconds, ms=milliseconds)
 
 
 def _find_handler(payload: RawPayload) -> PayloadHandler:
@@ -204,4 +217,5 @@ def record_failure(payload: RawPayload, failure: Failure, *, final: bool = False
     except LeaseLost as lost:
         logger.warning("%s; the error of this attempt is not recorded:\n%s", lost, quoted_lines(failure.text))
         return
+    _count("failed", payload)
     report_failure(payload, failure, noted=group, final=final)

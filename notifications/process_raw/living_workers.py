@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from notifications.conf import conf
-from notifications.utils.file_locks import ProcessLock, take_lock
+from notifications.utils.file_locks import ProcessLock, release, take_lock
 from notifications.utils.worker_name import worker_name
 
 TOKEN: Final = re.compile(r"[0-9a-f]{32}")
@@ -62,7 +62,7 @@ def departed() -> Iterator[list[uuid.UUID]]:
             _name_file(uuid.UUID(path.name)).unlink(missing_ok=True)
     finally:
         for descriptor in locked.values():
-            os.close(descriptor)
+            release(descriptor)
 
 
 def lives_here(token: uuid.UUID | None) -> bool:

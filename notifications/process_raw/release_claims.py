@@ -3,6 +3,7 @@
 import uuid
 
 from notifications.conf import conf
+from notifications.events.series_counts import counted
 from notifications.models import RawPayload
 from notifications.models.attempts import Outcome
 from notifications.process_raw.living_workers import name_of
@@ -21,5 +22,6 @@ def release_claims(token: uuid.UUID | None, failure: Failure = WORKER_DIED) -> i
         outcome=Outcome.LOST if failure is WORKER_DIED else Outcome.FAILED,
     )
     if released.first is not None and released.noted is not None:
+        counted.add("failed", released.first.source)
         report_failure(released.first, failure, noted=released.noted, final=released.dead)
     return released.payloads

@@ -7,6 +7,7 @@ from typing import Final
 
 from notifications.conf import conf
 from notifications.events.admin_links import admin_path
+from notifications.events.event import SERIES
 from notifications.journal import journal_from_url
 from notifications.models import FailedDelivery, Loss, Position, Refusal
 from notifications.operations.problem import Grade, Problem
@@ -32,18 +33,29 @@ NEWS: Final = timedelta(days=7)
 
 
 def channel_problems(now: Status) -> Iterator[Problem]:
-    """None while the database, which has the positions, is away."""
+    """None while the database, which has the positions, is away. None of SERIES: it only counts."""
     if now.database is None:
         return
-    ours = [channel for channel in now.database.channels if channel.machine == machine_id()]
+    channels = channels_in_use(now.database)
+    ours = [channel for channel in now.database.channels if channel.machine == machine_id() and _counts(channel)]
     yield from _losses(now.database.unseen_losses)
     yield from _quotas([channel for channel in ours if _is_in_use(channel)])
     yield from _followers(ours)
-    known = {machine_id(), *(each.machine for each in now.database.machines)}  # of one that is gone positions stay
-    channels = [channel for channel in now.database.channels if channel.machine in known]
-    yield from _blocked([channel for channel in channels if channel not in ours or _is_in_use(channel)])
+    yield from _blocked(channels)
     yield from _failed(now.database)
     yield from _refused(now.database.unseen_refused)
+
+
+def channels_in_use(now: DatabaseStatus) -> list[ChannelStatus]:
+    """Not those that were removed, or whose machine is gone: their positions stay. Nor SERIES."""
+    known = {machine_id(), *(each.machine for each in now.machines)}
+    channels = [channel for channel in now.channels if channel.machine in known and _counts(channel)]
+    return [channel for channel in channels if channel.machine != machine_id() or _is_in_use(channel)]
+
+
+def _counts(channel: ChannelStatus) -> bool:
+    """SERIES does not: what it delivers is counted, not told."""
+    return channel.channel != SERIES
 
 
 def _is_in_use(channel: ChannelStatus) -> bool:
@@ -134,13 +146,15 @@ def _followers(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:
 
 
 def unreadable(now: Status) -> Iterator[Problem]:
-    """For who asked for the lag: the journal of this machine cannot be read."""
+    """For who asked for the lag: the journal of this machine cannot be read; not one that was left."""
     channels = now.database.channels if now.database else []
-    if any(channel.behind is None for channel in channels if channel.machine == machine_id()):
+    ours = [channel for channel in channels if channel.machine == machine_id()]
+    followed = [channel for channel in ours if channel.followed]
+    if any(channel.behind is None for channel in followed or ours):
         yield Problem(
             name="journal-unreadable",
             grade=Grade.UNKNOWN,
-            text="This user may not read the journal: how far channels are behind is unknown (?)",
+            text="How far channels are behind is unknown (?): this user may not read the journal that is followed",
             advice="Run this as the user that follows it.",
         )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from notifications.events.admin_links import admin_path
 from notifications.models import Machine
-from notifications.operations.machines import SILENT
+from notifications.operations.machines import LEFT, SILENT
 from notifications.operations.problem import KINDS, Grade, Problem
 from notifications.status.database import MachineStatus
 from notifications.status.now import Status
@@ -22,14 +22,24 @@ def machine_problems(now: Status) -> Iterator[Problem]:
         if machine.seen < SILENT.total_seconds():
             yield from _own(machine)
         else:
-            yield Problem(
-                name="machine-silent",
-                subject=machine.host,
-                grade=Grade.WARNING,
-                text=f"The process_raw of {machine.host} has said nothing for {duration(machine.seen)}",
-                advice=f"Look at {machine.host}. If it is gone for good, delete it in the admin's list of machines.",
-                path=admin_path(Machine),
-            )
+            yield _silent(machine)
+
+
+def _silent(machine: MachineStatus) -> Problem:
+    left = next((str(each.get("text", "")) for each in machine.problems if each.get("name") == LEFT), "")
+    text = f"The process_raw of {machine.host} has said nothing for {duration(machine.seen)}"
+    advice = f"Look at {machine.host}."
+    if left:
+        text = f"{machine.host} was stopped {duration(machine.seen)} ago, and has left {left}"
+        advice = "Start its workers: nobody else can see to these."
+    return Problem(
+        name="machine-silent",
+        subject=machine.host,
+        grade=Grade.WARNING,
+        text=text,
+        advice=f"{advice} If it is gone for good, delete it in the admin's list of machines.",
+        path=admin_path(Machine),
+    )
 
 
 def _own(machine: MachineStatus) -> Iterator[Problem]:

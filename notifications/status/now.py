@@ -1,7 +1,7 @@
 """The status of both lanes, for `proppy_status` and /metrics."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -69,20 +69,30 @@ def status(*, lag_seconds: float = 0.0, whole: bool = True) -> Status:
     waits.
     """
     db = bounded_wait.connection()
-    disk = DiskStatus(disk_space.free_bytes(), disk_space.state_is_low())
+    answer = ask(db, lag_seconds=lag_seconds, whole=whole)
+    return replace(
+        machine_status(),
+        database=answer.status,
+        database_problem=answer.problem,
+        database_is_away=answer.is_away,
+    )
+
+
+def machine_status() -> Status:
+    """What this machine knows without the database, which is not opened: as `status` while that is unknown."""
+    db = bounded_wait.connection()
     try:
         found, problem = _spool(), ""
     except OSError as error:
         found, problem = None, explain(error) or str(error)
-    answer = ask(db, lag_seconds=lag_seconds, whole=whole)
     return Status(
-        database=answer.status,
-        database_problem=answer.problem,
-        database_is_away=answer.is_away,
+        database=None,
+        database_problem="",
+        database_is_away=False,
         workers=_workers(),
         spool=found,
         spool_problem=problem,
-        disk=disk,
+        disk=DiskStatus(disk_space.free_bytes(), disk_space.state_is_low()),
         database_disk=_database_disk(db),
         one_disk=disk_space.is_shared(db),
     )

@@ -1,69 +1,72 @@
-"""Verdict and status in Prometheus' text format."""
+"""Verdict, status and what was counted since ever, in Prometheus' text format."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
+from notifications.conf import conf
 from notifications.operations.problem import Grade, Problem
+from notifications.status.counted_series import Row, series_samples
 from notifications.status.database import DatabaseStatus
+from notifications.status.metric_families import FAMILIES
 from notifications.status.now import SpoolStatus, Status
 from notifications.status.verdict import Verdict
+from notifications.utils.prometheus_text import Sample, page, sample
 
 
-def exposition(found: Verdict) -> Iterator[str]:
-    """The lines of a verdict and its status. Names and labels are a contract with dashboards."""
+def exposition(found: Verdict, counted: Sequence[Row] | None) -> str:
+    """The page. `counted`: the rows of what was counted since ever, None if the database does not say."""
+    samples = chain(_verdict(found), _status(found.status), series_samples(counted) if counted is not None else ())
+    return page(FAMILIES, samples)
+
+
+def _verdict(found: Verdict) -> Iterator[Sample]:
     for grade in Grade:
-        yield f'proppy_problems{{grade="{grade}"}} {found.count(grade)}'
-    yield from dict.fromkeys(map(_problem, found.problems))  # two machines may have the same: a series comes once
-    yield from _status_exposition(found.status)
+        yield sample("proppy_problems", found.count(grade), grade=grade)
+    yield from map(_problem, found.problems)
 
 
-def _problem(problem: Problem) -> str:
+def _problem(problem: Problem) -> Sample:
     where = "other machine" if problem.elsewhere else "here"
-    labels = f'name="{problem.name}",subject={_quoted(problem.subject)},grade="{problem.grade}",where="{where}"'
-    return f"proppy_problem{{{labels}}} 1"
+    names = {"name": problem.name, "subject": problem.subject, "grade": problem.grade, "where": where}
+    return sample("proppy_problem", 1, **names)
 
 
-def _status_exposition(now: Status) -> Iterator[str]:
-    yield f"proppy_spool_up {int(now.spool is not None)}"
+def _status(now: Status) -> Iterator[Sample]:
+    yield sample("proppy_build_info", 1, release=conf.release)
+    yield sample("proppy_spool_up", int(now.spool is not None))
     if now.spool is not None:
-        yield from _spool_exposition(now.spool)
+        yield from _spool(now.spool)
     if now.disk.free is not None:
-        yield f"proppy_disk_free_bytes {now.disk.free}"
+        yield sample("proppy_disk_free_bytes", now.disk.free)
     database_disk = now.database_disk
     if database_disk is not None and database_disk.free is not None:
-        yield f"proppy_database_disk_free_bytes {database_disk.free}"
-    yield f"proppy_disk_low {int(now.disk.low or (database_disk is not None and database_disk.low))}"
-    yield f"proppy_database_up {int(not now.database_is_away)}"
+        yield sample("proppy_database_disk_free_bytes", database_disk.free)
+    yield sample("proppy_disk_low", int(now.disk.low or (database_disk is not None and database_disk.low)))
+    yield sample("proppy_database_up", int(not now.database_is_away))
     if now.database is not None:
-        yield from _database_exposition(now.database)
+        yield from _database(now.database)
 
 
-def _spool_exposition(now: SpoolStatus) -> Iterator[str]:
-    yield f"proppy_spool_files {now.waiting}"
-    yield f"proppy_spool_oldest_seconds {now.oldest or 0:.3f}"
-    yield f"proppy_spool_set_aside_files {now.set_aside}"
-    yield f"proppy_spool_bytes {now.bytes}"
-    yield f"proppy_spool_max_bytes {now.max_bytes}"
-    yield f"proppy_breaker_open {int(now.breaker_open)}"
+def _spool(now: SpoolStatus) -> Iterator[Sample]:
+    yield sample("proppy_spool_files", now.waiting)
+    yield sample("proppy_spool_oldest_seconds", f"{now.oldest or 0:.3f}")
+    yield sample("proppy_spool_set_aside_files", now.set_aside)
+    yield sample("proppy_spool_bytes", now.bytes)
+    yield sample("proppy_spool_max_bytes", now.max_bytes)
+    yield sample("proppy_breaker_open", int(now.breaker_open))
 
 
-def _database_exposition(now: DatabaseStatus) -> Iterator[str]:
-    yield from (f'proppy_payloads{{state="{state}"}} {count}' for state, count in now.payloads.items())
-    yield f"proppy_payloads_other_bytes {now.other_bytes}"
-    yield f"proppy_payloads_oldest_seconds {now.oldest_waiting or 0:.3f}"
+def _database(now: DatabaseStatus) -> Iterator[Sample]:
+    yield from (sample("proppy_payloads", count, state=state) for state, count in now.payloads.items())
+    yield sample("proppy_payloads_other_bytes", now.other_bytes)
+    yield sample("proppy_payloads_oldest_seconds", f"{now.oldest_waiting or 0:.3f}")
     failed = dict.fromkeys((channel.channel for channel in now.channels), 0) | now.failed
-    yield from (f"proppy_failed_deliveries{{channel={_quoted(name)}}} {count}" for name, count in failed.items())
-    yield f"proppy_failed_deliveries_to_send_again {now.failed_again}"
-    yield f"proppy_losses {now.losses}"
-    yield f"proppy_lost_events_total {now.lost_events}"
-    yield f"proppy_refused_entries_total {sum(now.refused.values())}"
+    yield from (sample("proppy_failed_deliveries", count, channel=name) for name, count in failed.items())
+    yield sample("proppy_failed_deliveries_to_send_again", now.failed_again)
+    yield sample("proppy_losses", now.losses)
+    yield sample("proppy_lost_events_total", now.lost_events)
+    yield sample("proppy_refused_entries_total", sum(now.refused.values()))
     for channel in now.channels:
         names = {"channel": channel.channel, "journal": channel.journal, "machine": channel.machine}
-        labels = ",".join(f"{label}={_quoted(value)}" for label, value in names.items())
-        yield f"proppy_channel_lag_seconds{{{labels}}} {channel.lag or 0:.3f}"
-        yield f"proppy_channel_waiting{{{labels}}} {channel.waiting}"
-
-
-def _quoted(value: str) -> str:
-    """Prometheus escapes quotation marks, backslashes and line ends as JSON does."""
-    return json.dumps(value, ensure_ascii=False)
+        yield sample("proppy_channel_lag_seconds", f"{channel.lag or 0:.3f}", **names)
+        yield sample("proppy_channel_waiting", channel.waiting, **names)

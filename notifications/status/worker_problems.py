@@ -19,6 +19,8 @@ from notifications.workers.heartbeat import Beat
 
 #: What waits while no process of a command turns, and how it is started.
 WAITS: Final = {"process_raw": "payloads wait", "follow_journal": "events wait"}
+#: Seconds for which drains hide no killed worker. After that cron has taken its place.
+NEWS: Final = 86_400.0
 
 
 def worker_problems(now: Status) -> Iterator[Problem]:
@@ -39,8 +41,8 @@ def worker_problems(now: Status) -> Iterator[Problem]:
 def problems_of(command: str, workers: Sequence[Beat]) -> Iterator[Problem]:
     """No process of this command turns, or one is frozen."""
     ours = [beat for beat in workers if beat.command == command]
-    name = command.replace("_", "-")
-    if not any(beat.alive for beat in ours) and (ours or not is_drained(command)):
+    name, killed = command.replace("_", "-"), [beat for beat in ours if beat.beat_at > time.time() - NEWS]
+    if not any(beat.alive for beat in ours) and (killed or not is_drained(command)):
         yield Problem(
             name=f"{name}-dead",
             grade=Grade.WARNING,

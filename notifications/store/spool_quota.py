@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from notifications.utils.file_locks import release
+
 #: Digits of each of the file's two numbers: the bytes, and how often they changed.
 DIGITS: Final = 20
 #: A full spool is counted again after INTERVAL seconds, or after PATIENCE times as long as counting took.
@@ -112,7 +114,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        release(descriptor)
 
 
 def _read(number: int) -> tuple[int | None, int]:

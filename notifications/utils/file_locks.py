@@ -1,4 +1,8 @@
-"""Locks on files. The kernel releases them when their process ends."""
+"""Locks on files. The kernel releases them when their process ends.
+
+It keeps one as long as any process has a copy of the descriptor. Programs that are started have none (O_CLOEXEC). A
+forked child has: so it closes its copies, and `release` unlocks before it closes.
+"""
 
 import fcntl
 import os
@@ -15,7 +19,7 @@ EXISTING: Final = os.O_RDONLY
 
 
 def take_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, shared: bool = False) -> int:
-    """Returns a descriptor that holds the lock until it is closed. Creates the file and missing folders.
+    """Returns a descriptor that holds the lock until `release`. Creates the file and missing folders.
 
     Raises BlockingIOError if another process or descriptor has the lock, FileNotFoundError without O_CREAT, OSError.
     """
@@ -30,6 +34,14 @@ def take_lock(path: Path, flags: int = os.O_RDWR | os.O_CREAT, *, shared: bool =
     return descriptor
 
 
+def release(descriptor: int) -> None:
+    """Unlocks and closes it, also if a child that was forked meanwhile has a copy. Not for such a child."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
 class ProcessLock:
     """A lock that ends with this process: no forked child keeps it. `held` is its descriptor, None in such a child.
 
@@ -41,24 +53,26 @@ class ProcessLock:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        self.close()  # of the child's descriptor: the parent's lock stays
+        descriptor, self.held = self.held, None
+        if descriptor is not None:
+            os.close(descriptor)  # the child's copy: the parent's lock stays
 
     def close(self) -> None:
         """Release it. May be called again."""
         descriptor, self.held = self.held, None
         if descriptor is not None:
-            os.close(descriptor)
+            release(descriptor)
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[bool]:
     """Holds the lock of a file in the block. Yields False if another has it. Raises OSError."""
     try:
-        descriptor = take_lock(path)
+        lock = ProcessLock(path)
     except BlockingIOError:
         yield False
         return
     try:
         yield True
     finally:
-        os.close(descriptor)
+        lock.close()

@@ -8,6 +8,7 @@ from typing import Final
 #: Upper bounds in ms, each √2 times the one before: 1 ms to 23 s. One more bucket has what took longer. A contract:
 #: stored counts have this order.
 BOUNDS: Final = tuple(round(2 ** (half / 2), 3) for half in range(30))
+BUCKETS: Final = len(BOUNDS) + 1
 
 
 def bucket_of(ms: float) -> int:
@@ -35,3 +36,16 @@ def quantile(buckets: Iterable[int], share: float) -> float | None:
             return below + (bound - below) * (wanted - before) / count
         before, below = before + count, bound
     return BOUNDS[-1]
+
+
+def counts_of(text: str) -> list[int]:
+    """The buckets of their text. Raises ValueError."""
+    return [int(count) for count in text.split(",")] if text else []
+
+
+def text_of(buckets: Sequence[int]) -> str:
+    """The text of buckets, without the zeros at their end."""
+    end = len(buckets)
+    while end and not buckets[end - 1]:
+        end -= 1
+    return ",".join(map(str, buckets[:end]))

@@ -1,22 +1,39 @@
 """A machine may have no worker that stays, and drain its queue from cron: none is dead there."""
 
+import json
+import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from notifications.conf import conf
 from notifications.utils.private_folders import make_private
 
-#: Seconds for which a drain says so.
-LASTS: Final = 86_400.0
+if TYPE_CHECKING:
+    from notifications.workers.heartbeat import Beat
+
+#: Ends to remember: the pause between them is that of cron, whatever a person drains besides.
+REMEMBERED: Final = 8
+#: The next drain is missed after so many such pauses, but not before SHORTEST seconds, and at last after LONGEST.
+PAUSES: Final = 3
+SHORTEST: Final = 600.0
+LONGEST: Final = 2 * 86_400.0
+#: Seconds for which the first one counts: nobody knows when the next is due.
+FIRST: Final = 86_400.0
 
 
-def note(command: str) -> None:
-    """A drain has ended in order, and no worker of this command stays. Raises OSError."""
+def note(command: str, beats: Iterable["Beat"]) -> None:
+    """A drain has ended in order. It does not count if, by these heartbeats, a worker stays. Raises OSError."""
+    if any(beat.alive and beat.command == command for beat in beats):
+        return
     path = _path(command)
     make_private(path.parent)
-    path.touch(mode=0o600)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps([*_ends(command), time.time()][-REMEMBERED:]))
+    temporary.rename(path)
 
 
 def forget(command: str) -> None:
@@ -25,10 +42,19 @@ def forget(command: str) -> None:
 
 
 def is_drained(command: str) -> bool:
-    """Whether a drain ended in order within LASTS, and no worker has started since then."""
-    with suppress(OSError):
-        return _path(command).stat().st_mtime > time.time() - LASTS
-    return False
+    """Whether drains end in order as often as they did."""
+    ends = sorted(_ends(command))
+    if not ends:
+        return False
+    pause = max((after - before for before, after in pairwise(ends)), default=FIRST / PAUSES)
+    return time.time() - ends[-1] < min(max(SHORTEST, PAUSES * pause), LONGEST)
+
+
+def _ends(command: str) -> list[float]:
+    """In seconds since the epoch; [] if none is known."""
+    with suppress(OSError, ValueError, TypeError):
+        return [float(each) for each in json.loads(_path(command).read_bytes())]
+    return []
 
 
 def _path(command: str) -> Path:

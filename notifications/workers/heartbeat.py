@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from notifications.conf import conf
-from notifications.utils.file_locks import EXISTING, ProcessLock, take_lock
+from notifications.utils.file_locks import EXISTING, ProcessLock, release, take_lock
 from notifications.workers import drains
 from notifications.workers.activity import Activity, activities
 
@@ -171,7 +171,7 @@ def _beat_in(path: Path) -> Beat | None:
 
 def _is_locked(path: Path) -> bool:
     try:
-        os.close(take_lock(path, EXISTING, shared=True))
+        release(take_lock(path, EXISTING, shared=True))
     except BlockingIOError:
         return True
     return False
@@ -186,7 +186,7 @@ def _forget_dead(command: str) -> None:
                     continue
                 descriptor = take_lock(path, os.O_RDWR)
                 path.unlink(missing_ok=True)
-                os.close(descriptor)
+                release(descriptor)
 
 
 def _folder() -> Path:

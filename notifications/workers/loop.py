@@ -79,11 +79,13 @@ def turn(worker: Worker, stop: Stop) -> None:
         worker.close()
 
 
-def run(makers: Sequence[Callable[[Stop], Worker]], *, heartbeat: str = "") -> None:
+def run(
+    makers: Sequence[Callable[[Stop], Worker]], *, heartbeat: str = "", each_second: Callable[[], None] | None = None
+) -> None:
     """Turn workers, each in its own thread, until SIGTERM or SIGINT, or until all work is done.
 
-    `heartbeat`: the command's name, if its heart should be seen to beat. Raises the error of the first worker that
-    fails: the process ends, and systemd starts it again.
+    `heartbeat`: the command's name, if its heart should be seen to beat. `each_second` is called meanwhile, in this
+    thread. Raises the error of the first worker that fails: the process ends, and systemd starts it again.
     """
     errors: list[BaseException] = []
 
@@ -103,12 +105,17 @@ def run(makers: Sequence[Callable[[Stop], Worker]], *, heartbeat: str = "") -> N
         for thread in threads:
             thread.start()
         notify(READY)
-        _join(threads, stop, heart)
+        _join(threads, stop, heart, each_second)
     if errors:
         raise errors[0]
 
 
-def _join(threads: Sequence[threading.Thread], stop: Stop, heart: Heartbeat | None) -> None:
+def _join(
+    threads: Sequence[threading.Thread],
+    stop: Stop,
+    heart: Heartbeat | None,
+    each_second: Callable[[], None] | None,
+) -> None:
     # Python runs signal handlers in this thread only, once it wakes up: the kernel may signal another thread.
     said_stopping = False
     for thread in threads:
@@ -117,6 +124,8 @@ def _join(threads: Sequence[threading.Thread], stop: Stop, heart: Heartbeat | No
             stop.watchdog.ping(threads)
             if heart is not None:
                 heart.beat(stop.watchdog.unturned(threads))
+            if each_second is not None:
+                each_second()
             if stop.is_set() and not said_stopping:
                 said_stopping = True
                 notify(STOPPING)

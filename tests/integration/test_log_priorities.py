@@ -25,8 +25,9 @@ print("a receipt")
 
 
 def shown(journald: JournaldNamespace, *arguments: str) -> list[str]:
-    """The entries' texts, once the last one is there."""
-    return journald.journalctl("--output=cat", "--identifier=proppy-web", *arguments).splitlines()
+    """The texts of what was printed, and of what was logged: without a unit that has the program's name."""
+    names = ("--identifier=proppy-web", "--identifier=-c")
+    return journald.journalctl("--output=cat", *names, *arguments).splitlines()
 
 
 def run(journald: JournaldNamespace, folder: Path, command: list[str], **changed: str) -> None:
@@ -53,3 +54,28 @@ def test_a_web_server_that_cannot_start_is_an_error(journald: JournaldNamespace,
     errors = shown(journald, "--priority=err")
     assert any("Wrong setting: DATABASE_URL: write" in line for line in errors)
     assert shown(journald, "--priority=5..7") == []
+
+
+HANDLES = """
+import django, logging
+django.setup()
+from notifications.log import handling
+from notifications.models import RawPayload
+with handling(RawPayload(source="stripe", attempts=2, receipt="0a3c8e9e-7d0f-4d2b-9d0e-0a1b6c2f4f57")):
+    logging.getLogger("shop").error("no price\\nin it")
+logging.getLogger("shop").info("another")
+"""
+
+
+def test_lines_are_found_by_what_they_belong_to(journald: JournaldNamespace, tmp_path: Path) -> None:
+    """By the protocol of the journald whose stream stderr is."""
+    run(journald, tmp_path, [sys.executable, "-c", HANDLES], RELEASE="1.4.0")
+    fields = ["PROPPY_RECEIPT=0a3c8e9e-7d0f-4d2b-9d0e-0a1b6c2f4f57", "PROPPY_SOURCE=stripe", "PROPPY_ATTEMPT=2"]
+
+    def found(*arguments: str) -> list[str]:
+        return journald.journalctl("--output=cat", *arguments).splitlines()
+
+    name = "ERROR shop [stripe 0a3c8e9e-7d0f-4d2b-9d0e-0a1b6c2f4f57 attempt 2]: no price"
+    wait_for(lambda: found(*fields, "LOGGER=shop") == [name, "in it"], message="the entry")
+    assert len(found("PROPPY_RELEASE=1.4.0")) == 3
+    assert found("SYSLOG_IDENTIFIER=proppy") == [], "no event"

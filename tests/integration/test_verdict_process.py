@@ -63,6 +63,13 @@ def test_all_is_well(watched: Site, slack: FakeSlack) -> None:
     assert check(watched) == ("ALL WELL\n", 0)
 
 
+def test_a_machine_that_cron_drains(watched: Site) -> None:
+    for command in ("process_raw", "follow_journal"):
+        assert problems(watched) >= {command}
+        watched.manage(command, "--drain")
+    assert check(watched) == ("ALL WELL\n", 0)
+
+
 @pytest.mark.parametrize(
     ("name", "waits", "witness"),
     [("follow_journal", "events", "process_raw"), ("process_raw", "payloads", "follow_journal")],

@@ -96,7 +96,23 @@ def test_no_page_that_a_link_leads_to_runs_it(hostile: Client) -> None:
     ["rawpayload", "failuregroup", "faileddelivery", "position", "loss", "refusal", "reportrow", "operatoraction"],
 )
 def test_no_search_and_no_filter_runs_it(hostile: Client, model: str) -> None:
-    names = ["q", "source", "state", "until", "e", "p", "o", "failure", "channel", "after", "before", "_popup", "next"]
+    names = [
+        "q",
+        "source",
+        "state",
+        "until",
+        "e",
+        "p",
+        "o",
+        "failure",
+        "channel",
+        "after",
+        "before",
+        "_popup",
+        "next",
+        "period",
+        "part",
+    ]
     names += ["reason", "again", "seen", "to"]
     for name in names:
         for value in (EVIL, ADDRESS):

@@ -79,6 +79,7 @@ class TestPages:
         stored, failing = payload(state=State.DEAD), group()
         for path in (
             "/admin/",
+            "/admin/notifications/status/",
             LIST,
             f"{LIST}{stored.pk}/change/",
             f"{FAILURES}{failing.pk}/change/",
@@ -157,6 +158,7 @@ def test_a_browser_finds_nothing_to_forbid(site: Site, page: Page) -> None:
     page.wait_for_url(f"{site.url}/**")
     for path in (
         "/admin/",
+        "/admin/notifications/status/",
         LIST,
         f"{LIST}?q={EVIL}",
         *(f"{LIST}{pk}/change/" for pk in range(1, 5)),

@@ -135,7 +135,13 @@ def test_no_secret_gets_out_of_a_site_where_everything_fails(failing: Site, slac
     wait_for(lambda: len(slack.requests) > 2, timeout=60, message="Slack refuses")
     wait_for(lambda: "WEBHOOK" in failing.log("follow_journal"), timeout=60, message="the webhook refuses")
     wait_for(lambda: "HEARTBEAT_URL" in failing.log("process_raw"), timeout=60, message="its service is away")
-    for command in (["check"], ["check", "--deploy"], ["proppy_status"], ["proppy_status", "--json"]):
+    for command in (
+        ["check"],
+        ["check", "--deploy"],
+        ["proppy_status"],
+        ["proppy_status", "--json"],
+        ["proppy_doctor"],
+    ):
         said.manage(*command)
     said.manage("replay_raw", "--source", "demo", "--to", f"http://{nowhere()}/")
     everything = said.everything()
@@ -156,7 +162,8 @@ def test_nor_while_the_database_refuses(site: Site) -> None:
     assert site.browse().post("/in/demo/", b"x", headers).status == 202
     for path in ("/readyz", "/metrics"):
         said.more.append(site.browse().get(path).text)
-    for command in (["check"], ["check", "--database", "default"], ["migrate"], ["proppy_status"], ["prune_raw"]):
+    commands = (["check"], ["check", "--database", "default"], ["migrate"], ["proppy_status"], ["prune_raw"])
+    for command in (*commands, ["proppy_doctor"]):
         assert DATABASE not in said.manage(*command)
     wait_for(lambda: site.log("process_raw"), timeout=60)
     everything = said.everything()

@@ -38,10 +38,13 @@ EXPECTED: Final = re.compile(r"Service Unavailable|WORKER TIMEOUT|was sent SIGKI
 
 
 class Plant:
-    """A context manager. `rest(seconds)` waits, and says whether it is over; faults wait with it."""
+    """A context manager. `rest(seconds)` waits, and says whether it is over; faults wait with it.
 
-    def __init__(self, folder: Path, rest: Callable[[float], bool]) -> None:
-        self.folder, self.rest = folder, rest
+    `nice`: of the workers, as `make run` has it.
+    """
+
+    def __init__(self, folder: Path, rest: Callable[[float], bool], *, nice: int = 10) -> None:
+        self.folder, self.rest, self._nice = folder, rest, nice
         #: What web servers had in hand that were killed or frozen.
         self.held = Held()
         #: When journald was last back, by time.monotonic().
@@ -143,7 +146,7 @@ class Plant:
         return bool(follows and follows[0]) and any((self.folder / "state" / "workers").glob("*"))
 
     def _worker(self, name: str) -> Server:
-        command = [str(BIN / "python"), "manage.py", name]
+        command = ["nice", "-n", str(self._nice), str(BIN / "python"), "manage.py", name]
         log = self.folder / f"{name}.log"
         return Server(name, lambda: Process(command, env=self.site.env, log=log, cwd=BASE_DIR), self.rest)
 

@@ -1,4 +1,4 @@
-"""axe-core's rules of WCAG 2.2 AA, run on an open page."""
+"""Whether a page can be used by everybody: what axe-core finds, and what the keyboard reaches."""
 
 from contextlib import suppress
 from typing import Any, Final
@@ -7,12 +7,25 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, Page
 
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+#: Whether something sticks out to the right.
+TOO_WIDE: Final = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+CONTROLS: Final = (
+    "#content :is(a[href]:not([tabindex='-1']), button, select, summary, input:not([type=hidden]), [tabindex='0'])"
+)
+#: Gives each control that can be seen a number; how many there are.
+NUMBER: Final = """
+selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility())
+    .map((each, number) => { each.dataset.number = number; return number; }).length
+"""
 #: A page that refreshes itself may change while axe looks at it: it looks again.
 LOOKS: Final = 5
 
 
 def violations(page: Page) -> list[Any]:
-    """What it finds: rule and elements. The page's context must bypass its policy, since axe-core styles elements."""
+    """What axe-core finds against WCAG 2.2 AA on the open page: rule and elements.
+
+    It styles elements, which the site's policy forbids: open the page in a context with `bypass_csp`.
+    """
     for _ in range(LOOKS - 1):
         with suppress(Error):
             return _found(page)
@@ -22,3 +35,15 @@ def violations(page: Page) -> list[Any]:
 def _found(page: Page) -> list[Any]:
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
+def unreached(page: Page) -> set[str]:
+    """The numbers of the controls that the tabulator does not reach. AssertionError if there are none at all."""
+    count = page.evaluate(NUMBER, CONTROLS)
+    assert count > 0
+    reached = set()
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(count + 80):  # and those around the content
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.number"))
+    return {str(number) for number in range(count)} - reached

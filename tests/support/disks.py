@@ -23,7 +23,7 @@ class Disks:
         """As os.statvfs."""
         self.looks += 1
         free = next((free for start, free in self.free.items() if Path(path).is_relative_to(start)), 1 << 40)
-        return SimpleNamespace(f_bavail=free // 4096, f_frsize=4096)
+        return SimpleNamespace(f_bavail=free // 4096, f_frsize=4096, f_files=0, f_favail=0)
 
 
 @pytest.fixture

@@ -144,6 +144,7 @@ def settings_env(folder: Path) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "",
         "NOTIFY_SOCKET": "",
         "JOURNAL_STREAM": "",
+        "PIPED_TO_TERMINAL": "",
         "RAW_MAX_BODY_BYTES": str(10 * 1024 * 1024),
     }
 

@@ -16,6 +16,9 @@ __all__ = ["Answer", "FakeSlack", "Plain", "RateLimited", "Request", "slack"]
 
 #: Clocks differ, and Slack lets a little pass too.
 TOLERANCE: Final = 0.05
+METHODS: Final = frozenset({"auth.test", "chat.postMessage", "chat.scheduleMessage", "chat.deleteScheduledMessage"})
+#: The ends of paths that post: a method's, and a webhook's.
+POSTS: Final = ("/chat.postMessage", "/XXXX")
 
 
 class FakeSlack:
@@ -23,7 +26,9 @@ class FakeSlack:
 
     `requests` has every request, `messages` the accepted ones: `text`, `channel`, `username`, `icon_emoji`,
     `ts`, and `received` (time.monotonic()). `latency` delays each answer, in seconds. With `limit_per_second` a channel
-    takes so many messages a second, evenly spaced; the others are answered with 429 and "Retry-After: 1".
+    takes so many messages a second, evenly spaced; the others are answered with 429 and "Retry-After: 1". `scopes` are
+    those of the token, in the header of auth.test, or None for a server without it; `channels` are those that the app
+    is in, or None for any. `scheduled` has what was scheduled, and not deleted.
     """
 
     token = "xoxb-for-tests"
@@ -34,6 +39,9 @@ class FakeSlack:
         self.messages: list[dict[str, Any]] = []
         self.latency = 0.0
         self.limit_per_second = 0.0
+        self.scopes: str | None = "chat:write,chat:write.customize"
+        self.channels: set[str] | None = None
+        self.scheduled: set[str] = set()
         self._taken: dict[str, float] = {}
         self._scheme = "https" if tls else "http"
         self._answers: deque[Answer] = deque()
@@ -92,9 +100,10 @@ class FakeSlack:
         with self._lock:
             self.requests.append(request)
             answer = self._answers.popleft() if self._answers else self._judge(request)
-            if answer == "lost" or _is_yes(answer):
+            if answer == "lost" or (_is_yes(answer) and request.path.endswith(POSTS)):
                 self._accept(request)
-            return Reply(answer, self.latency, self._released)
+            headers = {} if self.scopes is None else {"X-OAuth-Scopes": self.scopes}
+            return Reply(answer, self.latency, self._released, headers)
 
     def _judge(self, request: Request) -> Answer:
         """What Slack itself would say."""
@@ -108,15 +117,31 @@ class FakeSlack:
         return Plain(200, "ok") if request.fields.get("text") else Plain(400, "no_text")
 
     def _judge_api(self, request: Request) -> dict[str, Any]:
-        if not request.path.endswith("/chat.postMessage"):
+        method = request.path.rpartition("/")[2]
+        if method not in METHODS:
             return {"ok": False, "error": "unknown_method"}
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return {"ok": False, "error": "invalid_auth"}
-        if not request.fields.get("channel"):
+        if method == "auth.test":
+            return {"ok": True, "team": "Shop", "user": "proppybot"}
+        if method == "chat.deleteScheduledMessage":
+            return self._deleted(str(request.fields.get("scheduled_message_id")))
+        channel = request.fields.get("channel")
+        if not channel or (self.channels is not None and channel not in self.channels):
             return {"ok": False, "error": "channel_not_found"}
         if not request.fields.get("text"):
             return {"ok": False, "error": "no_text"}
-        return {"ok": True, "channel": "C0123456789", "ts": self._next_ts()}
+        answer = {"ok": True, "channel": "C0123456789"}
+        if method == "chat.scheduleMessage":
+            self.scheduled.add(name := f"Q{len(self.requests)}")
+            return answer | {"scheduled_message_id": name, "post_at": request.fields["post_at"]}
+        return answer | {"ts": self._next_ts()}
+
+    def _deleted(self, name: str) -> dict[str, Any]:
+        if name not in self.scheduled:
+            return {"ok": False, "error": "invalid_scheduled_message_id"}
+        self.scheduled.remove(name)
+        return {"ok": True}
 
     def _too_soon(self, request: Request) -> bool:
         if not self.limit_per_second:

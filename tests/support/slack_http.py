@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How to answer one request: after `latency` seconds; `released` ends all waiting."""
+    """How to answer one request: after `latency` seconds; `released` ends all waiting. `headers` come with JSON."""
 
     answer: Answer
     latency: float
     released: threading.Event
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Server(ThreadingHTTPServer):
@@ -81,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.decide(Request(self.path, headers, json.loads(body)))
+        reply = self.server.decide(Request(self.path, headers, _fields(headers, body)))
         reply.released.wait(reply.latency)
         # The client may have given up in the meantime.
         with suppress(ConnectionError, ssl.SSLError):
@@ -92,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             case str() as word:
                 self._misbehave(word, reply.released)
             case dict() as answer:
-                self._send(200, json.dumps(answer).encode())
+                self._send(200, json.dumps(answer).encode(), **reply.headers)
             case Plain(status, text):
                 self._send(status, text.encode(), "text/html")
             case RateLimited(seconds):
@@ -126,5 +128,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_HEAD(self) -> None:
+        """Of a server that tells the time."""
+        self._send(200, b"")
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: FakeSlack.requests has it all."""
+
+
+def _fields(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    """slack_sdk sends some methods as JSON, others as a form."""
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl(body.decode()))
+    fields: dict[str, Any] = json.loads(body or b"{}")
+    return fields

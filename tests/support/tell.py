@@ -8,7 +8,7 @@ import pytest
 
 from notifications.channels import Channel
 from notifications.events.event import Event
-from notifications.follow_journal import delivery, follower, pace, when_to_save
+from notifications.follow_journal import delivery, follower, lag_samples, pace, when_to_save
 from notifications.follow_journal.consumer import T
 from notifications.follow_journal.follower import Follower
 from notifications.journal import Journal, MemoryJournal
@@ -97,7 +97,7 @@ class Clock:
 def clock_fixture(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of followers and checkpoints."""
     clock = Clock()
-    for module in (when_to_save, delivery, follower, outage, pace):
+    for module in (when_to_save, delivery, follower, lag_samples, outage, pace):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

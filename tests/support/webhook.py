@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):  # the client may have hung up
             self._answer(answer)
 
-    do_GET = do_POST  # noqa: N815
+    do_GET = do_HEAD = do_POST  # noqa: N815
 
     def _answer(self, answer: Answer) -> None:
         match answer:

@@ -41,8 +41,8 @@ from tests.support.child import BASE_DIR, bare_env
 from tests.support.wait import wait_for
 
 #: Those that have rows which need nothing of a machine.
-MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "admin"}
-FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
+MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "series", "admin"}
+FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|s|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
 
 
 @pytest.fixture
@@ -66,12 +66,14 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("backlog", 2),
         ("memory", 2),
         ("follow_journal", 1),
+        ("series", 2),
         ("to_slack", 1),
         ("catch_up", 1),
         ("slack_down", 1),
         ("hanging", 1),
         ("admin", 2),
         ("away", 2),
+        ("weight", 5),
     ],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:

@@ -113,7 +113,6 @@ def test_replay_says_what_it_left_and_how_long_it_takes() -> None:
     out = run("replay_raw", *receipts, "--rate", "0.1")
     assert "2 payloads will be processed again.\nThey become due within 20 s" in out
     assert "3 were left" in out
-    assert "100 %  5 of 5" in out
 
 
 def test_replay_goes_on_where_it_was_stopped(state_dir: Path) -> None:
@@ -213,7 +212,7 @@ def test_prune_deletes_what_was_done_long_ago_and_nothing_else() -> None:
     dry = run("prune_raw", "--dry-run")
     assert "       5 done in demo, from before" in dry
     assert dry.endswith("5 payloads would be deleted.\n")
-    assert run("prune_raw", "--batch", "2").endswith(" 80 %  4 of 5\n100 %  5 of 5\n5 payloads deleted.\n")
+    assert run("prune_raw", "--batch", "2").endswith("\n5 payloads deleted.\n")
     assert list(RawPayload.objects.order_by("pk")) == kept
     assert not RawPayload.objects.filter(pk__in=[payload.pk for payload in gone]).exists()
     assert run("prune_raw", "--days", "7").endswith("1 payloads deleted.\n")

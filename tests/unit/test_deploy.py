@@ -137,16 +137,6 @@ def test_the_readme_names_what_exists() -> None:
     assert "ALERT_LOG_UNITS=" in (BASE_DIR / ".env.example").read_text()
 
 
-def test_the_alert_rules_name_metrics_that_exist() -> None:
-    rules = (BASE_DIR / "deploy" / "prometheus" / "proppy.rules.yml").read_text()
-    named = set(re.findall(r"\bproppy_[a-z_]+\b", rules)) - set(get_commands())
-    source = (BASE_DIR / "notifications" / "status" / "prometheus.py").read_text()
-    assert len(named) >= 8
-    assert {name for name in named if not re.search(rf"\b{name}\b", source)} == set()
-    labels = set(re.findall(r"\$labels\.(\w+)", rules)) | set(re.findall(r"\{(\w+)=", rules))
-    assert labels <= {"instance", "job", "state", "channel", "machine", "name", "subject", "grade"}
-
-
 def test_the_template_names_settings_that_exist() -> None:
     template = (BASE_DIR / "deploy" / "env.template").read_text()
     known = set(re.findall(r"^([A-Z0-9_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))

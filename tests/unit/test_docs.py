@@ -49,8 +49,8 @@ def test_env_example_lists_each_variable_of_the_settings() -> None:
     settings = (ROOT / "proppy" / "settings.py").read_text()
     read = set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z0-9_]+)"', settings))
     listed = set(re.findall(r"^([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    # The one is read by boto3 itself, the others set by systemd.
-    assert listed - {"AWS_DEFAULT_REGION"} == read - {"NOTIFY_SOCKET", "JOURNAL_STREAM"}
+    # The one is read by boto3 itself, the others set by systemd and make run.
+    assert listed - {"AWS_DEFAULT_REGION"} == read - {"NOTIFY_SOCKET", "JOURNAL_STREAM", "PIPED_TO_TERMINAL"}
 
 
 def test_what_the_web_server_reads_itself_is_said_not_to_come_from_a_file() -> None:

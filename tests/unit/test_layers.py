@@ -16,8 +16,8 @@ SITE: Final = sorted((ROOT / "proppy").rglob("*.py"))
 
 #: Rooms: the folders, and the files of the root. From the top; each imports only what is on floors below.
 FLOORS: Final = (
-    "management urls",
-    "follow_journal admin apps health templatetags testing",
+    "management urls templatetags",
+    "follow_journal admin apps doctor health testing",
     "status checks losses __init__ views asgi wsgi",
     "process_raw intake operations",
     "channels middleware store positions",

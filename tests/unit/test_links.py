@@ -49,6 +49,13 @@ def test_each_link_leads_to_a_file_and_a_heading_that_exist(document: str) -> No
     assert broken(ROOT / document) == []
 
 
+def test_each_alert_leads_to_a_heading_that_exists() -> None:
+    rules = (ROOT / "deploy" / "prometheus" / "proppy.rules.yml").read_text()
+    pages = re.findall(r"^ +docs: (\S+)#(\S+)$", rules, re.MULTILINE)
+    assert len(pages) == rules.count("- alert:")
+    assert [(page, anchor) for page, anchor in pages if anchor not in anchors((ROOT / page).read_text())] == []
+
+
 def test_the_readme_leads_to_each_page() -> None:
     pages = {path.resolve() for path in (ROOT / "docs").glob("*.md")}
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in links((ROOT / "README.md").read_text())}

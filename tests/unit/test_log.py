@@ -3,16 +3,22 @@
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from django.test import RequestFactory
 
-from notifications.log import JournalFormatter, PayloadFilter, handling
+from notifications.log import JournalFormatter, JournalHandler, PayloadFilter, ReadableFormatter, handling
 from notifications.models import RawPayload
+from notifications.utils.log_fields import log_fields
 from tests.support.child import BASE_DIR
 from tests.support.processes import settings_env
 
@@ -54,6 +60,139 @@ def test_each_line_has_the_priority_of_its_level(level: str, prefix: str) -> Non
     journal, elsewhere = (JournalFormatter("%(message)s", journal_stream=each) for each in (stream_of(2), "1:1"))
     assert journal.format(record) == f"{prefix}one\n{prefix}<0>two\n\n\0{prefix}<0>three"
     assert elsewhere.format(record) == JournalFormatter("%(message)s").format(record) == record.getMessage()
+
+
+def record_of(message: str, level: int = logging.WARNING, **extra: Any) -> logging.LogRecord:
+    record = logging.LogRecord("shop.handlers", level, "/srv/shop/handlers.py", 7, message, None, None, "price")
+    record.__dict__.update(extra)
+    return record
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_a_line_is_its_time_its_level_and_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    formatter = ReadableFormatter("%(levelname)s %(name)s: %(message)s")
+    plain = formatter.format(record_of("late"))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("DJANGO_COLORS", "nocolor")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  warning  late", formatter.format(record_of("late")))
+    assert formatter.format(record_of("late", payload=" [stripe 1 attempt 2]")).endswith("  late [stripe 1 attempt 2]")
+    assert re.search(r"  info     began$", formatter.format(record_of("began", logging.INFO)))
+    try:
+        raise KeyError("price")
+    except KeyError:
+        failed = record_of("failed", logging.ERROR, exc_info=sys.exc_info())
+    assert re.search(r"  error    failed\nTraceback(?s:.*)\nKeyError: 'price'$", formatter.format(failed))
+    monkeypatch.setenv("DJANGO_COLORS", "dark")
+    assert "\x1b[31;1merror\x1b[0m" in formatter.format(failed)
+    assert plain == "WARNING shop.handlers: late", "elsewhere it is as the project wants it"
+
+
+def test_a_process_runner_has_the_time_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_COLORS", "nocolor")
+    assert ReadableFormatter("%(name)s: %(message)s", piped=True).format(record_of("late")) == "warning  late"
+
+
+class Journald:
+    """A socket as journald's. `entries()` are what came, field by field."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "socket"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.setblocking(False)
+
+    def entries(self) -> list[dict[str, str]]:
+        found = []
+        with suppress(BlockingIOError):
+            while record := self._socket.recv(1 << 20):
+                found.append(_parsed(record))
+        return found
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _parsed(record: bytes) -> dict[str, str]:
+    """systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    fields, left = {}, record
+    while left:
+        line, _, left = left.partition(b"\n")
+        name, is_short, value = line.partition(b"=")
+        if not is_short:
+            length = int.from_bytes(left[:8], "little")
+            value, left = left[8 : 8 + length], left[9 + length :]
+        fields[name.decode()] = value.decode()
+    return fields
+
+
+@pytest.fixture
+def journald_socket(tmp_path: Path) -> Iterator[Journald]:
+    made = Journald(tmp_path)
+    yield made
+    made.close()
+
+
+@contextmanager
+def in_journal(where: Path, stream: StringIO) -> Iterator[JournalHandler]:
+    handler = JournalHandler(stream, journal_stream=stream_of(2), journald_socket=str(where))
+    handler.setFormatter(ReadableFormatter("%(levelname)s %(name)s: %(message)s", journal_stream=stream_of(2)))
+    with closing(handler):
+        yield handler
+
+
+def test_in_the_journal_a_record_is_one_entry_with_fields(journald_socket: Journald, settings: Any) -> None:
+    settings.NOTIFICATIONS_RELEASE = "1.4.0"
+    stream = StringIO()
+    payload = RawPayload(source="stripe", attempts=2, headers_json='{"x-request-id": "r1"}')
+    request = RequestFactory().get("/", headers={"x-request-id": "r2"})
+    with in_journal(journald_socket.path, stream) as handler:
+        handler.handle(record_of("late\nPRIORITY=0"))
+        with handling(payload), log_fields(lambda: {"PROPPY_CHANNEL": "SLACK", "PROPPY_NOTHING": ""}):
+            handler.handle(record_of("failed", logging.ERROR))
+        handler.handle(record_of("refused", request=request))
+    first, second, third = journald_socket.entries()
+    assert first.pop("SYSLOG_IDENTIFIER") not in {"", "proppy"}, "no line may pass for an event"
+    assert first == {
+        "MESSAGE": "WARNING shop.handlers: late\nPRIORITY=0",
+        "PRIORITY": "4",
+        "LOGGER": "shop.handlers",
+        "CODE_FILE": "/srv/shop/handlers.py",
+        "CODE_LINE": "7",
+        "CODE_FUNC": "price",
+        "PROPPY_RELEASE": "1.4.0",
+    }
+    named = {name: value for name, value in second.items() if name.startswith("PROPPY_")}
+    assert named == {
+        "PROPPY_RELEASE": "1.4.0",
+        "PROPPY_SOURCE": "stripe",
+        "PROPPY_RECEIPT": str(payload.receipt),
+        "PROPPY_ATTEMPT": "2",
+        "PROPPY_REQUEST": "r1",
+        "PROPPY_CHANNEL": "SLACK",
+    }
+    assert (second["PRIORITY"], third["PROPPY_REQUEST"]) == ("3", "r2")
+    assert stream.getvalue() == ""
+
+
+def test_what_journald_does_not_take_goes_to_its_stream(tmp_path: Path, journald_socket: Journald) -> None:
+    stream = StringIO()
+    with in_journal(tmp_path / "gone", stream) as handler:
+        handler.handle(record_of("late\nby a minute"))
+    assert stream.getvalue() == "<4>WARNING shop.handlers: late\n<4>by a minute\n"
+    with in_journal(journald_socket.path, stream) as handler:
+        handler.handle(record_of("x" * (8 << 20)))
+    assert stream.getvalue().endswith("xxx\n"), "too large for a datagram"
+
+
+def test_elsewhere_nothing_changes(journald_socket: Journald) -> None:
+    stream = StringIO()
+    handler = JournalHandler(stream, journal_stream="1:1", journald_socket=str(journald_socket.path))
+    handler.handle(record_of("late"))
+    assert (stream.getvalue(), journald_socket.entries()) == ("late\n", [])
 
 
 #: What a service may write to stderr: the site's log, gunicorn's, and words that nobody logs.

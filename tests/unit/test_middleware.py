@@ -12,6 +12,8 @@ from django.test import RequestFactory, override_settings
 from notifications import middleware
 from notifications.http.request_totals import MAX_ROUTES
 from notifications.middleware import Reporter, RequestStats
+from notifications.utils.histogram import bucket_of
+from tests.support.series import Counts
 
 DEADLINE: Final = 20.0
 
@@ -128,6 +130,33 @@ def test_what_is_left_is_told_without_a_further_request(reporter: Reporter, emit
         assert time.monotonic() < end, "nothing was told"
         time.sleep(0.002)
     assert len(emitted.counts) == 1
+
+
+def test_each_minute_is_a_series_and_the_interval_one_event(
+    counts: Counts, emitted: Emitted, reporter: Reporter
+) -> None:
+    for minute in (60, 120):
+        serve(reporter, ms=2.0)
+        serve(reporter, status=500, ms=5.0)
+        reporter.minute_over(minute)
+    assert emitted.counts == []
+    assert reporter.flush(DEADLINE)
+    label = "GET /photos/<int:id>/"
+    assert emitted.counts == [{f"requests {label}": 4, f"errors {label}": 2, f"ms {label}": 14}]
+    assert counts.minutes == {60, 120}
+    requests, errors = counts.all()["requests", label], counts.all()["errors", label]
+    assert (requests.count, requests.total, requests.highest) == (4, 14.0, 5.0)
+    assert (requests.buckets[bucket_of(2.0)], requests.buckets[bucket_of(5.0)]) == (2, 2)
+    assert (errors.count, errors.buckets) == (2, [])
+
+
+def test_routes_of_an_interval_are_bounded(reporter: Reporter, emitted: Emitted) -> None:
+    for minute in range(2):
+        for number in range(MAX_ROUTES):
+            serve(reporter, route=f"{minute}/{number}/")
+        reporter.minute_over(minute)
+    assert reporter.flush(DEADLINE)
+    assert emitted.counts[0]["requests other"] == MAX_ROUTES
 
 
 def test_nothing_is_told_of_nothing(reporter: Reporter, emitted: Emitted) -> None:

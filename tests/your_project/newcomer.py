@@ -1,7 +1,8 @@
 """Follows docs/your-project.md to the letter, in a stock project.
 
-Substituted are: the path of the engine, by a wheel of this tree; the port; the place of the project in its units; and
-`curl`, where there is none. The address of Slack and PostgreSQL's port come from the environment, as for anybody.
+Left out is what root types on a machine of its own (`console`). Substituted are: the path of the engine, by a wheel of
+this tree; the port; the place of the project in its units; and `curl`, where there is none. The address of Slack and
+PostgreSQL's port come from the environment, as for anybody.
 """
 
 import shlex
@@ -66,7 +67,7 @@ class Newcomer:
             self.units[-1].write_text(block.text.replace("/srv/mysite", str(self.project.folder)))
         elif block.kind == "python":
             self._write(block)
-        else:
+        elif block.kind == "sh":
             for command in block.commands:
                 self._type(command, goes_on=block.goes_on)
 

@@ -14,7 +14,10 @@ BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```\n|((?:^    [^\n]*\n|^\n(?=    )
 
 
 class Block(NamedTuple):
-    """`kind` is python, ini or sh. `lead` is the sentence before it, below the headings `above`."""
+    """`kind` is python, ini, sh, or console: what root types.
+
+    `lead` is the sentence before it, below the headings `above`.
+    """
 
     kind: str
     text: str

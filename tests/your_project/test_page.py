@@ -68,7 +68,7 @@ def _nothing_is_left(project: Stock) -> None:
 
 
 def _verify(units: list[Path]) -> None:
-    assert len(units) == 4
+    assert len(units) == 5
     if shutil.which("systemd-analyze"):
         done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")

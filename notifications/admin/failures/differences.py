@@ -63,11 +63,17 @@ def _equal(lines: Sequence[str], *, is_first: bool, is_last: bool) -> Iterator[R
 def _different(left: Sequence[str], right: Sequence[str]) -> Iterator[Row]:
     for one, other in zip_longest(left, right):
         if one is None:
-            yield Row("right", None, Text("", _cut(other)))
+            yield Row("right", None, _whole(_cut(other)))
         elif other is None:
-            yield Row("left", Text("", _cut(one)), None)
+            yield Row("left", _whole(_cut(one)), None)
         else:
             yield Row("changed", *_changed(_cut(one), _cut(other)))
+
+
+def _whole(line: str) -> Text:
+    """All of it differs, but its indentation is not marked."""
+    start = len(line) - len(line.lstrip())
+    return Text(line[:start], line[start:])
 
 
 def _changed(one: str, other: str) -> tuple[Text, Text]:

@@ -71,13 +71,18 @@ def runbook(group: FailureGroup) -> SafeString | str:
     return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', link, visible(link))
 
 
+def _renewed(name: str, content: str) -> SafeString:
+    """What fresh.js takes from the page anew while a retry goes on."""
+    return format_html('<div id="{}" data-along>{}</div>', name, content)
+
+
 @admin.display(description="payloads")
-def states(group: FailureGroup) -> SafeString | str:
+def states(group: FailureGroup) -> SafeString:
     counted = count(group)
     if not counted.total:
-        return "None fails this way now."
+        return _renewed("group-payloads", "None fails this way now.")
     each = ", ".join(f"{number:,} {state}" for state, number in counted.by_value.items())
-    return format_html('<a href="{}">{}</a> ({})', payload_list(group), counted, each)
+    return _renewed("group-payloads", format_html('<a href="{}">{}</a> ({})', payload_list(group), counted, each))
 
 
 @admin.display(description="first seen")
@@ -100,11 +105,11 @@ def hours(group: FailureGroup) -> SafeString:
 
 
 @admin.display(description="newest payloads")
-def newest(group: FailureGroup) -> SafeString | str:
+def newest(group: FailureGroup) -> SafeString:
     columns = ("receipt", "state", "received_at", "attempts", "source")
     payloads = payloads_of(group).all.order_by("-pk").only(*columns)[:SHOWN]
     rows = [(payload, since(payload.received_at), address(RawPayload, "change", payload.pk)) for payload in payloads]
-    return render_to_string("notifications/admin/payloads.html", {"payloads": rows})
+    return _renewed("group-newest", render_to_string("notifications/admin/payloads.html", {"payloads": rows}))
 
 
 @admin.display(description="your code")
@@ -128,24 +133,10 @@ def replay(group: FailureGroup) -> SafeString:
     return format_html("<code>manage.py replay_raw --failure {} --dry-run</code>", group.pk)
 
 
+#: In the order of the questions that people have: does it still fail, where, since when, what of it waits.
 FIELDSETS: Final[Any] = [
-    (
-        None,
-        {
-            "fields": [
-                state,
-                text("source"),
-                text("place"),
-                runbook,
-                states,
-                "attempts",
-                hours,
-                first_seen,
-                last_seen,
-                replay,
-            ]
-        },
-    ),
-    ("Where it fails", {"fields": [frames, traceback]}),
-    ("Payloads that fail so now", {"fields": [newest]}),
+    (None, {"fields": [state, text("source"), states, frames, runbook]}),
+    ("When it fails", {"fields": [hours, first_seen, last_seen, "attempts"]}),
+    ("Where it fails", {"fields": [text("place"), traceback]}),
+    ("Payloads that fail so now", {"fields": [newest, replay]}),
 ]

@@ -16,7 +16,10 @@ MOST: Final = 10_000
 
 
 class Retry(NamedTuple):
-    """`total` payloads were retried, `age` ago; `is_part`: even more, whose outcome is not counted."""
+    """`total` payloads were retried, `age` ago; `is_part`: even more, whose outcome is not counted.
+
+    `fails_again`: the group was resolved after it, and has failed since.
+    """
 
     by: str
     age: SafeString | str
@@ -24,6 +27,7 @@ class Retry(NamedTuple):
     handled: int
     failed: int
     is_part: bool
+    fails_again: bool
 
     @property
     def waiting(self) -> int:
@@ -50,4 +54,5 @@ def last_retry(group: FailureGroup) -> Retry | None:
     if not counts["total"]:
         return None
     is_part = counts["total"] >= MOST - 1
-    return Retry(visible(last.by), since(last.at), is_part=is_part, **counts)
+    fails_again = group.reopened_at is not None and group.reopened_at > last.at
+    return Retry(visible(last.by), since(last.at), is_part=is_part, fails_again=fails_again, **counts)

@@ -1,13 +1,14 @@
-"""The life of a payload: when it came, how long it waited, each attempt, what people did."""
+"""The life of a payload: when it came, how long it waited, each attempt, the events it emitted, what people did."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import exact, last_line, when
 from notifications.admin.lists.names import address
+from notifications.admin.payloads.emitted import Emitted, emitted
+from notifications.admin.payloads.steps import Step, seconds_after, with_events
 from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
 from notifications.models.attempts import MOST, Outcome
 from notifications.utils.durations import span
@@ -17,6 +18,8 @@ ACTIONS: Final = 100
 #: Steps to show at the start and at the end; those between are folded.
 FIRST: Final = 2
 LAST: Final = 8
+#: More events of one step are folded.
+OPEN_EVENTS: Final = 5
 #: Units of the drawing: its width, and the least width of a bar that people can see.
 WIDTH: Final = 1000.0
 THINNEST: Final = 6.0
@@ -27,23 +30,6 @@ ENDS: Final[dict[str, str]] = {
     Outcome.LOST: "lost its worker, which died or was stopped hard",
     Outcome.DONE: "succeeded",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Something that happened from `at` on, for `took` seconds (None: nobody knows). All texts are fit to be seen.
-
-    `kind`: "intake", "attempt", "failed" or "person". `group`: the address of its failure group, or "".
-    """
-
-    at: datetime
-    what: str
-    kind: str
-    who: str = ""
-    took: float | None = None
-    group: str = ""
-    traceback: str = ""
-    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +46,26 @@ class Bar:
     width: float
 
 
-def life_of(payload: RawPayload) -> dict[str, object]:
-    """The context of life.html."""
+def life_of(payload: RawPayload, *, patiently: bool = False) -> dict[str, object]:
+    """The context of life.html. `patiently`: somebody waits for the whole journal."""
     attempts = list(Attempt.objects.filter(payload=payload.pk).order_by("-pk")[: MOST + 1])[::-1]
     actions = list(OperatorAction.objects.filter(payload=payload.pk).order_by("-pk")[:ACTIONS])[::-1]
     received = Step(at=payload.received_at, what="Received and stored", kind="intake")
+    was_tried = bool(payload.attempts or payload.done_at or attempts)
+    told = emitted(payload, patiently=patiently) if was_tried else Emitted([])
     # It came first, whatever the clocks of several machines say.
     steps = [received, *sorted(_steps(payload, attempts, actions), key=lambda step: step.at)]
-    bars = list(_bars(steps))
+    bars = list(_bars(with_events(steps, told.events)))
     fold = len(bars) > FIRST + LAST + 1
     parts = {"first": bars[:FIRST], "folded": bars[FIRST:-LAST], "last": bars[-LAST:]} if fold else {"first": bars}
-    return {**parts, "bars": bars, "next": _next(payload), "left_out": len(attempts) >= MOST}
+    return {
+        **parts,
+        "bars": bars,
+        "open_events": OPEN_EVENTS,
+        "next": _next(payload),
+        "left_out": len(attempts) >= MOST,
+        "emitted": told,
+    }
 
 
 def _steps(payload: RawPayload, attempts: Sequence[Attempt], actions: Iterable[OperatorAction]) -> Iterator[Step]:
@@ -111,10 +106,10 @@ def _attempt(attempt: Attempt, group: str) -> Step:
 
 def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
     start = steps[0].at
-    length = max(_after(start, step.at) + (step.took or 0) for step in steps) or 1.0
+    length = max(seconds_after(start, step.at) + (step.took or 0) for step in steps) or 1.0
     before = 0.0
     for step in steps:
-        after, took = _after(start, step.at), step.took or 0.0
+        after, took = seconds_after(start, step.at), step.took or 0.0
         width = max(THINNEST, took / length * WIDTH)
         x = min(after / length * WIDTH, WIDTH - width)
         wait_x = min(before / length * WIDTH, x)
@@ -127,11 +122,6 @@ def _bars(steps: Sequence[Step]) -> Iterator[Bar]:
             *(round(each, 1) for each in (wait_x, x - wait_x, x, width)),
         )
         before = after + took
-
-
-def _after(start: datetime, at: datetime) -> float:
-    """Seconds. Never negative: clocks of two machines differ."""
-    return max(0.0, (at - start) / timedelta(seconds=1))
 
 
 def _next(payload: RawPayload) -> str:

@@ -115,7 +115,8 @@ class RawPayloadAdmin(PayloadActions, KeysetReadOnly):
 
     def page_context(self, request: HttpRequest, row: RawPayload) -> dict[str, Any]:
         title = f"Payload {row.receipt}"
-        return {"title": title, "may": self.has_process_permission(request), "life": life_of(row)}
+        life = life_of(row, patiently=request.GET.get("events") == "all")
+        return {"title": title, "may": self.has_process_permission(request), "life": life}
 
     def may_see_bodies(self, request: HttpRequest) -> bool:
         may_view = self.has_view_permission(request)

@@ -1,6 +1,7 @@
 """Slack: one message for each event or digest, by a bot's token or by an incoming webhook."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from notifications.channels.base import Channel, Undeliverable
 from notifications.channels.slack.answers import WHAT_TO_DO
@@ -8,6 +9,9 @@ from notifications.channels.slack.bot_or_webhook import Bot, Webhook
 from notifications.channels.slack.options import check_looks, is_address, setting
 from notifications.channels.slack.text import console_line, message
 from notifications.events.event import Event
+from notifications.utils.finding import Finding, warning
+
+NO_WAY: Final = "Set SLACK_WEBHOOK_URL or SLACK_TOKEN (docs/slack.md)."
 
 
 class Slack(Channel):
@@ -57,3 +61,8 @@ class Slack(Channel):
                 self._way.post(text)
             else:
                 raise Undeliverable(f"no_text: {WHAT_TO_DO['no_text']}")
+
+    def examine(self) -> Iterable[Finding]:
+        if self._way is None:
+            return [warning("messages are printed, and nobody in Slack gets them", NO_WAY)]
+        return self._way.examine()

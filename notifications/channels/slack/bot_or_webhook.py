@@ -1,38 +1,34 @@
 """The two ways into a Slack channel: a bot's token, and the address of an incoming webhook.
 
-`post()` of both raises Unavailable or Undeliverable.
+`post()` and `examine()` of both raise Unavailable or Undeliverable.
 """
 
 import logging
 import re
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import URLError
 from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
-from notifications.channels.base import Unavailable, Undeliverable
+from notifications.channels.base import Undeliverable
 from notifications.channels.slack.answers import ABOUT_WEBHOOKS, WHAT_TO_DO, failure, needed_scope, webhook_refusal
 from notifications.channels.slack.clients import OurWebClient, OurWebhookClient
+from notifications.channels.slack.examine_bot import CUSTOMIZE, examine_bot
 from notifications.channels.slack.options import setting
+from notifications.channels.slack.reached import reached
 from notifications.http.https_proxy import proxy_for
-from notifications.utils import graphemes
-from notifications.utils.clean_text import one_line
+from notifications.utils.finding import Finding, ok
 
 logger = logging.getLogger(__name__)
 
 #: Seconds for one call.
 TIMEOUT: Final = 10
-#: What slack_sdk raises for answers that are not Slack's.
-NONSENSE: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 SECRET: Final = re.compile(r"[!-~]+")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-CUSTOMIZE: Final = "chat:write.customize"
+#: Slack's word for a message without text.
+NO_TEXT: Final = "no_text"
 #: slack_sdk's log lines show the webhook's address. This logger is not registered, so nobody can raise its level.
 silent: Final = logging.Logger("slack_sdk", logging.CRITICAL)
 
@@ -51,9 +47,7 @@ class Bot:
             self._client.base_url = api_url if api_url.endswith("/") else api_url + "/"
 
     def post(self, text: str) -> None:
-        if not SECRET.fullmatch(self._token):  # http.client would show it in its error
-            where = setting(self._name, "token")
-            raise Undeliverable(f"the token has spaces or letters that no token has: mend {where}")
+        self._check_token()
         try:
             self._post(text)
         except SlackApiError as error:
@@ -65,8 +59,25 @@ class Bot:
                 return self.post(text)
             raise self._failure(error, answer) from error
 
+    def examine(self) -> Iterator[Finding]:
+        """Asks who the token is and what it may, then schedules a message, which Slack checks as a real one, and
+        deletes it again.
+        """
+        self._check_token()
+        try:
+            yield from examine_bot(self._client, self._channel, wants_looks=bool(self._looks))
+        except SlackApiError as error:
+            answer = error.response.data if isinstance(error.response.data, dict) else {}
+            raise self._failure(error, answer) from error
+
+    def _check_token(self) -> None:
+        """Raises Undeliverable: http.client would show it in its error."""
+        if not SECRET.fullmatch(self._token):
+            where = setting(self._name, "token")
+            raise Undeliverable(f"the token has spaces or letters that no token has: mend {where}")
+
     def _post(self, text: str) -> None:
-        with _reached():
+        with reached():
             self._client.chat_postMessage(
                 channel=self._channel,
                 text=text,
@@ -106,30 +117,20 @@ class Webhook:
         self._client = OurWebhookClient(url, timeout=TIMEOUT, retry_handlers=[], logger=silent)
 
     def post(self, text: str) -> None:
-        with _reached():
+        with reached():
             answer = self._client.send(text=text, unfurl_links=False, unfurl_media=False)
         status, refusal = answer.status_code, webhook_refusal(answer.status_code, answer.body)
         if refusal is not None:
             raise failure(status, refusal, answer.headers, ABOUT_WEBHOOKS, webhook_url=self._setting)
 
-
-@contextmanager
-def _reached() -> Iterator[None]:
-    try:
-        yield
-    except SlackApiError:
-        raise
-    except (SlackClientError, HTTPException, OSError) as error:
-        raise _unavailable("Slack cannot be reached", error) from error
-    except NONSENSE as error:
-        raise _unavailable("Slack's answer is invalid", error) from error
-
-
-def _unavailable(what: str, error: Exception) -> Unavailable:
-    traceback.clear_frames(error.__traceback__)  # slack_sdk leaves its connection to the garbage collector
-    cause = error.reason if isinstance(error, URLError) else error
-    why = graphemes.first(one_line(str(cause)), 200)  # a server may have written a part of it
-    return Unavailable(f"{what}: {why or type(error).__name__}")
+    def examine(self) -> Iterator[Finding]:
+        """Posts a message without text, which Slack refuses: only for that if the address is right."""
+        try:
+            self.post("")
+        except Undeliverable as error:
+            if not str(error).startswith(f"{NO_TEXT}:"):
+                raise
+        yield ok("Slack knows the webhook: it refused a message without text, and only for that")
 
 
 def _is_address(url: str) -> bool:

@@ -12,12 +12,14 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
-from notifications.journal.base import EntryTooLarge, Journal, Reader, ReadOptions, Unread, written_since
+from notifications.journal.base import EntryTooLarge, Found, Journal, Reader, ReadOptions, Unread, written_since
 from notifications.journal.file.files import OpenFile, is_sealed, open_newest, path_of, seal, sequences
 from notifications.journal.file.reader import FileReader
+from notifications.journal.file.search import search
 from notifications.journal.json_header import dump_header
 from notifications.journal.json_lines import MAX_LINE, dump_fields
 from notifications.utils.forks import renew_after_fork
@@ -58,6 +60,9 @@ class FileJournal(Journal):
 
     def _reader(self, options: ReadOptions) -> Reader:
         return FileReader(self.folder, options)
+
+    def find(self, field: str, value: str, *, since: datetime, most: int, seconds: float) -> Found:
+        return search(self.folder, field, value, since_us=int(since.timestamp() * 1e6), most=most, seconds=seconds)
 
     def unread(self, since_us: int) -> Unread | None:
         try:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from notifications.journal.base import (
     AUDIT_FIELDS,
     FIELDS,
     SUPPRESSED,
+    Found,
     Journal,
     Reader,
     ReadOptions,
@@ -18,6 +20,7 @@ from notifications.journal.base import (
 )
 from notifications.journal.journald import quota
 from notifications.journal.journald.reader import JournaldReader
+from notifications.journal.journald.search import search
 from notifications.journal.journald.sender import Sender
 from notifications.journal.journald.what_to_read import Source
 
@@ -26,6 +29,7 @@ NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 #: No client can set _TRANSPORT: only journald itself writes what has both fields.
 _DROPPED = (f"MESSAGE_ID={SUPPRESSED}", "_TRANSPORT=driver")
+SOCKETS: Final = "/run/systemd"
 #: Seconds that `write_patiently()` waits for a place in the socket.
 PATIENCE: Final = 0.1
 
@@ -41,7 +45,8 @@ class JournaldJournal(Journal):
     """The machine's journal, or that of a namespace. Readers return the entries of one SYSLOG_IDENTIFIER.
 
     `links`: a folder of this user alone. With it followers see an entry at once, without it up to 0.4 s later.
-    `archive`: a folder of journal files to read instead, such as those of a former machine id.
+    `archive`: a folder of journal files to read instead, such as those of a former machine id. `socket`: another one
+    to write to than that of the namespace.
     """
 
     def __init__(
@@ -51,12 +56,13 @@ class JournaldJournal(Journal):
         identifier: str = "proppy",
         links: Path | None = None,
         archive: Path | None = None,
+        socket: str = "",
     ) -> None:
         self.url = f"journald://{namespace}"
         self.namespace = check_namespace(namespace)
         self.identifier = identifier
         folder = f"journal.{namespace}" if namespace else "journal"
-        self.socket_path = f"/run/systemd/{folder}/socket"
+        self.socket_path = socket or f"{SOCKETS}/{folder}/socket"
         self._links, self._archive = links, archive
         self._sender = Sender(self.socket_path)
         self._patient_sender = Sender(self.socket_path, seconds=PATIENCE)
@@ -77,6 +83,10 @@ class JournaldJournal(Journal):
         ours = (f"SYSLOG_IDENTIFIER={self.identifier}",)
         wanted, fields = ([ours, _DROPPED], AUDIT_FIELDS) if options.audit else ([ours], FIELDS)
         return JournaldReader(Source(self.namespace, wanted, fields, self._links, self._archive), options)
+
+    def find(self, field: str, value: str, *, since: datetime, most: int, seconds: float) -> Found:
+        matches = [f"SYSLOG_IDENTIFIER={self.identifier}", f"{field}={value}"]
+        return search(self.namespace, matches, since=since, most=most, seconds=seconds)
 
     def unread(self, since_us: int) -> Unread | None:
         found = quota.stored(self.namespace)

@@ -1,21 +1,24 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from notifications import handlers
-from notifications.channels import channel_names
-from notifications.follow_journal.build_workers import worker_makers
+from notifications.channels import OWN, channel_names
+from notifications.follow_journal.build_workers import Maker, worker_makers
 from notifications.follow_journal.former_machine_id import settle_former_ids
+from notifications.follow_journal.shown_events import Followers, shown_events
 from notifications.management.tables import require_tables
 from notifications.operations.problem import OF_PROCESS_RAW
+from notifications.operations.shown_work import show_lines, shown_work
 from notifications.operations.watch import Look, Watch
 from notifications.positions.lock import AlreadyFollowed
+from notifications.status.left_behind import say_goodbye
 from notifications.status.worker_problems import problems_of
 from notifications.utils.folder_rights import explain
 from notifications.utils.times import parse_time
-from notifications.workers import loop
+from notifications.workers import drains, loop
 from notifications.workers.heartbeat import beats
 from notifications.workers.housekeeping import Chore, Housekeeper
 
@@ -33,8 +36,9 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, channel: list[str], since: str | None, dry_run: bool, drain: bool, **__: Any) -> None:
         require_tables()
+        show_lines()
         handlers.autodiscover()
-        unknown = set(channel) - set(channel_names())
+        unknown = set(channel) - {*channel_names(), *OWN}
         if unknown:
             raise CommandError(f"No channel {min(unknown)!r}. There are: {', '.join(channel_names())}.")
         try:
@@ -45,7 +49,7 @@ class Command(BaseCommand):
             if start is None and not dry_run:
                 settle_former_ids()
             makers = worker_makers(channel, since=start, dry_run=dry_run, drain=drain)
-            _run(list(makers), goes_on=not (start or dry_run or drain))
+            self._run(list(makers), channel or channel_names(), once=bool(start) or dry_run, drain=drain)
         except AlreadyFollowed as error:
             raise CommandError(str(error)) from error
         except Error as error:
@@ -55,13 +59,18 @@ class Command(BaseCommand):
                 raise
             raise CommandError(why) from error
 
-
-def _run(makers: Sequence[Callable[[loop.Stop], loop.Worker]], *, goes_on: bool) -> None:
-    """`goes_on`: it does not end by itself, so its heart should be seen to beat."""
-    if goes_on:
-        loop.run([*makers, _watch], heartbeat="follow_journal")
-    else:
-        loop.run(makers)
+    def _run(self, makers: list[Maker], names: Sequence[str], *, once: bool, drain: bool) -> None:
+        followers = Followers(names, makers)
+        if once:
+            loop.run(makers)
+        elif drain:
+            with shown_events(self.stdout, names, followers) as show:
+                loop.run(followers.makers, each_second=show)
+            drains.note("follow_journal", beats())
+        else:  # it does not end by itself, so its heart should be seen to beat
+            with shown_work(f"follow_journal delivers to {', '.join(names)}", followers.settled) as say:
+                loop.run([*followers.makers, _watch], heartbeat="follow_journal", each_second=say)
+            say_goodbye(channel_names())
 
 
 def _watch(stop: loop.Stop) -> loop.Worker:

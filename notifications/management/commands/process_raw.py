@@ -5,15 +5,19 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifications import handlers
+from notifications.channels import channel_names
 from notifications.conf import conf
 from notifications.management.tables import require_tables
+from notifications.operations.drain_progress import shown_payloads
 from notifications.operations.heartbeat_url import HeartbeatUrl
-from notifications.operations.machines import take_part
+from notifications.operations.machines import begin, take_part
 from notifications.operations.problem import KINDS, OF_PROCESS_RAW, SHARED, unknown_beside
+from notifications.operations.shown_work import show_lines, shown_work
 from notifications.operations.watch import Look, Watch
 from notifications.process_raw.chores import chores
 from notifications.process_raw.claim_and_handle import BATCH, ProcessRaw
 from notifications.process_raw.database_outage import DatabaseOutage
+from notifications.status.left_behind import say_goodbye
 from notifications.status.verdict import verdict
 from notifications.utils.folder_rights import explain
 from notifications.workers import drains, loop
@@ -37,11 +41,19 @@ class Command(BaseCommand):
         if batch < 1 or threads < 1:
             raise CommandError("--batch and --threads must be at least 1.")
         require_tables()
+        show_lines()
         handlers.autodiscover()
+        makers = _makers(source, batch, drain, threads)
         try:
-            loop.run(_makers(source, batch, drain, threads), heartbeat="" if drain else "process_raw")
-            if drain and not any(beat.command == "process_raw" for beat in beats()):
-                drains.note("process_raw")
+            if not drain:
+                begin()
+                with shown_work(f"process_raw handles {', '.join(source) or 'payloads of all sources'}") as say:
+                    loop.run(makers, heartbeat="process_raw", each_second=say)
+                say_goodbye(channel_names())
+                return
+            with shown_payloads(self.stdout, source) as show:
+                loop.run(makers, each_second=show)
+            drains.note("process_raw", beats())
         except OSError as error:
             if not (why := explain(error)):
                 raise

@@ -9,8 +9,8 @@ from notifications.operations import prune
 from notifications.operations.erase import Search
 from notifications.operations.erase_dialogue import Dialogue
 from notifications.operations.pauses import unhurried
-from notifications.operations.progress_bar import ProgressBar
 from notifications.operations.search_text import pattern_of
+from notifications.utils.progress import ProgressBar
 from notifications.utils.times import parse_time
 from notifications.workers.loop import Stop, stop_on_signals
 
@@ -64,14 +64,14 @@ class Command(BaseCommand):
                         break
 
     def _delete(self, stop: Stop, counts: dict[prune.Rule, int], batch: int) -> int:
-        bar, deleted = ProgressBar(self.stdout, sum(counts.values())), 0
+        deleted = 0
         steps = (gone for rule in counts for gone in prune.prune(rule, batch=batch))
-        for gone in unhurried(steps, stop.wait):
-            deleted += gone
-            bar.show(deleted)
-            if stop.is_set():
-                break
-        bar.close()
+        with ProgressBar(self.stdout, sum(counts.values())) as progress:
+            for gone in unhurried(steps, stop.wait):
+                deleted += gone
+                progress.show(deleted)
+                if stop.is_set():
+                    break
         return deleted
 
     def _erase(

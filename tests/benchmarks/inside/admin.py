@@ -31,6 +31,7 @@ from tests.benchmarks.filling import NUMBERS, TABLE, settle
 
 LIST: Final = "/admin/notifications/rawpayload/"
 GROUPS: Final = "/admin/notifications/failuregroup/"
+STATUS: Final = "/admin/notifications/status/"
 FAILED: Final = "/admin/notifications/faileddelivery/"
 #: One in so many payloads is dead, and fails in one of so many ways.
 DEAD_EVERY: Final = 1000
@@ -170,6 +171,9 @@ def _times(client: Client) -> dict[str, float]:
         "groups": GROUPS,
         "group": f"{GROUPS}{group}/change/",
         "bodies side by side": f"{GROUPS}{group}/compare/",
+        "index with tiles": "/admin/",
+        **{f"status of a {period}": f"{STATUS}?period={period}" for period in ("hour", "day", "month")},
+        **{f"refresh of {part}": f"{STATUS}?part={part}" for part in ("now", "figures", "routes")},
     }
     return {name: _time(client, address) for name, address in pages.items()}
 

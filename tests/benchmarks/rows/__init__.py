@@ -18,10 +18,12 @@ from tests.benchmarks.rows import (
     memory,
     post,
     process_raw,
+    series,
     slack_down,
     slow_disk,
     threads,
     to_slack,
+    weight,
 )
 from tests.benchmarks.table import Row
 
@@ -38,12 +40,14 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "backlog": backlog.rows,
     "memory": memory.rows,
     "follow_journal": follow_journal.rows,
+    "series": series.rows,
     "to_slack": to_slack.rows,
     "catch_up": catch_up.rows,
     "slack_down": slack_down.rows,
     "hanging": hanging.rows,
     "admin": admin.rows,
     "away": away.rows,
+    "weight": weight.rows,
 }
 #: Not of the table: what a choice was made by.
 ON_DEMAND: Final[dict[str, Benchmark]] = {"threads": threads.rows}

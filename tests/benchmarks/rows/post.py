@@ -1,15 +1,20 @@
 """Posts to the intake, of the site and of a stock project, against an empty view of the stock project; on one core."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from statistics import median
 from typing import Final
 
-from tests.benchmarks.lab import Lab
+from tests.benchmarks.cores import on_core
+from tests.benchmarks.lab import LONGEST, Lab
 from tests.benchmarks.needs import is_there, lacks
 from tests.benchmarks.own_project import own_project
 from tests.benchmarks.rounds import interleaved, ratios
 from tests.benchmarks.serving import SERVERS, Served
 from tests.benchmarks.table import Row, at_least, at_most, reported, unmeasured
+from tests.support.child import Process
+from tests.support.wait import wait_for
 
 #: By database: what the intake of the site, and the view in a stock project, should reach of the empty view.
 REACH: Final = {"SQLite NORMAL": (2.0, 0.7), "SQLite FULL": (1.3, 0.6), "PostgreSQL": (1.0, 0.5)}
@@ -17,7 +22,7 @@ SITE: Final = "`POST /in/<source>/` of the site"
 OWN: Final = "the same of a stock project, by `notifications.wsgi`"
 VIEW: Final = "the view in a stock project, by Django's own `wsgi.py`"
 BARE: Final = "an empty WSGI application"
-P99: Final = "p99 of the site's intake at 60 % of its highest rate, SQLite NORMAL"
+P99: Final = "p99 of the site's intake at 60 % of its highest rate, SQLite NORMAL, with process_raw"
 EMPTY: Final = "an empty view of a stock project"
 EMPTY_P99: Final = "p99 of the empty view at 60 % of its own"
 SHARE: Final = 0.6
@@ -51,7 +56,8 @@ def _behind(lab: Lab, server: str, applications: Mapping[str, Application]) -> I
             yield _row(f"{OWN}, {database}", server, rates, threads, None)
             yield _row(f"{VIEW}, {database}", server, rates, threads, of_view)
     yield _row(BARE, server, rates, threads, None)
-    yield _p99(lab, server, served, rates)
+    with _worker(lab, applications[f"{SITE}, SQLite NORMAL"][2]):
+        yield _p99(lab, server, served, rates)
     for each in served.values():
         each.close()
 
@@ -72,6 +78,24 @@ def _p99(lab: Lab, server: str, served: Mapping[str, Served], rates: Rates) -> R
         f"{median(ours):.1f} ms at {paces[0]:,.0f} a second; the empty view {median(theirs):.1f} ms at {paces[1]:,.0f}"
     )
     return at_most(f"{P99}, {server}", EMPTY_P99, ratios(ours, theirs), 1.5, text)
+
+
+@contextmanager
+def _worker(lab: Lab, env: dict[str, str]) -> Iterator[None]:
+    """As on a site: the worker handles what is posted, and makes SQLite's checkpoints. On the client's core."""
+    command = ["nice", "-n", "10", sys.executable, "manage.py", "process_raw"]
+    log = lab.new_folder() / "process_raw.log"
+    with on_core(1):
+        drained = Process([*command, "--drain"], env=env, log=log)  # of what was posted at the highest rates
+        lab.at_end(drained.kill)
+        wait_for(lambda: not drained.alive, timeout=LONGEST, message="nothing waits")
+        worker = Process(command, env=env, log=log)
+    lab.at_end(worker.kill)
+    try:
+        yield
+        assert worker.alive, worker.log
+    finally:
+        worker.kill()
 
 
 def _applications(lab: Lab) -> Iterator[tuple[str, Application]]:

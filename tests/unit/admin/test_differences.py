@@ -44,6 +44,11 @@ def test_the_middle_of_a_line_is_marked() -> None:
     ]
 
 
+def test_of_a_line_that_one_alone_has_the_indentation_is_not_marked() -> None:
+    assert compared(["a", '  "b": 1'], ["a"])[1:] == [Row("left", Text("  ", '"b": 1'), None)]
+    assert compared(["a"], ["a", "  "])[1:] == [Row("right", None, Text("  ", ""))]
+
+
 def test_much_is_cut() -> None:
     lines = ["x" * (2 * LONGEST)] * (MOST_LINES + 7)
     rows = compared(lines, ["y"])

@@ -168,6 +168,8 @@ def test_the_page_says_what_became_of_a_retry(admin: Client) -> None:
     assert outcome(admin, failure) == "3 handled"
     FailureGroup.objects.all().resolve("root")
     assert outcome(admin, failure) == "Mended, 3 handled"
+    FailureGroup.objects.update(state=FailureGroup.State.OPEN, reopened_at=timezone.now())
+    assert outcome(admin, failure) == "3 handled, but it fails again since then"
 
 
 def test_one_click_retries_and_resolves(admin: Client) -> None:

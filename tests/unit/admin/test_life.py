@@ -1,10 +1,12 @@
 """The page of a payload shows its life: it came, waited, was tried, and what people did."""
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,16 +14,25 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications.admin.payloads.life import WIDTH, life_of
+from notifications import emit
+from notifications.admin.lists.body_view import visible
+from notifications.admin.payloads.emitted import MOST as EVENTS
+from notifications.admin.payloads.emitted import PATIENTLY, SECONDS
+from notifications.admin.payloads.life import OPEN_EVENTS, WIDTH, life_of
+from notifications.admin.payloads.steps import Step, with_events
+from notifications.events.emit import new_entry, process_outbox
+from notifications.events.event import Event
+from notifications.journal import Found
 from notifications.models import Attempt, FailureGroup, OperatorAction, RawPayload, State
 from notifications.models.attempts import MOST, Outcome
 from notifications.process_raw.handle_payload import handle
 from notifications.utils.durations import span
-from tests.support.admin import EVIL, act, group, page, payload, staff
+from tests.support.admin import EVIL, LIST, act, group, page, payload, staff
 from tests.support.payloads import claimed, kept, make_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("state_dir")]
 logger = logging.getLogger("shop.handlers")
+FIRST = "Handled, at the first attempt"
 
 
 def texts(html: str, name: str) -> list[str]:
@@ -29,6 +40,16 @@ def texts(html: str, name: str) -> list[str]:
     life = html.partition('class="module life"')[2].partition("</section>")[0]
     found = re.findall(rf'<span class="{name}">(.*?)</span>(?=\s*<(?:span|svg|div|/li))', life, re.DOTALL)
     return [unescape(re.sub(r"<[^>]+>", "", each)) for each in found]
+
+
+def events(html: str) -> dict[str, list[str]]:
+    """The events of each step that has any."""
+    life = html.partition('class="module life"')[2].partition("</section>")[0]
+    found: dict[str, list[str]] = {}
+    for what, step in zip(texts(html, "what"), life.split('<li class="life-')[1:], strict=True):
+        emitted = re.findall(r'<li><span class="when">\+?[\d.]+ \w+</span> (.*?)</li>', step, re.DOTALL)
+        found |= {what: [unescape(each) for each in emitted]} if emitted else {}
+    return found
 
 
 def test_what_happened_is_told_in_order(admin: Client, on_demo: Callable[..., None]) -> None:
@@ -53,7 +74,7 @@ def test_what_happened_is_told_in_order(admin: Client, on_demo: Callable[..., No
     ]
     assert re.match(r"by root, ", texts(html, "who")[2])
     failing = FailureGroup.objects.get()
-    assert f'<a href="/admin/notifications/failuregroup/{failing.pk}/change/">failure group</a>' in html
+    assert f'<a href="/admin/notifications/failuregroup/{failing.pk}/change/">Attempt 1 failed: KeyError' in html
     assert "WARNING shop.handlers: no price in order 4711" in html
     assert [bool(each) for each in texts(html, "took")] == [False, True, False, True]
 
@@ -92,6 +113,118 @@ def test_a_replay_does_not_forget_that_it_was_handled(admin: Client, on_demo: Ca
         steps[-1:] = ["Attempt 1 succeeded", "Replayed", "Handled, at the first attempt"]
         assert texts(page(admin, stored), "what") == steps
     assert Attempt.objects.order_by("pk")[0].ended_at == done_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_events_of_its_handler_are_in_it(admin: Client, on_demo: Callable[..., None]) -> None:
+    def fail(_: RawPayload) -> None:
+        emit("SLACK", "an order without a price\nhttps://shop.example.org/", on_commit=False)
+        raise KeyError("price")
+
+    on_demo(fail)
+    stored, other = kept(), kept()
+    for each in claimed():
+        handle(each)
+    on_demo(lambda payload: emit("REPORT", f"of {payload.receipt}"))
+    make_due()
+    for each in claimed(state=State.RETRYING):
+        handle(each)
+    emit("SLACK", "of nobody")
+
+    assert events(page(admin, stored)) == {
+        "Attempt 1 failed: KeyError: 'price'": ["SLACK: an order without a price", f"SLACK: {alert_text()}"],
+        "Attempt 2 succeeded": [f"REPORT: of {stored.receipt}"],
+    }
+    assert events(page(admin, other))["Attempt 2 succeeded"] == [f"REPORT: of {other.receipt}"]
+
+
+def alert_text() -> str:
+    """Of the failure group that the payload has begun."""
+    return f"demo fails in a new way: KeyError ({FailureGroup.objects.get().place})"
+
+
+def test_events_that_another_user_forged_are_not(admin: Client, settings: Any) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    told(stored, "of ours")
+    assert events(page(admin, stored)) == {FIRST: ["SLACK: of ours"]}
+    settings.NOTIFICATIONS_TRUSTED_UIDS = [os.getuid() + 1]
+    assert events(page(admin, stored)) == {}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "place", "expected"),
+    [
+        pytest.param("i", 0, 0, id="nobody knows an attempt"),
+        pytest.param("ia", 1, 1, id="in it"),
+        pytest.param("ia", 0, 1, id="in a first success, which is known by its end"),
+        pytest.param("iapa", 2, 3, id="in a success after a replay"),
+        pytest.param("iafpp", 3, 2, id="after a person has acted, and nothing since"),
+        pytest.param("ifpf", 1, 1, id="in one that failed"),
+    ],
+)
+def test_an_event_belongs_to_an_attempt(kinds: str, place: int, expected: int) -> None:
+    names = {"i": "intake", "a": "attempt", "f": "failed", "p": "person"}
+    start = timezone.now()
+    steps = [Step(at=start + timedelta(seconds=at), what="", kind=names[kind]) for at, kind in enumerate(kinds)]
+    event = Event("SLACK", "x", start + timedelta(seconds=place + 0.5))
+    assert [bool(step.events) for step in with_events(steps, [event])].index(True) == expected
+
+
+def told(stored: RawPayload, text: str) -> None:
+    """An event that was emitted while the payload was in hand."""
+    process_outbox().write(new_entry("SLACK", text, "", stored.receipt))
+
+
+def test_no_event_can_run_anything(admin: Client) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    told(stored, EVIL)
+    html = page(admin, stored)
+    assert "<script>alert" not in html
+    assert events(html) == {FIRST: [f"SLACK: {visible(EVIL)}"]}
+
+
+@pytest.mark.parametrize("count", [OPEN_EVENTS, OPEN_EVENTS + 1])
+def test_of_many_events_only_the_number_is_seen_at_once(admin: Client, count: int) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    for number in range(count):
+        told(stored, f"number {number}")
+    is_open = count <= OPEN_EVENTS
+    assert f"<details{' open' * is_open}><summary>{count} events emitted<span" in page(admin, stored)
+
+
+def test_of_very_many_events_the_last_ones_are_shown(admin: Client) -> None:
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    for number in range(EVENTS + 1):
+        told(stored, f"number {number}")
+    html = page(admin, stored)
+    assert events(html) == {FIRST: [f"SLACK: number {number}" for number in range(1, EVENTS + 1)]}
+    assert f"Only its last {EVENTS} events are shown." in html
+
+
+def test_a_journal_that_is_not_asked_not_readable_or_late(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def find(*_: str, seconds: float, **__: Any) -> Found:
+        asked.append(seconds)
+        if error:
+            raise error.pop()
+        return Found([], whole=seconds > SECONDS)
+
+    error: list[OSError] = []
+    monkeypatch.setattr(process_outbox().journal, "find", find)
+    page(admin, payload())
+    assert asked == [], "it was never in hand"
+    stored = payload(state=State.DONE, done_at=timezone.now(), next_attempt_at=None)
+    html = page(admin, stored)
+    assert "no time to read the whole journal" in html
+    assert '<a href="?events=all">' in html
+    html = admin.get(f"{LIST}{stored.pk}/change/?events=all").content.decode()
+    assert "This machine's journal has no events of it." in unescape(html)
+    assert asked == [SECONDS, PATIENTLY]
+    error.append(OSError(5, "journalctl: <b>no</b>"))
+    html = page(admin, stored)
+    assert "journal cannot be read: journalctl: <b>no</b>" in unescape(html)
+    assert "<b>no</b>" not in html
 
 
 def test_bars_are_within_the_drawing_whatever_the_clocks_say() -> None:

@@ -1,9 +1,12 @@
 """emit(): what it is given arrives as it is, once the transaction is committed; and it never raises."""
 
+import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +22,7 @@ from notifications.events import emit as events
 from notifications.events import outbox
 from notifications.events.encoding import CUT_MARK, MAX_BYTES, event_of
 from notifications.events.event import Event
+from notifications.events.in_hand import RECEIPT, receipt_in_hand
 from notifications.events.outbox import Outbox
 from notifications.events.process_token import ID
 from notifications.journal import Entry, JournaldJournal, as_text
@@ -90,6 +94,47 @@ def test_the_entry(written: Written) -> None:
         "SYSLOG_IDENTIFIER": "proppy",
         "PROPPY_EVENT": "SLACK",
     }
+
+
+def receipts(written: Written) -> list[object]:
+    return [entry.fields.get(RECEIPT) for entry in written.entries()]
+
+
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
+@contextmanager
+def in_hand(receipt: UUID) -> Iterator[None]:
+    token = receipt_in_hand.set(receipt)
+    yield
+    receipt_in_hand.reset(token)
+
+
+def test_what_is_emitted_with_a_payload_in_hand_carries_its_receipt(written: Written) -> None:
+    emit("SLACK", "before")
+    with in_hand(ONE):
+        emit("SLACK", "in it", receipt="of its own")
+        asyncio.run(_emit_on_a_loop())
+        in_threads(1, lambda _: emit("SLACK", "in a thread of its own"))
+        context = copy_context()
+        in_threads(1, lambda _: context.run(emit, "SLACK", "in a thread with its context"))
+    emit("SLACK", "after")
+    assert receipts(written) == [None, str(ONE), str(ONE), None, str(ONE), None]
+
+
+async def _emit_on_a_loop() -> None:
+    emit("SLACK", "on a loop")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_for_the_commit_keeps_the_receipt_of_its_time(written: Written) -> None:
+    with transaction.atomic():
+        with in_hand(ONE):
+            emit("SLACK", "in it")
+        with in_hand(OTHER):
+            emit("SLACK", "in another")
+        emit("SLACK", "in none")
+    assert receipts(written) == [str(ONE), str(OTHER), None]
 
 
 @pytest.mark.parametrize(

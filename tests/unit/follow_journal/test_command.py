@@ -9,12 +9,15 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from notifications import emit
+from notifications.channels import channel_names
 from notifications.events.emit import process_outbox
 from notifications.follow_journal.build_workers import worker_makers
 from notifications.journal import MemoryJournal
-from notifications.models import Position, Refusal, ReportRow
+from notifications.models import Position, Refusal, ReportRow, Series
+from notifications.models.series import Step
 from notifications.positions.key import Key, machine_id
 from notifications.positions.lock import Lock
+from notifications.utils.times import OLDEST
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,6 +142,36 @@ def test_plain_lines_reach_only_harmless_channels(capsys: pytest.CaptureFixture[
     assert (refused.name, refused.count, refused.example) == ("WEBHOOK", 1, "WEBHOOK: by anybody")
     ours = {("memory://", "LOST"), ("memory://#text", "REFUSED"), ("memory://", "SLACK")}
     assert ours < set(Position.objects.values_list("journal", "channel"))
+
+
+@pytest.mark.parametrize(
+    ("options", "is_followed"),
+    [({}, True), ({"drain": True}, True), ({"dry_run": True}, False), ({"since": OLDEST}, False)],
+)
+def test_series_are_followed_without_a_setting_and_never_twice(options: dict[str, Any], is_followed: bool) -> None:
+    """Beside the channels of the project, and the accountant."""
+    others = len(list(worker_makers(channel_names(), **options)))
+    assert len(list(worker_makers(**options))) == others + 2 * is_followed
+
+
+def test_series_in_plain_lines_are_refused(settings: Any) -> None:
+    settings.NOTIFICATIONS_TEXT_JOURNAL_URL = "memory://"
+    journal = process_outbox().journal
+    journal.write(journal.encode({"MESSAGE": "SERIES: by anybody"}))
+    call_command("follow_journal", "--drain")
+    refused = Refusal.objects.get()
+    assert (refused.name, refused.count) == ("SERIES", 1)
+    assert not Series.objects.exists()
+
+
+def test_series_can_be_followed_alone() -> None:
+    journal = process_outbox().journal
+    data = '{"minute": 1, "series": {"handled": {"photo": [3, 2, 2, ""]}}}'
+    journal.write(journal.encode({"MESSAGE": "SERIES: web", "PROPPY_EVENT": "SERIES", "PROPPY_DATA": data}))
+    for _ in range(2):
+        call_command("follow_journal", "--drain", "--channel", "SERIES")
+    assert Series.objects.get(step=Step.EVER, name="handled", label="").count == 3
+    assert [position.channel for position in Position.objects.all()] == ["SERIES"]
 
 
 def test_dry_run_says_what_would_become_a_digest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from notifications.journal import FileJournal
 from notifications.journal.file.files import path_of, sequences
 from notifications.models import Loss
 from tests.support.followed_journal import FollowedJournal
+from tests.support.series import Counts
 from tests.support.tell import ScriptedChannel
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,7 +86,7 @@ def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, cut_in_an_entry, cut_between_entries, cut_to_nothing, spoil_a_line])
-def test_a_file_between_the_position_and_now(desk: Desk, damage: Callable[[Path], object]) -> None:
+def test_a_file_between_the_position_and_now(desk: Desk, damage: Callable[[Path], object], counts: Counts) -> None:
     desk.tell(2)
     assert desk.follow() == [1, 2]
     desk.account()
@@ -104,6 +105,8 @@ def test_a_file_between_the_position_and_now(desk: Desk, damage: Callable[[Path]
     assert desk.follow() == [desk.count]
     desk.account()
     assert Loss.objects.count() == 2
+    lost_series = {label: count for (name, label), count in counts.counts().items() if name == "lost"}
+    assert lost_series == {"SLACK": len(lost), "": len(lost)}, "by channel, and of all: the accountant's"
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -154,7 +157,7 @@ def test_a_file_that_is_cut_while_it_is_followed(desk: Desk) -> None:
     assert losses() == [1]
 
 
-def test_a_process_that_writes_again_later_tells_then(desk: Desk) -> None:
+def test_a_process_that_writes_again_later_tells_then(desk: Desk, counts: Counts) -> None:
     other = new_token()
     desk.write(1, other)
     desk.tell(1)
@@ -169,6 +172,7 @@ def test_a_process_that_writes_again_later_tells_then(desk: Desk) -> None:
     desk.write(4, other)
     assert desk.follow() == [4]
     assert losses() == [first - 2 + 2]
+    assert counts.counts()["lost", "SLACK"] == first - 2 + 2
 
 
 def test_where_nobody_writes_again_it_is_unknown(desk: Desk) -> None:

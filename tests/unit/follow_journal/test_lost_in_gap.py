@@ -152,3 +152,14 @@ def test_who_has_ended_is_forgotten_first_and_memory_is_bounded(reading: Reading
     reading.gap()
     reading.come(4)
     assert reading.counts() == [2]
+
+
+def test_counts_that_are_lost_are_no_lost_events_and_none_counts_twice(reading: Reading) -> None:
+    reading.come(1)
+    reading.come(1, PROPPY_ID="series#1")
+    reading.gap()
+    reading.come(1, PROPPY_ID="series#5")
+    assert reading.counts() == [0]
+    again = {"PROPPY_ID": "series#5", "_UID": ME}
+    assert reading.tally.has_passed(Entry("again", 0, again))
+    assert not reading.tally.has_passed(Entry("new", 0, again | {"PROPPY_ID": "series#6"}))

@@ -2,6 +2,7 @@
 
 import select
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from notifications.follow_journal import feed, shared_reader
 from notifications.follow_journal.feed import Feed
 from notifications.follow_journal.shared_reader import SharedReader
-from notifications.journal import Entry, Gap, Journal, Reader
+from notifications.journal import Entry, Found, Gap, Journal, Reader
 from notifications.journal.base import ReadOptions
 from notifications.workers import outage
 from notifications.workers.loop import LONGEST_WAIT
@@ -38,6 +39,9 @@ class Tape(Journal):
         raise NotImplementedError
 
     def write(self, record: bytes) -> None:
+        raise NotImplementedError
+
+    def find(self, field: str, value: str, *, since: datetime, most: int, seconds: float) -> Found:
         raise NotImplementedError
 
     def close(self) -> None:

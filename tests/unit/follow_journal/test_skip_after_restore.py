@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from deploy.operate import skip
 from notifications.journal import journal_from_url
-from notifications.models import Account, Position, ReportRow, Writer
+from notifications.models import Account, Position, ReportRow, Series, Writer
+from notifications.models.series import Step
 from notifications.positions.key import machine_id
 from tests.support.journals import read_all, write
 
@@ -69,3 +70,19 @@ def test_what_was_counted_after_the_backup_is_counted_again_and_once(
         skip.main()
         assert [(row.name, row.count) for row in ReportRow.objects.all()] == [("after it", 1)]
     assert "Counting again" in capsys.readouterr().out
+
+
+def test_series_are_counted_again_too(url: str, state_dir: Path, settings: Any) -> None:
+    settings.NOTIFICATIONS_JOURNAL_URL = url
+    journal = journal_from_url(url, state_dir)
+    for number in range(2):
+        data = f'{{"minute": 0, "series": {{"handled": {{"number {number}": [1, 0, 0, ""]}}}}}}'
+        write(journal, "SERIES: web", PROPPY_EVENT="SERIES", PROPPY_DATA=data)
+    known = read_all(journal.open(follow=False))[0]
+    at = datetime.fromtimestamp(known.time_us / 1_000_000, UTC)
+    position("SERIES", url)
+    Position.objects.update(cursor=known.position, entry_time=at)
+    for _ in range(2):
+        skip.main()
+        ever = Series.objects.filter(step=Step.EVER).exclude(label="")
+        assert list(ever.values_list("label", "count")) == [("number 1", 1)]

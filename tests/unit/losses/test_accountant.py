@@ -18,6 +18,7 @@ from notifications.losses.found_losses import GONE, MISSING
 from notifications.losses.writers import Writers
 from notifications.models import Account, Loss, Refusal, Writer
 from tests.support.accounting import JOURNALD, MACHINE, UNIT, Office, losses, moment
+from tests.support.series import Counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -246,6 +247,19 @@ def test_reports_without_a_number_are_told_apart(office: Office) -> None:
         office.write(1, name="LOST", text=text, PROPPY_ID=None)
     office.idle()
     assert sorted(Loss.objects.values_list("reason", flat=True)) == ["a", "b"]
+
+
+def test_losses_are_counted_in_their_minutes(office: Office, counts: Counts) -> None:
+    """What `emit()` dropped is a part of what was lost; a process that was killed lost nobody knows how much."""
+    lost_event(office, 1, 9)
+    office.write(5)
+    office.write(1, token=born_later(300), _PID=str(ended_pid()))
+    office.read(rolled_back=True)
+    office.wait()
+    assert losses()[0] == (9, QUEUE_FULL[:20])
+    assert (3, LOST_ON_THE_WAY) in losses()
+    assert counts.counts() == {("lost", ""): 12, ("dropped", ""): 9}
+    assert counts.minutes == {int(moment(0).timestamp())}
 
 
 # journald's rate limit

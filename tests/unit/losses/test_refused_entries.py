@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from notifications.journal import Entry
 from notifications.losses import TextRefusals, refused_entries
 from notifications.losses.observed_entry import visible
-from notifications.losses.refused_entries import FOREIGN, MALFORMED, NO_CHANNEL, PLAIN, REST, TOO_LARGE, Refusals
+from notifications.losses.refused_entries import (
+    FOREIGN,
+    MALFORMED,
+    NO_CHANNEL,
+    NO_SERIES,
+    PLAIN,
+    REST,
+    TOO_LARGE,
+    Refusals,
+)
 from notifications.models import Refusal, Writer
 from tests.support.accounting import MACHINE, UNIT, Office
 
@@ -34,6 +43,22 @@ def test_what_is_delivered_is_not_refused(office: Office) -> None:
     office.write_fields(MESSAGE="OPS: a plain line")
     office.read()
     assert rows() == []
+
+
+@pytest.mark.parametrize(
+    ("data", "refused"),
+    [
+        ('{"minute": 0, "series": {"handled": {"photo": [1, 2, 2, "0,1"]}}}', []),
+        ('{"minute": 0, "series": {"handled": {"photo": [1, 2, 2]}}}', [NO_SERIES]),
+        ("", [NO_SERIES]),
+    ],
+)
+def test_series_are_refused_if_they_say_nothing_sensible(office: Office, data: str, refused: list[str]) -> None:
+    """Their process is no writer, whose end would be missed."""
+    office.write(1, name="SERIES", PROPPY_ID="token#1", PROPPY_DATA=data)
+    office.read()
+    assert [reason for reason, *_ in rows()] == refused
+    assert not Writer.objects.exists()
 
 
 @pytest.mark.parametrize("uid", ["99", None, "", [UID], "0 0"])

@@ -9,12 +9,16 @@ from django.db import connection
 from django.utils import timezone
 
 from notifications import RetryAt, keep
+from notifications.channels import make_channel
 from notifications.conf import conf
 from notifications.database.fast_sql import fetch_all
+from notifications.database.transactions import atomic
 from notifications.errors import QuotaFull
+from notifications.events.event import Event
 from notifications.http.rate_limits import RateLimit
 from notifications.intake import quota
-from notifications.models import FailureGroup, Position, RawPayload, SourceTotal, State
+from notifications.models import FailureGroup, Position, RawPayload, Series, SourceTotal, State
+from notifications.models.series import EPOCH, Step
 from notifications.process_raw.chores.count_waiting import count_totals
 from notifications.testing import work_off
 from notifications.utils.times import utc_now
@@ -51,6 +55,19 @@ def test_the_row_has_utc(database: str) -> None:
         rows = fetch_all(connection, "SELECT CAST(next_attempt_at AS text) FROM notifications_rawpayload", [])
         assert rows == [("2027-07-01 12:00:00",)]
     assert RawPayload.objects.get(receipt=receipt).next_attempt_at == datetime(2027, 7, 1, 12, tzinfo=UTC)
+
+
+def test_series_of_an_hour_that_comes_twice_are_kept_apart_and_added_up() -> None:
+    for _ in range(2):
+        for moment in TWICE:
+            data = {"minute": int(moment.timestamp()), "series": {"lost": {"": [1, 0, 0, ""]}}}
+            with atomic():
+                make_channel("SERIES").deliver([Event("SERIES", "web", moment, data)])
+    rows = Series.objects.exclude(step=Step.EVER).order_by("step", "start").values_list("step", "start", "count")
+    day = datetime(2026, 10, 25, tzinfo=UTC)
+    hours = [moment.replace(minute=0) for moment in TWICE]
+    assert list(rows) == [*((60, at, 2) for at in TWICE), *((3600, at, 2) for at in hours), (86400, day, 4)]
+    assert [point.start for _, _, point in Series.objects.ever()] == [EPOCH]
 
 
 def test_an_hour_that_comes_twice_comes_back_as_the_one_that_it_was() -> None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.models.series import EPOCH, Point, Series, Step, counts_of, text_of
-from notifications.utils.histogram import BOUNDS, added, bucket_of, quantile
+from notifications.models.series import EPOCH, Point, Series, Step
+from notifications.utils.histogram import BOUNDS, added, bucket_of, counts_of, quantile, text_of
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 

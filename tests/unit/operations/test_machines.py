@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from notifications.models import Machine, ReportedProblem
 from notifications.operations import machines
-from notifications.operations.machines import SILENT, SharedMark, shared_marks, take_part
+from notifications.operations.machines import SILENT, SharedMark, shared_marks, take_leave, take_part
 from notifications.operations.problem import Grade, Problem
 from notifications.operations.watch import INTERVAL, OVER, Look, Watch
 from notifications.status.verdict import verdict
@@ -107,6 +107,26 @@ def test_a_machine_that_says_nothing() -> None:
     silent = found["machine-silent"]
     assert silent.text == "The process_raw of shop2 has said nothing for 12 min"
     assert silent.path == "/admin/notifications/machine/"
+
+
+def test_a_machine_that_was_stopped_and_has_left_something() -> None:
+    part_of("other", FULL)
+    with on("other"):
+        take_leave("3 payloads in its spool")
+    Machine.objects.update(host="shop2", seen_at=timezone.now() - timedelta(minutes=12))
+    silent = {each.name: each for each in verdict().problems}["machine-silent"]
+    assert silent.text == "shop2 was stopped 12 min ago, and has left 3 payloads in its spool"
+    assert silent.advice.startswith("Start its workers: nobody else can see to these.")
+
+
+def test_a_machine_that_was_stopped_and_has_left_nothing() -> None:
+    part_of("other")
+    part_of("this")
+    with on("other"):
+        take_leave("")
+    assert Machine.objects.get().machine == "this"
+    with patch.object(Machine.objects, "filter", side_effect=OperationalError("gone")):
+        take_leave("")
 
 
 def test_a_mark_is_of_all_machines() -> None:

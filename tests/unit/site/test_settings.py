@@ -341,10 +341,12 @@ def test_the_defaults_are_fit_for_the_outside(tmp_path: Path) -> None:
     assert re.findall(r"\(proppy\.(\w+)\)", said) == ["W003", "W004"]
 
 
-@pytest.mark.parametrize(("arguments", "status"), [(["--check"], 3), ([], 1)])
-def test_a_wrong_setting_is_unknown_to_a_monitor(tmp_path: Path, arguments: list[str], status: int) -> None:
+@pytest.mark.parametrize(
+    ("command", "status"), [(["proppy_status", "--check"], 3), (["proppy_status"], 1), (["proppy_doctor"], 3)]
+)
+def test_a_wrong_setting_is_unknown_to_a_monitor(tmp_path: Path, command: list[str], status: int) -> None:
     env = bare_env(tmp_path) | settings_env(tmp_path) | {"RATE_LIMITS": "ture"}
-    done = run_python(["manage.py", "proppy_status", *arguments], env=env)
+    done = run_python(["manage.py", *command], env=env)
     assert (done.returncode, done.stderr) == (status, "Wrong setting: RATE_LIMITS is 'ture': write true or false.\n")
 
 

@@ -397,7 +397,16 @@ def test_a_channel_that_is_left_alone_is_named_where_events_wait(journal: Memory
 def test_who_may_not_read_the_journal_is_told_so(followed: None) -> None:
     position(cursor="999999999")
     assert row(run())[2] == "?"
-    assert problems() == ["This user may not read the journal: how far channels are behind is unknown (?)"]
+    assert problems() == [
+        "How far channels are behind is unknown (?): this user may not read the journal that is followed"
+    ]
+
+
+def test_a_journal_that_nobody_follows_any_longer_need_not_be_readable(followed: None, tmp_path: Path) -> None:
+    position()
+    (tmp_path / "left").write_text("a file where the folder of a journal was")
+    position(journal=f"file://{tmp_path}/left")
+    assert problems() == []
 
 
 def test_other_machines_have_a_table_of_their_own() -> None:

@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -22,14 +23,16 @@ from django.utils import timezone
 from notifications.journal import FileJournal
 from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
-from notifications.positions.key import machine_id
+from notifications.positions.key import Key, machine_id
+from notifications.positions.lock import Lock
 from notifications.status import database
 from notifications.status.payload_problems import counted
 from notifications.status.verdict import Verdict, verdict
 from notifications.status.verdict_text import verdict_lines
+from notifications.status.worker_problems import NEWS
 from notifications.utils.failure_fingerprint import Failure
 from notifications.workers.activity import Activity
-from notifications.workers.drains import LASTS
+from notifications.workers.drains import FIRST
 from notifications.workers.heartbeat import Beat, Heartbeat
 
 pytestmark = pytest.mark.django_db
@@ -277,6 +280,9 @@ def test_a_channel_that_was_removed_is_no_problem(tmp_path: Path) -> None:
         assert verdict().problems == []
         Position.objects.update(channel="SLACK")
         assert {each.name for each in verdict().problems} == {"journal-quota", "channel-blocked"}
+        with closing(Lock(Key(machine_id(), journal.url, "SERIES"))):
+            Position.objects.update(channel="SERIES")
+            assert verdict().problems == [], "it only counts"
 
 
 @pytest.mark.parametrize(
@@ -334,31 +340,45 @@ def test_a_long_handler_within_its_time_limit_is_not_frozen() -> None:
     assert beat.turns
 
 
-def drain() -> None:
+def drain(command: str) -> None:
     """One whose workers found nothing: threads of their own would wait for the transaction of the test."""
     with patch("notifications.workers.loop.run"):
-        call_command("process_raw", drain=True)
+        call_command(command, drain=True)
 
 
-def test_where_cron_drains_no_worker_is_dead(workers: list[Heartbeat], tmp_path: Path) -> None:
-    drain()
-    workers.pop(0).close()
-    assert the_problem().name == "process-raw-dead", "it ended in order, and beside it was only a drain"
-    drain()
+@pytest.mark.parametrize("command", ["process_raw", "follow_journal"])
+def test_where_cron_drains_no_worker_is_dead(workers: list[Heartbeat], tmp_path: Path, command: str) -> None:
+    def close_worker() -> None:
+        workers.pop(["process_raw", "follow_journal"].index(command)).close()
+
+    dead = f"{command.replace('_', '-')}-dead"
+    drain(command)
+    close_worker()
+    assert the_problem().name == dead, "it ended in order, and beside it was only a drain"
+    drain(command)
     assert verdict().problems == []
-    (drained,) = (tmp_path / "heartbeats").glob("*.drained")
-    os.utime(drained, (0, time.time() - LASTS - 1))
-    assert the_problem().name == "process-raw-dead"
-    drain()
-    Heartbeat("process_raw").close()
-    assert the_problem().name == "process-raw-dead", "one that was to stay does not"
+    with patch("notifications.workers.drains.time.time", return_value=time.time() + FIRST + 1):
+        assert dead in {each.name for each in verdict().problems}
+    Heartbeat(command).close()
+    assert the_problem().name == dead, "one that was to stay does not"
 
 
-def test_a_drain_hides_no_killed_worker(workers: list[Heartbeat], tmp_path: Path) -> None:
+def test_a_dry_run_is_no_drain(workers: list[Heartbeat]) -> None:
+    workers.pop().close()
+    with patch("notifications.workers.loop.run"):
+        for options in ({"dry_run": True}, {"since": "now"}, {"drain": True, "dry_run": True}):
+            call_command("follow_journal", **options)
+    assert the_problem().name == "follow-journal-dead"
+
+
+def test_a_drain_hides_no_killed_worker_for_a_day(workers: list[Heartbeat], tmp_path: Path) -> None:
     workers.pop(0).close()
-    drain()
-    (tmp_path / "heartbeats" / "process_raw-4711-0123456789ab").touch()
+    killed = tmp_path / "heartbeats" / "process_raw-4711-0123456789ab"
+    killed.touch()
+    drain("process_raw")
     assert "when process 4711 was killed" in the_problem().text
+    os.utime(killed, (0, time.time() - NEWS - 1))
+    assert verdict().problems == []
 
 
 def test_heartbeats_that_this_user_may_not_read() -> None:

@@ -1,0 +1,53 @@
+"""The tile of all channels together."""
+
+from collections import Counter
+from typing import Final
+
+from notifications.admin.lists.body_view import visible
+from notifications.admin.status.tile import Mood, Tile
+from notifications.admin.status.wording import clock, count, plural, seconds
+from notifications.events.event import RESERVED
+from notifications.positions.key import TEXT
+from notifications.status.channels import ChannelState, ChannelStatus
+from notifications.utils.times import utc_now
+
+#: Channels that the tile names.
+NAMED: Final = 3
+#: The gravest first.
+TROUBLE: Final = (ChannelState.BLOCKED, ChannelState.STOPPED, ChannelState.RETRYING)
+
+
+def channels_tile(channels: list[ChannelStatus], href: str) -> Tile:
+    """Those that deliver, and by name those that do not. The engine's own are named only if they do not."""
+    troubled = sorted((each for each in channels if each.state in TROUBLE), key=lambda each: TROUBLE.index(each.state))
+    all_channels = [each for each in channels if each.channel not in RESERVED or each in troubled]
+    if not all_channels:
+        return Tile("channels", "Channels", "none yet", Mood.FINE, ["none has read the journal"], href)
+    rest = len(all_channels) - len(troubled)
+    counted = f"{count(rest)} of {count(len(all_channels))} deliver"
+    if not troubled:
+        return Tile("channels", "Channels", "all deliver", Mood.FINE, [counted], href)
+    numbers = Counter(each.state for each in troubled)
+    facts = [f"{visible(_name(each))} {_how(each)}" for each in troubled[:NAMED]]
+    facts += [f"and {count(len(troubled) - NAMED)} more"] if len(troubled) > NAMED else []
+    state = ", ".join(f"{count(number)} {state}" for state, number in numbers.items())
+    return Tile("channels", "Channels", state, Mood.WARNING, [*facts, counted], href)
+
+
+def _name(channel: ChannelStatus) -> str:
+    return channel.channel + (" (plain lines)" if channel.journal.endswith(TEXT) else "")
+
+
+def _how(channel: ChannelStatus) -> str:
+    """Its state, since when, what it holds, and when it is tried again."""
+    since = channel.since
+    parts = [f"is {channel.state}" + (f" for {_ago(channel)}, since {clock(since)}" if since else "")]
+    parts += [f"holds {plural(channel.waiting, 'event')}"] if channel.waiting else []
+    if channel.next_attempt_at is not None and channel.state is not ChannelState.STOPPED:
+        left = (channel.next_attempt_at - utc_now()).total_seconds()
+        parts.append(f"next try {f'in {seconds(left)}' if left > 0 else 'now'}")
+    return "; ".join(parts)
+
+
+def _ago(channel: ChannelStatus) -> str:
+    return seconds((utc_now() - channel.since).total_seconds()) if channel.since else ""

@@ -1,0 +1,170 @@
+"""A chart as its template needs it: texts for people, and strings for the attributes of an SVG."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from notifications.admin.status import drawing, markup
+from notifications.admin.status.lines import Line
+from notifications.admin.status.marks import Text, mark_texts, percent
+from notifications.admin.status.markup import Slot
+from notifications.admin.status.periods import Window
+from notifications.admin.status.releases import Mark
+from notifications.admin.status.wording import NONE, Words, count, optional
+
+#: From the top of the drawing to the middle of a letter beside a point there.
+LETTER: Final = 4
+
+
+class Drawn(NamedTuple):
+    """A line, or bars. `running`: the piece of the slot that is not over. `end`: where its letter is, if it has one.
+
+    `says`: its sum or its last value.
+    """
+
+    letter: str
+    kind: str
+    name: str
+    href: str
+    path: str
+    running: str
+    end: str
+    says: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """What is to be drawn. `top`: the upper end of the axis for the highest value. `at`: the list of what came in a
+    slot. `more`: lines that were left out; `sums`: whether adding up a line means something.
+    """
+
+    key: str
+    title: str
+    window: Window
+    lines: Sequence[Line]
+    words: Words = count
+    top: Callable[[float], float] = drawing.round_top
+    href: str = ""
+    at: Callable[[int], str] = lambda _: ""
+    marks: Sequence[Mark] = ()
+    more: int = 0
+    sums: bool = False
+    bars: bool = False
+
+    @property
+    def id(self) -> str:
+        """Of its element."""
+        return f"chart-{self.key}"
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Nothing to draw."""
+        return not any(value for line in self.lines for value in line.values)
+
+    @cached_property
+    def highest(self) -> float:
+        """The upper end of its axis."""
+        return self.top(max((value or 0 for line in self.lines for value in line.values), default=0))
+
+    @property
+    def axis(self) -> list[str]:
+        """Its labels from the top; the middle one only if it is exact."""
+        half = self.highest / 2
+        middle = "" if self.words is count and half != int(half) else self.words(half)
+        return [self.words(self.highest), middle, "0"]
+
+    @cached_property
+    def drawn(self) -> list[Drawn]:
+        """Its lines."""
+        lasts = [next((each for each in reversed(line.values) if each is not None), 0.0) for line in self.lines]
+        ends = drawing.spread([drawing.height_of(last, self.highest) for last in lasts])
+        return [self._drawn(line, end) for line, end in zip(self.lines, ends, strict=True)]
+
+    def _drawn(self, line: Line, end: float) -> Drawn:
+        draw = drawing.bars if self.bars else drawing.path
+        whole, running = (draw(values, self.highest) for values in self._split(line.values))
+        is_one = len(self.lines) == 1
+        return Drawn(
+            letter="" if is_one else line.letter,
+            kind=line.kind or f"line-{line.number + 1}",
+            name=line.name,
+            href=line.href,
+            path=whole,
+            running=running,
+            end="" if is_one or not (whole or running) else f"{end + LETTER:.0f}",
+            says=self._says(line),
+        )
+
+    def _split(self, values: drawing.Values) -> tuple[drawing.Values, drawing.Values]:
+        """What is over, and the slot that runs; of a line with the point before it."""
+        if not (self.sums and self.window.period.shows_running):
+            return values, []
+        kept = 1 if self.bars else 2
+        return [*values[:-1], None], [*[None] * (len(values) - kept), *values[-kept:]]
+
+    def _says(self, line: Line) -> str:
+        if self.sums:
+            return self.words(sum(value or 0 for value in line.values))
+        return optional(self.words, next((each for each in reversed(line.values) if each is not None), None))
+
+    @property
+    def summary(self) -> str:
+        """All of its lines in words."""
+        texts = (f"{line.name}: {self._most(line)}" if line.name else capfirst(self._most(line)) for line in self.lines)
+        return "; ".join(texts)
+
+    @property
+    def none(self) -> str:
+        """What is said of an empty one."""
+        is_known = self.sums or any(value is not None for line in self.lines for value in line.values)
+        return "None in this time." if is_known else "Nothing was measured in this time."
+
+    def _most(self, line: Line) -> str:
+        known = [(value, -slot) for slot, value in enumerate(line.values) if value is not None]
+        if not known:
+            return "unknown"
+        most, slot = max(known)
+        if not most:
+            return "0"
+        highest = f"most {self.words(most)} at {self.window.names[-slot]}"
+        return f"{self._says(line)} in all, {highest}" if self.sums else f"{highest}, last {self._says(line)}"
+
+    @cached_property
+    def slots(self) -> list[Slot]:
+        """All of them, the oldest first."""
+        return [self._slot(number, name) for number, name in enumerate(self.window.names)]
+
+    def _slot(self, number: int, name: str) -> Slot:
+        values = [line.values[number] for line in self.lines]
+        cells = [NONE if value is None else self.words(value) for value in values]
+        texts = [f"{line.name}: {cell}" if line.name else cell for line, cell in zip(self.lines, cells, strict=True)]
+        x = percent(number / self.window.period.steps)
+        return Slot(x, name, self.at(number), cells, "\n".join([name, *texts]))
+
+    @property
+    def hits(self) -> SafeString:
+        """What the mouse finds."""
+        return markup.hits(self.slots, percent(1 / self.window.period.steps))
+
+    @property
+    def rows(self) -> SafeString:
+        """Those of the table: the youngest first, without those that had nothing."""
+        numbers = reversed(range(self.window.period.steps))
+        return markup.rows(self.slots[n] for n in numbers if any(line.values[n] for line in self.lines))
+
+    @property
+    def ticks(self) -> list[Text]:
+        """What the axis of time names."""
+        steps = self.window.period.steps
+        return [
+            Text(percent(slot / steps), text, "start" if slot == 0 else "middle") for slot, text in self.window.ticks
+        ]
+
+    @property
+    def mark_texts(self) -> list[Text]:
+        """Where releases began, and which."""
+        return mark_texts(self.marks, self.window.period.steps)

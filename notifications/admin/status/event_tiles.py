@@ -1,0 +1,66 @@
+"""Tiles of events: channels, failed deliveries, losses, refused entries."""
+
+from collections.abc import Iterator
+
+from notifications.admin.lists.body_view import visible
+from notifications.admin.status.channel_tile import channels_tile
+from notifications.admin.status.links import Links
+from notifications.admin.status.tile import Mood, Tile
+from notifications.admin.status.wording import clock, count, plural, seconds
+from notifications.models import FailedDelivery, Loss, Position, Refusal
+from notifications.status.channel_problems import GOES_ON, NEWS, channels_in_use
+from notifications.status.database import DatabaseStatus
+from notifications.status.unseen import UnseenLosses
+from notifications.utils.times import utc_now
+
+
+def event_tiles(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
+    """For who may see these lists."""
+    if links.may_see(Position):
+        yield channels_tile(channels_in_use(now), links.to(Position))
+    if links.may_see(FailedDelivery):
+        yield _failed(now, links)
+    if links.may_see(Loss):
+        yield _losses(now, links)
+    if links.may_see(Refusal):
+        yield _refused(now, links)
+
+
+def _failed(now: DatabaseStatus, links: Links) -> Tile:
+    number = now.failed_deliveries - now.failed_again
+    mood = Mood.WARNING if number > 0 else Mood.FINE
+    facts = [", ".join(map(visible, now.failed))] if number > 0 else []
+    facts += [f"{count(now.failed_again)} to be sent again"] if now.failed_again else []
+    query = {"again": "no"} if number > 0 else {}
+    state = f"{count(number)} failed for good" if number > 0 else "none"
+    return Tile("failed", "Failed deliveries", state, mood, facts, links.to(FailedDelivery, **query))
+
+
+def _losses(now: DatabaseStatus, links: Links) -> Tile:
+    """Those that nobody has marked as seen."""
+    unseen, title = now.unseen_losses, "Losses"
+    if not unseen.records or unseen.last is None:
+        facts = [f"{plural(now.losses, 'record')}, seen by people"] if now.losses else []
+        return Tile("losses", title, "none is news" if facts else "nothing was lost", Mood.FINE, facts, links.to(Loss))
+    age = utc_now() - unseen.last
+    facts = [f"the last {seconds(age.total_seconds())} ago, {clock(unseen.last)}"]
+    facts += [f"{plural(unseen.records, 'record')} that nobody has marked as seen"]
+    mood = Mood.CRITICAL if age < GOES_ON else Mood.WARNING if age < NEWS else Mood.FINE
+    return Tile("losses", title, _lost(unseen), mood, facts, links.to(Loss, seen="no"))
+
+
+def _lost(unseen: UnseenLosses) -> str:
+    if not unseen.events:
+        return "events were lost"
+    return f"{count(unseen.events)}{'+' * unseen.more} event{'s' * (unseen.more or unseen.events != 1)} lost"
+
+
+def _refused(now: DatabaseStatus, links: Links) -> Tile:
+    """Those that came since their kind was marked as seen."""
+    unseen, title = now.unseen_refused, "Refused entries"
+    if not unseen.entries or unseen.last is None:
+        return Tile("refused", title, "none", Mood.FINE, [], links.to(Refusal))
+    age = utc_now() - unseen.last
+    facts = [f"the last {seconds(age.total_seconds())} ago, of {plural(unseen.kinds, 'kind')}"]
+    mood = Mood.WARNING if age < NEWS else Mood.FINE
+    return Tile("refused", title, f"{count(unseen.entries)} refused", mood, facts, links.to(Refusal, seen="no"))

@@ -1,0 +1,152 @@
+"""The figures of a period and of the period before, slot by slot."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import Any, Final, NamedTuple
+
+from notifications.admin.status.periods import Window
+from notifications.database import bounded_wait
+from notifications.database.fast_sql import aware_time, table_of, time_value
+from notifications.models import Series
+from notifications.utils.histogram import added, counts_of, quantile
+
+#: All labels of a name together.
+ALL: Final = ""
+RELEASES: Final = "releases"
+#: By route, which only some readers need.
+BY_ROUTE: Final = ("requests", "errors")
+OTHERS: Final = ("received", "handled", "failed", "waiting", "oldest", "lag", "delivered", "lost", "dropped")
+#: Of these some are counted each minute.
+COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
+#: What was counted is written a little later.
+LATE: Final = timedelta(minutes=5)
+P50: Final = 0.5
+P99: Final = 0.99
+#: As Series.objects.points(), without an object for each of some thousand rows.
+ROWS: Final = f"""
+    SELECT name, label, start, count, highest, buckets FROM {table_of(Series)}
+    WHERE step = %s AND start >= %s AND start < %s AND name IN
+"""
+ONLY_ALL: Final = f"AND (label = '{ALL}' OR name NOT IN {BY_ROUTE})"
+
+
+class Point(NamedTuple):
+    """A row of the table: how many, the highest, and the text of its buckets."""
+
+    number: int
+    highest: float
+    buckets: str
+
+
+@lru_cache(maxsize=8192)
+def _counts(text: str) -> list[int]:
+    """The buckets of a text. Few requests have few texts, and a minute's stay the same."""
+    return counts_of(text)
+
+
+class Total:
+    """Points added up."""
+
+    __slots__ = ("buckets", "count", "highest")
+
+    def __init__(self, points: Iterable[Point]) -> None:
+        self.count, self.highest, self.buckets = 0, 0.0, [0]
+        for point in points:
+            self.count += point.number
+            self.highest = max(self.highest, point.highest)
+            if point.buckets:
+                self.buckets = added(self.buckets, _counts(point.buckets))
+
+    def quantile(self, share: float) -> float | None:
+        """As utils/histogram.py, in ms."""
+        return quantile(self.buckets, share)
+
+
+class Figures:
+    """What was counted in a window, by name and label. Slots below 0 are of the period before."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self._slots: dict[str, dict[str, dict[int, Point]]] = {}
+
+    def read(self, names: Sequence[str], since: datetime, until: datetime, condition: str = "") -> None:
+        """Add the rows of these names, by one query. Raises database errors."""
+        db = bounded_wait.connection()
+        step = self.window.period.step.value
+        numbers: dict[Any, int] = {}  # by time as the driver gives it: there are few of them
+        with db.cursor() as cursor:
+            sql = f"{ROWS} ({', '.join(['%s'] * len(names))}) {condition}"
+            cursor.execute(sql, [step, time_value(db, since), time_value(db, until), *names])
+            for name, label, start, *point in cursor.fetchall():
+                slot = numbers.get(start)
+                if slot is None:
+                    slot = numbers[start] = self.window.slot(aware_time(db, start) or since)
+                self._slots.setdefault(name, {}).setdefault(label, {})[slot] = Point(*point)
+
+    def labels(self, name: str) -> list[str]:
+        """The labels that have points, without that for all."""
+        return sorted(label for label in self._slots.get(name, ()) if label != ALL)
+
+    def points(self, name: str, label: str = ALL) -> dict[int, Point]:
+        """By slot."""
+        return self._slots.get(name, {}).get(label, {})
+
+    @cached_property
+    def counted(self) -> range:
+        """From the first slot of which anything was counted to the last: what a minute had is written when it is over.
+
+        Empty if there is none.
+        """
+        slots = [slot for name in COUNTED for slot in self.points(name)]
+        return range(min(slots), max(slots) + 1) if slots else range(0)
+
+    def total(self, name: str, label: str = ALL, slots: range | None = None) -> Total:
+        """The points of these slots added up; of the window's, if none are given."""
+        chosen = range(self.window.period.steps) if slots is None else slots
+        return Total(point for slot, point in self.points(name, label).items() if slot in chosen)
+
+    def counts(self, name: str, label: str = ALL) -> list[float | None]:
+        """What was counted in each slot: nothing is 0, but None where nothing at all is known yet, or any more."""
+        known = self.counted
+        found = enumerate(self._each(name, label))
+        return [point.number if point else 0 if slot in known else None for slot, point in found]
+
+    def highest(self, name: str, label: str = ALL) -> list[float | None]:
+        """A gauge's highest in each slot; None where nobody looked."""
+        return [point.highest if point else None for point in self._each(name, label)]
+
+    def quantiles(self, name: str, label: str, share: float) -> list[float | None]:
+        """In ms; None where nothing was measured."""
+        return [quantile(_counts(point.buckets), share) if point else None for point in self._each(name, label)]
+
+    def _each(self, name: str, label: str) -> Iterator[Point | None]:
+        points = self.points(name, label)
+        return (points.get(slot) for slot in range(self.window.period.steps))
+
+
+def stopped(figures: Figures) -> str:
+    """Since when nothing was counted, in words; "" if counting goes on.
+
+    A quiet site counts too: workers turn, and what waits is looked at.
+    """
+    window, counted = figures.window, figures.counted
+    if not counted:
+        return f"Nothing was counted in this time, nor in {window.period.before}"
+    end = window.start(counted.stop)
+    return f"Nothing was counted since {window.name_of(end)}" if window.now - end > LATE else ""
+
+
+def totals(window: Window) -> Figures:
+    """All but what is by route. Two queries: of the period before only releases are read. Raises database errors."""
+    found = Figures(window)
+    found.read((*BY_ROUTE, RELEASES, *OTHERS), window.since, window.until, ONLY_ALL)
+    found.read((RELEASES,), window.before, window.since)
+    return found
+
+
+def by_route(window: Window) -> Figures:
+    """Requests, errors and releases of both periods. One query. Raises database errors."""
+    found = Figures(window)
+    found.read((*BY_ROUTE, RELEASES), window.before, window.until)
+    return found

@@ -1,0 +1,68 @@
+"""The parts of the page that are refreshed alone: what each one's template needs."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from notifications.admin.status.budget import OF, Budget, rates
+from notifications.admin.status.charts import Charts
+from notifications.admin.status.figures import RELEASES, by_route, stopped, totals
+from notifications.admin.status.links import Links
+from notifications.admin.status.periods import PERIODS, Period, Window
+from notifications.admin.status.releases import effects
+from notifications.admin.status.routes import SHOWN, routes
+from notifications.admin.status.tiles import tiles
+from notifications.status.verdict import verdict
+from notifications.utils.times import utc_now
+
+
+def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
+    """The verdict and the tiles. Some twenty queries, each of a few rows or bounded."""
+    found, links = verdict(whole=True), Links(request)
+    problems = [(problem, links.of_problem(problem.path)) for problem in found.problems]
+    return {"verdict": found, "problems": problems, "tiles": tiles(found, links), "as_of": _as_of()}
+
+
+def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
+    """Errors per million, and the charts that are not by route. Three queries."""
+    now = utc_now()
+    figures = totals(Window(period, now))
+    charts, all_rates = Charts(figures, Links(request)), rates(now)
+    return {
+        "rates": all_rates,
+        "budget": Budget(all_rates[list(PERIODS).index(OF)]),
+        "request_charts": list(charts.of_requests()),
+        "groups": [("Payloads", list(charts.of_payloads())), ("Events", list(charts.of_events()))],
+        "stopped": stopped(figures),
+        "period": period,
+        "as_of": _as_of(),
+    }
+
+
+def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
+    """What releases did, and each route beside the period before. One query."""
+    figures = by_route(Window(period, utc_now()))
+    found = routes(figures)
+    return {
+        "releases": effects(figures),
+        "have_names": bool(figures.labels(RELEASES)),
+        "routes": found[:SHOWN],
+        "more_routes": found[SHOWN:],
+        "route_charts": list(Charts(figures, Links(request), found).of_routes()),
+        "period": period,
+    }
+
+
+def _as_of() -> str:
+    """The time, in the current zone."""
+    return date_format(timezone.localtime(utc_now()), "H:i:s T")
+
+
+PARTS: Final[dict[str, Callable[[HttpRequest, Period], dict[str, Any]]]] = {
+    "now": now_part,
+    "figures": figures_part,
+    "routes": routes_part,
+}

@@ -1,0 +1,42 @@
+"""What `proppy_doctor` finds: one line of facts, and what to do next."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Result(StrEnum):
+    """How a finding ends, the gravest first."""
+
+    FAILED = "FAILED"
+    WARNING = "warning"
+    #: It could not be asked.
+    UNKNOWN = "unknown"
+    OK = "ok"
+
+
+class Finding(NamedTuple):
+    """`text` has the facts in one sentence without its stop, `advice` says what to do: "" only where all is well."""
+
+    result: Result
+    text: str
+    advice: str = ""
+
+
+def ok(text: str) -> Finding:
+    """All is well."""
+    return Finding(Result.OK, text)
+
+
+def warning(text: str, advice: str) -> Finding:
+    """It works, and may not for long."""
+    return Finding(Result.WARNING, text, advice)
+
+
+def failed(text: str, advice: str) -> Finding:
+    """It does not work."""
+    return Finding(Result.FAILED, text, advice)
+
+
+def unknown(text: str, advice: str) -> Finding:
+    """It could not be asked."""
+    return Finding(Result.UNKNOWN, text, advice)

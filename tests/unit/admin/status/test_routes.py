@@ -1,0 +1,106 @@
+"""Routes beside the period before, and what releases did."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from notifications.admin.status.figures import Point, Total, by_route
+from notifications.admin.status.lines import busiest, slowest
+from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.releases import effects, marks
+from notifications.admin.status.routes import change, routes
+from notifications.models import Series
+from notifications.utils.histogram import bucket_of, text_of
+from tests.support.shop_series import SLOW, Shop, fill_series
+
+NOW = datetime(2026, 11, 30, 12, 0, 30, tzinfo=UTC)
+HOUR = Window(PERIODS["hour"], NOW)
+
+
+def took(ms: float, count: int = 100) -> Total:
+    buckets = [0] * 31
+    buckets[bucket_of(ms)] = count
+    return Total([Point(count, ms, text_of(buckets))] if count else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words", "kind"),
+    [
+        (took(200), took(210), "about the same", ""),
+        (took(200), took(400), "twice as slow", "worse"),
+        (took(400), took(200), "twice as fast", "better"),
+        (took(200), took(280), "41 % slower", "worse"),
+        (took(280), took(200), "29 % faster", "better"),
+        (took(100), took(1600), "16 times as slow", "worse"),
+        (took(1), took(4), "about the same", ""),
+        (took(0, 0), took(100), "new", ""),
+        (took(100), took(0, 0), "too few to say", ""),
+        (took(100), took(100, 99), "too few to say", ""),
+        (took(100, 99), took(900), "too few before", ""),
+    ],
+)
+def test_a_change_in_words(before: Total, now: Total, words: str, kind: str) -> None:
+    found = change(before, now)
+    assert (found.words, found.kind) == (words, kind)
+
+
+def add(label: str, ms: float, count: int, minutes_ago: int, name: str = "requests") -> None:
+    buckets = [0] * 31
+    buckets[bucket_of(ms)] = count
+    start = HOUR.until - timedelta(minutes=minutes_ago)
+    Series.objects.create(
+        step=60, start=start, name=name, label=label, count=count, highest=ms, buckets=text_of(buckets)
+    )
+
+
+@pytest.mark.django_db
+def test_the_slowest_route_is_first_but_not_one_that_was_asked_once() -> None:
+    add("GET /slow/", 900, 100, 5)
+    add("GET /fast/", 10, 900, 5)
+    add("GET /once/", 20_000, 1, 5)
+    add("GET /gone/", 50, 800, 70)
+    add("GET /slow/", 450, 100, 70)
+    add("GET /slow/", 0, 3, 5, "errors")
+    found = routes(by_route(HOUR))
+    assert [route.label for route in found] == ["GET /slow/", "GET /fast/", "GET /once/"]
+    assert (found[0].counted, found[0].failed, found[0].change.words) == ("100", "3", "twice as slow")
+    assert slowest(found) == ["GET /fast/", "GET /slow/"]
+    assert busiest(found) == ["GET /fast/", "GET /once/", "GET /slow/"]
+
+
+@pytest.mark.django_db
+def test_a_release_that_doubled_the_times_of_a_route() -> None:
+    fill_series(120, until=NOW, shop=Shop(release=30, factor=2.0, outage=None))
+    figures = by_route(HOUR)
+    assert [(mark.name, mark.slot) for mark in marks(figures)] == [("1.5.0", 30)]
+    (effect,) = effects(figures)
+    assert (effect.name, effect.ago) == ("1.5.0", "30 min")
+    assert [(name, found.words) for name, found in effect.routes] == [(SLOW, "twice as slow")]
+
+
+@pytest.mark.django_db
+def test_a_release_of_just_now_has_too_few_requests_to_say() -> None:
+    fill_series(120, until=NOW, shop=Shop(release=1, outage=None))
+    (effect,) = effects(by_route(HOUR))
+    assert effect.all.words == "too few to say"
+    assert effect.errors == "no requests"
+
+
+@pytest.mark.django_db
+def test_the_first_release_that_was_counted_is_a_mark_where_counting_began() -> None:
+    fill_series(20, until=NOW, shop=Shop(release=None, outage=None))
+    figures = by_route(HOUR)
+    assert [(mark.name, mark.slot) for mark in marks(figures)] == [("1.4.2", 40)]
+    assert effects(figures) == [], "there is nothing to compare it with"
+
+
+@pytest.mark.django_db
+def test_two_releases_are_compared_each_with_the_one_before() -> None:
+    for ago in range(120, 0, -1):
+        release, ms = ("3", 100) if ago <= 20 else ("2", 800) if ago <= 60 else ("1", 100)
+        add("GET /", ms, 50, ago)
+        add("", ms, 50, ago)
+        add(release, 0, 50, ago, "releases")
+    last, first = effects(by_route(HOUR))
+    assert (last.name, last.all.words) == ("3", "8 times as fast")
+    assert (first.name, first.all.words) == ("2", "8 times as slow")
