@@ -67,9 +67,8 @@ def test_all_migrations_are_applied(examine: Examine) -> None:
 
 def test_a_missing_migration_is_named(examine: Examine) -> None:
     with connections["default"].cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = %s AND name LIKE '0001%%'", ["notifications"])
-        cursor.execute("DELETE FROM django_migrations WHERE app = %s AND name LIKE '0007%%'", ["notifications"])
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'notifications'")
     (finding,), status = examine("migrations")
-    assert finding.text.startswith("default lacks notifications.0001_initial, notifications.0007_series")
+    assert finding.text.startswith("default lacks notifications.0001_initial, notifications.0002_")
     assert finding.advice == "Run manage.py migrate, as the user of the services."
     assert status == 2
