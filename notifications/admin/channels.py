@@ -16,7 +16,7 @@ from notifications.admin.lists.names import address
 from notifications.admin.lists.read_only import LeanChangeList, ReadOnly
 from notifications.admin.payloads.curl import quote
 from notifications.models import FailedDelivery, Loss, Position, Refusal
-from notifications.status.channels import ChannelState, ChannelStatus, channel_statuses
+from notifications.status.channels import ChannelState, ChannelStatus, channel_statuses, is_left
 from notifications.status.lag import lags
 from notifications.status.text import behind, follower
 from notifications.status.verdict import verdict
@@ -71,6 +71,10 @@ class PositionAdmin(ReadOnly):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ChannelList
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only of those that say nothing any more."""
+        return obj is not None and admin.ModelAdmin.has_delete_permission(self, request, obj) and is_left(obj)
 
     def above_list(self, request: HttpRequest) -> dict[str, Any]:
         return {"verdict": verdict()} if request.method == "GET" else {}

@@ -146,11 +146,9 @@ def _followers(ours: Sequence[ChannelStatus]) -> Iterator[Problem]:
 
 
 def unreadable(now: Status) -> Iterator[Problem]:
-    """For who asked for the lag: the journal of this machine cannot be read; not one that was left."""
+    """For who asked for the lag: a journal of this machine that is followed cannot be read."""
     channels = now.database.channels if now.database else []
-    ours = [channel for channel in channels if channel.machine == machine_id()]
-    followed = [channel for channel in ours if channel.followed]
-    if any(channel.behind is None for channel in followed or ours):
+    if any(channel.behind is None for channel in channels if channel.followed):
         yield Problem(
             name="journal-unreadable",
             grade=Grade.UNKNOWN,

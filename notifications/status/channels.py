@@ -1,7 +1,7 @@
 """The status of each channel: its position, what waits, what failed, what was lost, who follows it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from django.db.models import Count, Sum
 
 from notifications.models import FailedDelivery, Loss, Position
 from notifications.operations.problem import RESTART
-from notifications.positions.key import machine_id
+from notifications.positions.key import TEXT, machine_id
 from notifications.positions.lock import Holder, holder
 from notifications.status.lag_counting import Lag
 from notifications.utils.times import utc_now
@@ -83,6 +83,23 @@ class ChannelStatus:
         if self.problem:
             return self.problem_since
         return self.behind.oldest if self.behind else None
+
+
+def without_left(channels: Sequence[ChannelStatus]) -> list[ChannelStatus]:
+    """Without those of a journal that was left: here nobody follows it, but the same channel is followed in another."""
+    followed = {_kind(channel) for channel in channels if channel.followed}
+    return [channel for channel in channels if channel.followed is not False or _kind(channel) not in followed]
+
+
+def is_left(position: Position) -> bool:
+    """Whether it is one of a journal that was left. Raises database errors."""
+    same = Position.objects.filter(machine=position.machine, channel=position.channel)
+    found = channel_statuses(list(same), utc_now(), {})
+    return position.pk in found and found[position.pk] not in without_left(list(found.values()))
+
+
+def _kind(channel: ChannelStatus) -> tuple[str, str, bool]:
+    return channel.machine, channel.channel, channel.journal.endswith(TEXT)
 
 
 class Failed(NamedTuple):

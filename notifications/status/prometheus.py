@@ -5,6 +5,7 @@ from itertools import chain
 
 from notifications.conf import conf
 from notifications.operations.problem import Grade, Problem
+from notifications.status.channels import without_left
 from notifications.status.counted_series import Row, series_samples
 from notifications.status.database import DatabaseStatus
 from notifications.status.metric_families import FAMILIES
@@ -66,7 +67,7 @@ def _database(now: DatabaseStatus) -> Iterator[Sample]:
     yield sample("proppy_losses", now.losses)
     yield sample("proppy_lost_events_total", now.lost_events)
     yield sample("proppy_refused_entries_total", sum(now.refused.values()))
-    for channel in now.channels:
+    for channel in without_left(now.channels):
         names = {"channel": channel.channel, "journal": channel.journal, "machine": channel.machine}
         yield sample("proppy_channel_lag_seconds", f"{channel.lag or 0:.3f}", **names)
         yield sample("proppy_channel_waiting", channel.waiting, **names)

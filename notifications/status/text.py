@@ -10,7 +10,7 @@ from typing import Final
 from django.utils import timezone
 
 from notifications.positions.key import TEXT, machine_id
-from notifications.status.channels import ChannelStatus
+from notifications.status.channels import ChannelStatus, without_left
 from notifications.status.database import DatabaseStatus
 from notifications.status.lag_counting import Lag
 from notifications.status.now import SpoolStatus, Status
@@ -69,9 +69,12 @@ def _channels(channels: Sequence[ChannelStatus]) -> Iterator[str]:
     if not channels:
         yield "Channels"
         yield "  none has read the journal yet: start follow_journal"
-    for (machine, url), group in groupby(sorted(channels, key=_place), _place):
+    in_use = set(map(_place, without_left(channels)))
+    for place, group in groupby(sorted(channels, key=_place), _place):
+        machine, url = place
         where = "" if machine == machine_id() else f", machine {machine}"
-        yield f"Channels, {url}{where}"
+        left = "" if place in in_use else ", left for another journal: their pages in the admin can delete them"
+        yield f"Channels, {url}{where}{left}"
         yield from _table([HEADINGS, *map(_row, group)])
 
 

@@ -97,6 +97,22 @@ def test_the_state_of_a_channel(
         assert status.since == position.problem_since
 
 
+def test_only_a_channel_in_a_journal_that_was_left_can_be_deleted(admin: Client) -> None:
+    ours = {"channel": "SLACK", "machine": machine_id()}
+    used = Position.objects.create(journal="memory://", **ours)
+    left = Position.objects.create(journal="file:///home/dev/var/journal", **ours)
+    page = "/admin/notifications/position/{}/delete/"
+    assert admin.post(page.format(left.pk), {"post": "yes"}).status_code == 403  # nobody follows either
+    lock = Lock(Key(machine_id(), "memory://", "SLACK"))
+    try:
+        assert admin.post(page.format(used.pk), {"post": "yes"}).status_code == 403
+        assert "Delete" in admin.get(f"/admin/notifications/position/{left.pk}/change/").content.decode()
+        assert admin.post(page.format(left.pk), {"post": "yes"}).status_code == 302
+    finally:
+        lock.close()
+    assert list(Position.objects.all()) == [used]
+
+
 def test_losses_and_refused_entries(admin: Client) -> None:
     now = timezone.now()
     hour_ago = now - timedelta(hours=1, seconds=9)

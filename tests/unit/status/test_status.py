@@ -407,6 +407,10 @@ def test_a_journal_that_nobody_follows_any_longer_need_not_be_readable(followed:
     (tmp_path / "left").write_text("a file where the folder of a journal was")
     position(journal=f"file://{tmp_path}/left")
     assert problems() == []
+    assert re.search(rf"^Channels, file://{tmp_path}/left, left for another journal: ", run(), re.MULTILINE)
+    assert re.search(r"^Channels, memory://$", run(), re.MULTILINE)
+    (lag,) = re.findall(r"^proppy_channel_lag_seconds.*$", Client().get("/metrics").content.decode(), re.MULTILINE)
+    assert 'journal="memory://"' in lag
 
 
 def test_other_machines_have_a_table_of_their_own() -> None:
