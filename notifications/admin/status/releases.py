@@ -27,7 +27,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one release did, or several that came together, in words. `all`: of all requests; `routes`: those that changed most, by name."""
+    """What one release did, or several that came together, in words.
+
+    `all`: of all requests; `routes`: those that changed most, by name.
+    """
 
     name: str
     began: str

@@ -40,6 +40,7 @@ def test_with_nothing_counted(admin: Client, period: str) -> None:
     assert "No requests" in page
     assert "Nothing was counted in this time" in page
     assert "chart-plot" not in page
+    assert "None in this time" not in page, "nobody knows: perhaps events were lost"
 
 
 @pytest.mark.parametrize("period", ["hour", "day", "month"])
@@ -61,6 +62,12 @@ def test_all_charts_have_the_marks_of_releases(admin: Client) -> None:
     fill_series(120, shop=Shop(release=30))
     page = get(admin, "period=hour")
     assert page.count('class="mark-name"') == page.count("chart-plot") > 10
+
+
+def test_what_counted_nothing_is_none_where_anything_was_counted(admin: Client) -> None:
+    fill_series(20, shop=Shop(lost=None))
+    lost = get(admin, "period=hour").partition('id="chart-lost"')[2].partition("</section>")[0]
+    assert "None in this time." in lost
 
 
 def test_it_says_since_when_nothing_is_counted(admin: Client) -> None:
