@@ -167,7 +167,7 @@ def _blocked(channels: Sequence[ChannelStatus]) -> Iterator[Problem]:
         reason = graphemes.first(one_line(channel.problem), LONGEST_REASON)
         yield Problem(
             name="channel-blocked",
-            subject=channel.channel + ("" if not channel.journal.endswith(TEXT) else " (plain lines)"),
+            subject=channel.name,
             grade=Grade.WARNING,
             text=f"{channel.channel} delivers nothing{_next_attempt(channel)}; {count} event{'s' * (count != 1)} in"
             f" hand: {reason}",

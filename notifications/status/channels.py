@@ -11,7 +11,7 @@ from django.db.models import Count, Sum
 
 from notifications.models import FailedDelivery, Loss, Position
 from notifications.operations.problem import RESTART
-from notifications.positions.key import machine_id
+from notifications.positions.key import TEXT, machine_id
 from notifications.positions.lock import Holder, holder
 from notifications.status.lag_counting import Lag
 from notifications.utils.times import utc_now
@@ -62,6 +62,11 @@ class ChannelStatus:
     lost: int
     lost_more: bool
     problem_since: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """For people: a channel has a position of its own for plain lines."""
+        return self.channel + " (plain lines)" * self.journal.endswith(TEXT)
 
     @property
     def state(self) -> ChannelState:
