@@ -184,10 +184,16 @@ def _next_attempt(channel: ChannelStatus) -> str:
     return f", next try in {duration(seconds)}" if seconds > 0 else " and is tried again now"
 
 
+def failed_channels(now: DatabaseStatus) -> list[str]:
+    """Those with failed deliveries that are not to be sent again."""
+    asked = {each.channel for each in now.channels if each.failed <= each.again}
+    return [channel for channel in now.failed if channel not in asked]
+
+
 def _failed(now: DatabaseStatus) -> Iterator[Problem]:
     if (count := now.failed_deliveries - now.failed_again) <= 0:
         return
-    channels = ", ".join(now.failed)
+    channels = ", ".join(failed_channels(now))
     yield Problem(
         name="deliveries-failed",
         grade=Grade.WARNING,
