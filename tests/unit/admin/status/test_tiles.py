@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from django.contrib.auth.models import User
+from django.template import Context, Template
 from django.test import RequestFactory
 
 from notifications import keep
@@ -45,7 +46,7 @@ def workers(settings: Any, tmp_path: Path) -> Iterator[list[Heartbeat]]:
 
 def found() -> dict[str, Tile]:
     request = RequestFactory().get("/")
-    request.user, _ = User.objects.get_or_create(username="root", is_superuser=True)
+    request.user, _ = User.objects.get_or_create(username="root", is_superuser=True, is_staff=True)
     return {tile.key: tile for tile in tiles(verdict(whole=True), Links(request))}
 
 
@@ -70,6 +71,22 @@ def test_all_is_well() -> None:
         "spool": "empty",
         "workers": "all turn",
     }
+
+
+def test_channels_that_nobody_follows_do_not_deliver(workers: list[Heartbeat]) -> None:
+    position()
+    position("OPS", machine="another")
+    Machine.objects.create(machine="another", host="b", seen_at=utc_now())
+    workers[1].close()
+    tile = found()["channels"]
+    assert (tile.state, tile.mood, tile.facts) == ("1 not followed", Mood.WARNING, ["1 of 2 deliver"])
+
+
+def test_who_may_not_enter_the_site_sees_no_tile() -> None:
+    request = RequestFactory().get("/")
+    request.user = User.objects.create(username="root", is_superuser=True, is_staff=False)
+    shown = Template("{% load notifications_status %}{% status_tiles %}").render(Context({"request": request}))
+    assert not shown.strip()
 
 
 def test_what_waits_and_since_when() -> None:
@@ -136,6 +153,15 @@ def test_channels_of_the_engine_are_none_unless_they_are_blocked() -> None:
         assert found()["channels"].state == "none yet"
         Position.objects.update(problem="503", waiting=1, problem_since=utc_now())
         assert found()["channels"].state == "1 retrying"
+
+
+def test_failed_deliveries_name_the_channels_of_those_that_are_left() -> None:
+    for channel, again_at in (("SLACK", utc_now()), ("OPS", None)):
+        position(channel)
+        FailedDelivery.objects.create(channel=channel, event_time=utc_now(), text="x", reason="y", again_at=again_at)
+    assert found()["failed"].facts == ["OPS", "1 to be sent again"]
+    (problem,) = [each for each in verdict().problems if each.name == "deliveries-failed"]
+    assert problem.text == "1 delivery has failed for good (OPS)"
 
 
 def test_failed_deliveries_but_for_those_on_their_way() -> None:
