@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from notifications.conf import conf
 from notifications.events.in_hand import receipt_in_hand
-from notifications.journal import EntryTooLarge, JournaldJournal
+from notifications.journal import JournaldJournal
 from notifications.utils.log_fields import fields_here, log_fields
 
 if TYPE_CHECKING:
@@ -183,10 +183,8 @@ class JournalHandler(logging.StreamHandler[Any]):
     def _is_sent(self, record: logging.LogRecord, journal: JournaldJournal) -> bool:
         try:
             journal.write(journal.encode(self._fields(record) | {"MESSAGE": self._text(record)}))
-        except (OSError, EntryTooLarge):  # full, restarting, or too large for a datagram
-            return False
-        except Exception:  # noqa: BLE001  the record cannot be formatted: logging reports that
-            self.handleError(record)
+        except Exception:  # noqa: BLE001  full, restarting, too large for a datagram; or of somebody's request or payload
+            return False  # a record that cannot be formatted is reported by who writes it as lines
         return True
 
     def _text(self, record: logging.LogRecord) -> str:

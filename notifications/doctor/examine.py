@@ -26,20 +26,20 @@ class Answer(NamedTuple):
 
 
 class Doctor:
-    """Examines. `close()` waits for what was too late: it may have something to clean up."""
+    """Examines. `close()` waits for what was too late, or was interrupted: it may have something to clean up."""
 
     def __init__(self) -> None:
         self._mask = Mask()
-        self._late: list[threading.Thread] = []
+        #: Set when they end. Not their threads: a join() that is interrupted takes its thread for ended.
+        self._running: list[threading.Event] = []
 
     def examine(self, examination: Examination) -> list[Answer]:
         """All its findings: one line each, without secrets. Raises nothing of what the examination raises."""
-        started, found = time.monotonic(), list[Finding]()
-        thread = threading.Thread(target=_look, args=(examination, found), name=examination.name, daemon=True)
-        thread.start()
-        thread.join(LONGEST)
-        if is_late := thread.is_alive():
-            self._late.append(thread)
+        started, found, ended = time.monotonic(), list[Finding](), threading.Event()
+        self._running.append(ended)
+        threading.Thread(target=_look, args=(examination, found, ended), name=examination.name, daemon=True).start()
+        if not (is_late := not ended.wait(LONGEST)):
+            self._running.remove(ended)
         seconds = time.monotonic() - started
         findings = [*found, *([failed(f"no answer within {LONGEST:g} s", TOO_LATE)] if is_late else ())]
         if not findings:
@@ -47,17 +47,17 @@ class Doctor:
         return [Answer(examination.name, self._clean(finding), seconds) for finding in findings]
 
     def close(self) -> None:
-        """Wait for the late ones, together as long as for one."""
+        """Wait for those that still run, together as long as for one."""
         until = time.monotonic() + LONGEST
-        for thread in self._late:
-            thread.join(max(0.0, until - time.monotonic()))
+        for ended in self._running:
+            ended.wait(max(0.0, until - time.monotonic()))
 
     def _clean(self, finding: Finding) -> Finding:
         text, advice = (self._mask(one_line(each)) for each in (finding.text, finding.advice))
         return finding._replace(text=text, advice=advice)
 
 
-def _look(examination: Examination, found: list[Finding]) -> None:
+def _look(examination: Examination, found: list[Finding], ended: threading.Event) -> None:
     try:
         found.extend(examination.look())  # one by one: what was found before it hangs is shown
     except Exception as error:  # noqa: BLE001  of a library, or a project's own examination
@@ -65,3 +65,4 @@ def _look(examination: Examination, found: list[Finding]) -> None:
         found.append(unknown(text, "Mend what it says; if the examination is the engine's, please report it as a bug."))
     finally:
         connections.close_all()  # of this thread
+        ended.set()

@@ -20,6 +20,7 @@ from notifications.events.emit import process_outbox
 from notifications.events.encoding import INFO, readable
 from notifications.events.event import SERIES
 from notifications.events.process_token import new_token
+from notifications.journal import EntryTooLarge
 from notifications.utils import graphemes
 from notifications.utils.clean_text import clean, one_line
 from notifications.utils.forks import renew_after_fork
@@ -100,7 +101,10 @@ class Writer:
 
     def _write_first(self) -> None:
         journal = process_outbox().journal
-        journal.write_patiently(journal.encode(self._waiting[0]))
+        try:
+            journal.write_patiently(journal.encode(self._waiting[0]))
+        except EntryTooLarge as error:  # those behind it must not wait for it
+            logger.warning("A part of SERIES was dropped: %s", error)
         self._waiting.popleft()
 
     def _entry(self, minute: int, piece: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from django.db import Error, connections
 from notifications.conf import conf
 from notifications.database import bounded_wait
 from notifications.events.emit import process_outbox
+from notifications.events.series_counts import counted
 from notifications.log import attempt_of
 from notifications.models import RawPayload
 from notifications.process_raw.handle_payload import record_failure
@@ -116,6 +117,7 @@ class TimeLimit:
             other._finished.wait(max(0.0, until - time.monotonic()))
         if not is_recorded:  # another worker may have locked the database
             _record_attempt(running.payload, failure)
+        counted.flush(FLUSHING)
         process_outbox().flush(FLUSHING)
         connections.close_all()
 

@@ -6,10 +6,13 @@ from typing import Final
 
 from django.db.models import Count, F, Max, Sum
 
+from notifications.events.event import SERIES
 from notifications.models import Loss, Refusal
 
 #: The youngest losses, of which the last is looked for: reports may come late.
 YOUNGEST: Final = 100
+#: What an older follow_journal refuses until it is restarted: newer web processes write events that it does not know.
+OF_UPGRADE: Final = {"reason": "no channel of this name", "name": SERIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +48,5 @@ def unseen_losses() -> UnseenLosses:
 def unseen_refused() -> UnseenRefused:
     """One query, of a table with at most a thousand rows for each journal. Raises database errors."""
     new = Sum(F("count") - F("seen_count"))
-    found = Refusal.objects.unseen().aggregate(kinds=Count("pk"), entries=new, last=Max("until"))
+    found = Refusal.objects.unseen().exclude(**OF_UPGRADE).aggregate(kinds=Count("pk"), entries=new, last=Max("until"))
     return UnseenRefused(found["kinds"], found["entries"] or 0, found["last"])

@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -55,17 +56,19 @@ class ProgressBar:
         """Call it after each step, from one thread."""
         total = self._meter["total"]
         self._seen = seen if total is None else min(seen, total)
-        if self._bar is not None:
-            self._bar.update(self._seen - self._bar.n)
-        elif time.monotonic() - self._shown_at >= self._interval:
-            self._write_line()
+        with suppress(OSError):  # the disk of cron's log is full, the terminal is gone: the work goes on
+            if self._bar is not None:
+                self._bar.update(self._seen - self._bar.n)
+            elif time.monotonic() - self._shown_at >= self._interval:
+                self._write_line()
 
     def close(self) -> None:
         """End the bar's line; or write a last line, if there were others. May be called again."""
-        if self._bar is not None:
-            self._bar.close()
-        elif self._shown not in {-1, self._seen}:
-            self._write_line()
+        with suppress(OSError):
+            if self._bar is not None:
+                self._bar.close()
+            elif self._shown not in {-1, self._seen}:
+                self._write_line()
 
     @property
     def is_bar(self) -> bool:

@@ -51,9 +51,12 @@ def is_drained(command: str) -> bool:
 
 
 def _ends(command: str) -> list[float]:
-    """In seconds since the epoch; [] if none is known."""
+    """In seconds since the epoch; [] if none is known. One of a clock that was ahead would hide dead workers until
+    that time.
+    """
     with suppress(OSError, ValueError, TypeError):
-        return [float(each) for each in json.loads(_path(command).read_bytes())]
+        ends = [float(each) for each in json.loads(_path(command).read_bytes())]
+        return [each for each in ends if each <= time.time()]
     return []
 
 

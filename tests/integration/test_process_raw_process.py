@@ -15,12 +15,14 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from notifications import keep
+from notifications.journal import FileJournal
 from notifications.models import Attempt, FailureGroup, RawPayload, ReportRow
 from notifications.process_raw.time_limit import EXIT_HUNG
 from notifications.store.database_breaker import breaker
 from tests import app_settings
 from tests.support.child import Process
 from tests.support.database import use_database
+from tests.support.journals import read_all
 from tests.support.payloads import states
 from tests.support.processes import Site
 from tests.support.wait import wait_for
@@ -177,6 +179,8 @@ def test_a_handler_that_hangs_once_is_tried_again(raw: Raw) -> None:
     assert (hung.outcome, hung.number) == ("failed", 1)
     assert "threading.Event().wait()" in hung.traceback
     assert hung.milliseconds is not None
+    series = [entry.fields["PROPPY_DATA"] for entry in read_all(FileJournal(raw.state / "journal").open(follow=False))]
+    assert any('"failed":{"hangs":[1,' in str(each) for each in series), "the attempt was not counted"
     assert raw.restart_until(lambda: all_in("done")) == []
     assert effects() == {"stuck": 1}
     assert outcomes(stored) == ["failed", "done"]

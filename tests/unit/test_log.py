@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -186,6 +187,16 @@ def test_what_journald_does_not_take_goes_to_its_stream(tmp_path: Path, journald
     with in_journal(journald_socket.path, stream) as handler:
         handler.handle(record_of("x" * (8 << 20)))
     assert stream.getvalue().endswith("xxx\n"), "too large for a datagram"
+
+
+def test_fields_that_cannot_be_told_lose_no_line(journald_socket: Journald) -> None:
+    """Any library may set a record's `request`; a handler may change its payload."""
+    stream = StringIO()
+    with in_journal(journald_socket.path, stream) as handler:
+        handler.handle(record_of("late", request=SimpleNamespace(META=None)))
+        with handling(RawPayload(source="stripe", headers_json="[]")):
+            handler.handle(record_of("failed"))
+    assert stream.getvalue() == "<4>WARNING shop.handlers: late\n<4>WARNING shop.handlers: failed\n"
 
 
 def test_elsewhere_nothing_changes(journald_socket: Journald) -> None:

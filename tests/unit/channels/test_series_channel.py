@@ -147,6 +147,7 @@ def test_settings_may_import_channels_before_there_are_models() -> None:
         {"requests": {"a": [True, 1, 1, ""]}},
         {"requests": {"a": [1, float("nan"), 1, ""]}},
         {"requests": {"a": [1, float("inf"), 1, ""]}},
+        {"requests": {"a": [1, 10**400, 1, ""]}},
         {"requests": {"a": [1, 1, "1", ""]}},
         {"requests": {"a": [LARGEST, 1, 1, ""]}},
         {"requests": {"a": [1, 1, 1, "x"]}},

@@ -1,6 +1,7 @@
 """What people and programs see of it, whatever the examinations find."""
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -134,6 +135,38 @@ def test_what_hangs_is_left_and_may_clean_up_at_the_end(monkeypatch: pytest.Monk
     assert "ok       search  connected\nFAILED   search  no answer within 0.2 s\n" in text
     assert "ok       then    next" in text
     assert status == 2
+    assert cleaned.is_set()
+
+
+def test_one_that_is_interrupted_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes to the main thread."""
+    started, goes_on, cleaned = threading.Event(), threading.Event(), threading.Event()
+    close = examine.Doctor.close
+
+    def closed(doctor: examine.Doctor) -> None:
+        goes_on.set()
+        close(doctor)
+
+    def look() -> Iterator[Finding]:
+        try:
+            started.set()
+            goes_on.wait(10)
+            yield ok("it answers")
+        finally:
+            cleaned.set()
+
+    def interrupt() -> None:
+        started.wait(10)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    monkeypatch.setattr(examine.Doctor, "close", closed)
+    register(NAME)(look)
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    with pytest.raises(KeyboardInterrupt):
+        call_command("proppy_doctor", "--only", NAME)
+    helper.join()
+    unregister(NAME)
     assert cleaned.is_set()
 
 

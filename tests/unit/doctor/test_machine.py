@@ -60,6 +60,14 @@ def test_a_state_folder_that_can_be_written(only: Only, state_dir: Path) -> None
     assert list(state_dir.iterdir()) == []
 
 
+def test_a_doctor_that_is_killed_leaves_no_file(only: Only, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk is the one that people look at, and do not wait for."""
+    left = list[Path]()
+    monkeypatch.setattr(os, "fsync", lambda _: left.extend(state_dir.iterdir()))
+    only("state-folder")
+    assert left == []
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may do anything")
 def test_a_read_only_state_folder(examine: Examine, state_dir: Path) -> None:
     state_dir.chmod(0o500)

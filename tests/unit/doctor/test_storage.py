@@ -47,12 +47,24 @@ def large(settings: Any) -> Denied:
 
 
 def files(storage: Denied) -> list[str]:
-    return [f"doctor/{name}" for name in storage.listdir("doctor")[1]] if storage.exists("doctor") else []
+    folders, names = storage.listdir("")
+    assert folders == []
+    return names
 
 
 def test_a_storage_that_works_is_left_as_it_was(only: Only, large: Denied) -> None:
     assert only("bodies").text == "large: an object was written, read and deleted"
     assert files(large) == []
+
+
+def test_a_folder_is_left_as_it_was(only: Only, settings: Any, tmp_path: Path) -> None:
+    """A folder that root makes there could not be written to by the services."""
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "large"}}
+    (tmp_path / "large").mkdir()
+    settings.STORAGES = settings.STORAGES | {"large": options}
+    settings.NOTIFICATIONS_BODY_STORAGE = "large"
+    assert only("bodies").result == "ok"
+    assert list((tmp_path / "large").iterdir()) == []
 
 
 @pytest.mark.parametrize(

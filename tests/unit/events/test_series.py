@@ -18,7 +18,7 @@ from notifications.events.outbox import Outbox
 from notifications.events.process_token import ID, SERIES_ID
 from notifications.events.series import LONGEST_LABEL, MOST_BYTES, MOST_WAITING, Writer, pieces
 from notifications.events.series_counts import MOST_LABELS, SeriesCounts
-from notifications.journal import Entry, FileJournal
+from notifications.journal import Entry, EntryTooLarge, FileJournal
 from notifications.utils.sums import Sum
 from tests.support.journals import exit_code, in_child, read_all
 
@@ -30,10 +30,14 @@ class BusyJournal(FileJournal):
     """Takes nothing while it is busy."""
 
     is_busy = False
+    #: Bytes of an entry.
+    most = 1024 * 1024
 
     def write(self, record: bytes) -> None:
         if self.is_busy:
             raise BlockingIOError
+        if len(record) > self.most:
+            raise EntryTooLarge
         super().write(record)
 
 
@@ -111,6 +115,14 @@ def test_a_journal_that_takes_nothing_gets_it_with_the_next_minute(written: Writ
     minutes = [(data["minute"] - MINUTE) // 60 for data in written.data()]
     assert minutes == [*range(6, MOST_WAITING + 5), 0]
     assert not emit.process_outbox().queue
+
+
+def test_an_entry_that_the_journal_never_takes_holds_up_no_other(written: Written) -> None:
+    """As a kernel whose net.core.wmem_max is small."""
+    written.journal.most = 500
+    series.write(MINUTE, {"handled": {"x" * 200: Sum(1), "y" * 200: Sum(1), "z" * 200: Sum(1)}})
+    series.write(MINUTE, count())
+    assert [list(data["series"]["handled"]) for data in written.data()] == [["photo"]]
 
 
 def test_much_is_written_in_pieces_without_losing_any(written: Written) -> None:

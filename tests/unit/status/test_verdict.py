@@ -21,6 +21,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications.journal import FileJournal
+from notifications.losses.refused_entries import NO_CHANNEL, NO_SERIES
 from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
 from notifications.operations.problem import KINDS, Grade, Problem, mark_of, parse_mark, title_of
 from notifications.positions.key import Key, machine_id
@@ -242,6 +243,15 @@ def test_refused_entries_are_news_for_a_week_and_until_they_are_seen() -> None:
     assert verdict().problems == []
     Refusal.objects.all().mark_unseen("ada")
     assert the_problem().text.startswith("8 journal entries")
+
+
+def test_what_an_older_follower_refused_during_the_upgrade_is_no_news() -> None:
+    row = refused(timedelta(hours=2))
+    Refusal.objects.update(reason=NO_CHANNEL, name="SERIES")
+    assert verdict().problems == []
+    for other in ({"reason": NO_SERIES}, {"name": "SLAK"}):
+        Refusal.objects.filter(pk=row.pk).update(**{"reason": NO_CHANNEL, "name": "SERIES"} | other)
+        assert the_problem().name == "entries-refused"
 
 
 def test_nobody_rings_a_bell_with_refused_entries() -> None:

@@ -142,6 +142,16 @@ def test_on_a_real_terminal_that_does_not_say_how_wide_it_is() -> None:
         with ProgressBar(OutputWrapper(stream), 2) as bar:
             bar.show(2)
         stream.flush()
-        text = os.read(ours, 65536).decode()
+        text = ""
+        while not text.endswith("\n"):  # it may come in pieces
+            text += os.read(ours, 65536).decode()
     os.close(ours)
     assert drawn(text)[-1].startswith("100 % |")
+
+
+def test_what_cannot_be_shown_does_not_stop_the_work() -> None:
+    with open("/dev/full", "w") as full:
+        with ProgressBar(OutputWrapper(full), 2, interval=0.0) as bar:
+            bar.show(1)
+        with pytest.raises(OSError, match="No space"):  # of the file itself, which has kept the text
+            full.close()

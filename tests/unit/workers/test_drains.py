@@ -60,6 +60,16 @@ def test_how_long_one_counts(clock: Clock, ends: list[float], counts: float) -> 
         assert is_drained("process_raw") == expected, seconds
 
 
+def test_one_of_a_clock_that_was_ahead_does_not_count(clock: Clock) -> None:
+    drain(clock, 365 * DAY)
+    clock.now = NOW
+    assert not is_drained("process_raw")
+    drain(clock, 60, 120)
+    assert is_drained("process_raw")
+    clock.now += SHORTEST + 1
+    assert not is_drained("process_raw")
+
+
 def test_it_is_of_one_command(clock: Clock) -> None:
     drain(clock, 0)
     assert not is_drained("follow_journal")
