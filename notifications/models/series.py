@@ -1,7 +1,6 @@
 """Time series: what was counted in each minute, hour and day, and since ever. SERIES events bring it."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
 
@@ -9,10 +8,11 @@ from django.db import models
 
 from notifications.models.aware_times import AwareDateTimeField
 from notifications.utils.histogram import counts_of
+from notifications.utils.sums import Sum
 
 #: The start of what is counted since ever.
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
-COLUMNS: Final = ("name", "label", "start", "count", "total", "highest", "buckets")
+COLUMNS: Final = ("name", "label", "count", "total", "highest", "buckets")
 
 
 class Step(models.IntegerChoices):
@@ -28,41 +28,12 @@ class Step(models.IntegerChoices):
         return moment - (moment - EPOCH) % timedelta(seconds=self) if self else EPOCH
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One row. `total` is the sum of what was measured (ms, bytes, …), `highest` the highest of it. `buckets`: a
-    histogram of milliseconds (utils/histogram.py), empty where none is kept.
-    """
-
-    start: datetime
-    count: int
-    total: float
-    highest: float
-    buckets: tuple[int, ...]
-
-
 class SeriesQuerySet(models.QuerySet["Series"]):
-    def points(
-        self, names: Collection[str], step: Step, since: datetime, until: datetime, labels: Collection[str] = ()
-    ) -> dict[tuple[str, str], list[Point]]:
-        """By name and label, in order of time; a row that is not there had nothing to count. One query.
-
-        `since` is included if a row starts there, `until` is not. `labels`: only these, if any is given; "" is all
-        labels of a name together.
-        """
-        chosen = self.filter(name__in=names, step=step, start__gte=since, start__lt=until)
-        if labels:
-            chosen = chosen.filter(label__in=labels)
-        found: dict[tuple[str, str], list[Point]] = {}
-        for name, label, start, count, total, highest, text in chosen.order_by("start").values_list(*COLUMNS):
-            found.setdefault((name, label), []).append(Point(start, count, total, highest, tuple(counts_of(text))))
-        return found
-
-    def ever(self) -> Iterator[tuple[str, str, Point]]:
+    def ever(self) -> Iterator[tuple[str, str, Sum]]:
         """Name, label, and what was counted since ever, of each series. One query."""
         rows = self.filter(step=Step.EVER).order_by("name", "label").values_list(*COLUMNS)
-        for name, label, start, count, total, highest, text in rows:
-            yield name, label, Point(start, count, total, highest, tuple(counts_of(text)))
+        for name, label, count, total, highest, text in rows:
+            yield name, label, Sum(count, total, highest, counts_of(text))
 
 
 class Series(models.Model):

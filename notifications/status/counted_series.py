@@ -7,12 +7,13 @@ from django.db import Error
 
 from notifications.conf import conf
 from notifications.database import bounded_wait
-from notifications.models.series import Point, Series
+from notifications.models.series import Series
 from notifications.utils.prometheus_text import Sample, histogram, sample
+from notifications.utils.sums import Sum
 
 #: Its histogram is of milliseconds, and its total of bytes.
 OF_BYTES: Final = "received"
-Row = tuple[str, str, Point]
+Row = tuple[str, str, Sum]
 Labels = Callable[[str], dict[str, str]]
 
 

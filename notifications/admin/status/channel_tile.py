@@ -17,17 +17,21 @@ NAMED: Final = 3
 TROUBLE: Final = (ChannelState.BLOCKED, ChannelState.STOPPED, ChannelState.RETRYING)
 
 
-def channels_tile(channels: list[ChannelStatus], href: str) -> Tile:
-    """Those that deliver, and by name those that do not. The engine's own are named only if they do not."""
+def channels_tile(channels: list[ChannelStatus], href: str, *, is_followed: bool) -> Tile:
+    """Those that deliver, and by name those that do not. The engine's own are named only if they do not.
+
+    `is_followed`: follow_journal turns here, or is started now and then.
+    """
     troubled = sorted((each for each in channels if each.state in TROUBLE), key=lambda each: TROUBLE.index(each.state))
     all_channels = [each for each in channels if each.channel not in RESERVED or each in troubled]
     if not all_channels:
         return Tile("channels", "Channels", "none yet", Mood.FINE, ["none has read the journal"], href)
-    rest = len(all_channels) - len(troubled)
+    left = [each for each in all_channels if each.followed is False and not is_followed and each not in troubled]
+    rest = len(all_channels) - len(troubled) - len(left)
     counted = f"{count(rest)} of {count(len(all_channels))} deliver"
-    if not troubled:
+    if not troubled and not left:
         return Tile("channels", "Channels", "all deliver", Mood.FINE, [counted], href)
-    numbers = Counter(each.state for each in troubled)
+    numbers = Counter(each.state.value for each in troubled) + Counter({"not followed": len(left)})
     facts = [f"{visible(_name(each))} {_how(each)}" for each in troubled[:NAMED]]
     facts += [f"and {count(len(troubled) - NAMED)} more"] if len(troubled) > NAMED else []
     state = ", ".join(f"{count(number)} {state}" for state, number in numbers.items())

@@ -39,7 +39,8 @@ class Drawn(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Chart:
     """What is to be drawn. `top`: the upper end of the axis for the highest value. `at`: the list of what came in a
-    slot. `more`: lines that were left out; `sums`: whether adding up a line means something.
+    slot. `more`: lines that were left out; `sums`: whether adding up a line means something. `is_known`: anything at
+    all was counted in this time, so that no count means none.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Chart:
     marks: Sequence[Mark] = ()
     more: int = 0
     sums: bool = False
+    is_known: bool = True
     bars: bool = False
 
     @property
@@ -120,7 +122,8 @@ class Chart:
     @property
     def none(self) -> str:
         """What is said of an empty one."""
-        is_known = self.sums or any(value is not None for line in self.lines for value in line.values)
+        is_measured = any(value is not None for line in self.lines for value in line.values)
+        is_known = self.is_known if self.sums else is_measured
         return "None in this time." if is_known else "Nothing was measured in this time."
 
     def _most(self, line: Line) -> str:

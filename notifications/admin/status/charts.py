@@ -87,8 +87,9 @@ class Charts:
         yield self._chart("dropped", f"Events that emit() dropped {each}", dropped, **BARS)
 
     def _chart(self, key: str, title: str, drawn: list[Line], **options: Any) -> Chart:
-        window = self.figures.window
-        return Chart(key=key, title=title, window=window, lines=drawn, marks=marks(self.figures), **options)
+        figures = self.figures
+        options |= {"marks": marks(figures), "is_known": figures.counted.stop > 0}
+        return Chart(key=key, title=title, window=figures.window, lines=drawn, **options)
 
     def _source(self, label: str) -> str:
         return self.links.to(RawPayload, source=label)

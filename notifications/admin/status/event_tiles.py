@@ -1,6 +1,7 @@
 """Tiles of events: channels, failed deliveries, losses, refused entries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.channel_tile import channels_tile
@@ -8,16 +9,21 @@ from notifications.admin.status.links import Links
 from notifications.admin.status.tile import Mood, Tile
 from notifications.admin.status.wording import clock, count, plural, seconds
 from notifications.models import FailedDelivery, Loss, Position, Refusal
+from notifications.operations.problem import Problem
 from notifications.status.channel_problems import GOES_ON, NEWS, channels_in_use
 from notifications.status.database import DatabaseStatus
 from notifications.status.unseen import UnseenLosses
 from notifications.utils.times import utc_now
 
+#: The problem that no follow_journal turns.
+NOT_FOLLOWED: Final = "follow-journal-dead"
 
-def event_tiles(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
+
+def event_tiles(now: DatabaseStatus, links: Links, problems: Iterable[Problem]) -> Iterator[Tile]:
     """For who may see these lists."""
     if links.may_see(Position):
-        yield channels_tile(channels_in_use(now), links.to(Position))
+        is_dead = any(each.name == NOT_FOLLOWED and not each.elsewhere for each in problems)
+        yield channels_tile(channels_in_use(now), links.to(Position), is_followed=not is_dead)
     if links.may_see(FailedDelivery):
         yield _failed(now, links)
     if links.may_see(Loss):

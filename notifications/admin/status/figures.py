@@ -23,7 +23,7 @@ COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
 LATE: Final = timedelta(minutes=5)
 P50: Final = 0.5
 P99: Final = 0.99
-#: As Series.objects.points(), without an object for each of some thousand rows.
+#: Without an object of a model for each of some thousand rows.
 ROWS: Final = f"""
     SELECT name, label, start, count, highest, buckets FROM {table_of(Series)}
     WHERE step = %s AND start >= %s AND start < %s AND name IN

@@ -1,7 +1,7 @@
 """Which lines a chart has: of all labels those that say most. One that is in several charts looks alike in all."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
@@ -32,12 +32,18 @@ class Line:
 def by_label(
     labels: Sequence[str], values: Callable[[str], list[float | None]], href: Callable[[str], str] = lambda _: ""
 ) -> tuple[list[Line], int]:
-    """A line for each label, at most MOST: those with the highest sums; and how many labels are left out."""
+    """A line for each label, at most MOST: those with the highest sums; and how many labels are left out.
+
+    Of more labels than there are letters only the chosen ones have one.
+    """
     lines = [Line(visible(label), values(label), href(label), number) for number, label in enumerate(sorted(labels))]
     if len(lines) <= MOST:
         return lines, 0
     chosen = sorted(lines, key=lambda line: -sum(value or 0 for value in line.values))[:MOST]
-    return sorted(chosen, key=lambda line: line.number), len(lines) - MOST
+    found = sorted(chosen, key=lambda line: line.number)
+    if len(lines) > len(LETTERS):
+        found = [replace(line, number=number) for number, line in enumerate(found)]
+    return found, len(lines) - MOST
 
 
 def busiest(found: Iterable[Route]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Addresses of the engine's lists in one admin site, for one user: "" of those that the user may not see."""
+"""Addresses of the engine's lists in one admin site, for one user: "" of those that the user may not see.
+
+Who may not enter the site sees none, whatever permissions there are: a project's own page may have the tiles.
+"""
 
 from typing import Final
 from urllib.parse import urlencode
@@ -48,7 +51,7 @@ class Links:
         return f"{found}{mark}{query}" if found else ""
 
     def _path(self, model: type[Model]) -> str:
-        if not self._site.is_registered(model):
+        if not (self._site.is_registered(model) and self._site.has_permission(self._request)):
             return ""
         if not self._site.get_model_admin(model).has_view_or_change_permission(self._request):
             return ""

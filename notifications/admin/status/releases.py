@@ -27,7 +27,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one release did, in words. `all`: of all requests; `routes`: those that changed most, by name."""
+    """What one release did, or several that came together, in words.
+
+    `all`: of all requests; `routes`: those that changed most, by name.
+    """
 
     name: str
     began: str
@@ -57,26 +60,38 @@ def _shown(label: str) -> str:
 def effects(figures: Figures) -> list[Effect]:
     """Of the last releases, the newest first. Each is compared with what was before it, up to the release before.
 
-    The slot that it began in has both, and is left out. One before which nothing was counted is left out.
+    The slot that it began in has both, and is left out. Releases without a whole slot between them are compared as one.
+    One before which nothing was counted is left out.
     """
-    found = marks(figures)
-    ends = [mark.slot for mark in found[1:]] + [figures.window.period.steps]
-    starts = [-figures.window.period.steps, *(mark.slot + 1 for mark in found[:-1])]
+    found = _together(marks(figures))
+    ends = [first.slot for first, *_ in found[1:]] + [figures.window.period.steps]
+    starts = [-figures.window.period.steps, *(each[-1].slot + 1 for each in found[:-1])]
     parts = zip(found, starts, ends, strict=True) if found else ()
     all_effects = [
-        _effect(figures, mark, range(start, mark.slot), range(mark.slot + 1, end))
-        for mark, start, end in parts
-        if figures.total("requests", slots=range(start, mark.slot)).count
+        _effect(figures, each, range(start, each[0].slot), range(each[-1].slot + 1, end))
+        for each, start, end in parts
+        if figures.total("requests", slots=range(start, each[0].slot)).count
     ]
     return all_effects[-MOST:][::-1]
 
 
-def _effect(figures: Figures, mark: Mark, before: range, after: range) -> Effect:
+def _together(found: list[Mark]) -> list[list[Mark]]:
+    """Those that began in the same slot or in the next one, in one list."""
+    together: list[list[Mark]] = []
+    for mark in found:
+        if together and mark.slot <= together[-1][-1].slot + 1:
+            together[-1].append(mark)
+        else:
+            together.append([mark])
+    return together
+
+
+def _effect(figures: Figures, together: list[Mark], before: range, after: range) -> Effect:
     was, now = figures.total("requests", slots=before), figures.total("requests", slots=after)
     window = figures.window
-    start = window.start(mark.slot)
+    start = window.start(together[0].slot)
     return Effect(
-        name=mark.name,
+        name=_names([mark.name for mark in together]),
         began=window.name_of(start),
         ago=duration((window.now - start).total_seconds()),
         all=change(was, now),
@@ -84,6 +99,12 @@ def _effect(figures: Figures, mark: Mark, before: range, after: range) -> Effect
         errors_before=Rate("", was.count, figures.total("errors", slots=before).count).words,
         routes=list(_changed_routes(figures, before, after))[:NAMED],
     )
+
+
+def _names(names: list[str]) -> str:
+    *others, last = names
+    before = ", ".join(others) if len(others) < NAMED else f"{len(others)} releases"
+    return f"{before} and {last}" if others else last
 
 
 def _changed_routes(figures: Figures, before: range, after: range) -> Iterator[tuple[str, Change]]:

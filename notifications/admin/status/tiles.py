@@ -23,15 +23,15 @@ def tiles(found: Verdict, links: Links) -> list[Tile]:
     if now.database is None:
         unknown = Tile("database", "Database", "does not answer", Mood.CRITICAL, [visible(now.database_problem)])
         return [unknown, *machine_tiles(found, links)]
-    return [*_of_database(now.database, links), *machine_tiles(found, links)]
+    of_events = event_tiles(now.database, links, found.problems)
+    return [*_of_payloads(now.database, links), *of_events, *machine_tiles(found, links)]
 
 
-def _of_database(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
+def _of_payloads(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
     if links.may_see(RawPayload):
         yield _waiting(now, links)
         yield _dead(now, links)
         yield _quarantined(now, links)
-    yield from event_tiles(now, links)
 
 
 def _waiting(now: DatabaseStatus, links: Links) -> Tile:

@@ -20,16 +20,16 @@ def count(value: float) -> str:
     """ "0", "312", "12,345"; of a mean one decimal."""
     if value < 1000 and value == int(value):  # the same in each language, and most of them
         return str(int(value))
-    return number_format(value, decimal_pos=0 if value >= 10 or value == int(value) else 1, force_grouping=True)
+    return _rounded(value, 0 if value >= 9.95 or value == int(value) else 1)
 
 
 def milliseconds(value: float) -> str:
     """ "4 ms", "412 ms", "1.2 s", "23 s"."""
     if value < 1:
         return "under 1 ms"
-    if value < 1000:
+    if value < 999.5:
         return f"{value:.0f} ms"
-    return f"{number_format(value / 1000, decimal_pos=1 if value < 10_000 else 0)} s"
+    return f"{_rounded(value / 1000, 1 if value < 9_950 else 0)} s"
 
 
 def seconds(value: float) -> str:
@@ -54,7 +54,12 @@ def fraction(value: float) -> str:
     if value == 0 or value >= 10:
         return count(round(value))
     decimals = 1 if value >= 1 else 2 if value >= 0.1 else 3
-    return number_format(value, decimal_pos=decimals).rstrip("0").rstrip(".,")
+    return _rounded(value, decimals).rstrip("0").rstrip(".,")
+
+
+def _rounded(value: float, decimals: int) -> str:
+    """Django's function cuts the digits off that it does not show."""
+    return str(number_format(round(value, decimals), decimal_pos=decimals, force_grouping=True))
 
 
 def clock(moment: datetime) -> str:

@@ -1,12 +1,12 @@
 """Series of points, and the histograms in them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.models.series import EPOCH, Point, Series, Step
+from notifications.models.series import EPOCH, Series, Step
 from notifications.utils.histogram import BOUNDS, added, bucket_of, counts_of, quantile, text_of
+from notifications.utils.sums import Sum
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
@@ -25,33 +25,10 @@ def test_a_moment_falls_into_one_row_of_each_step(step: Step, start: datetime) -
 
 
 @pytest.mark.django_db
-def test_points_are_those_of_the_names_the_step_the_time_and_the_labels() -> None:
-    def add(minutes: int, name: str = "requests", label: str = "", step: Step = Step.MINUTE) -> None:
-        start = NOON + timedelta(minutes=minutes)
-        Series.objects.create(
-            step=step, start=start, name=name, label=label, count=2, total=3, highest=2.5, buckets="1,1"
-        )
-
-    for minutes in (1, 0, -1, 2):
-        add(minutes)
-    add(0, label="GET /")
-    add(0, name="received")
-    add(0, step=Step.HOUR)
-    until = NOON + timedelta(minutes=2)
-    found = Series.objects.points(["requests"], Step.MINUTE, NOON, until)
-    point = Point(NOON, 2, 3, 2.5, (1, 1))
-    assert found == {
-        ("requests", ""): [point, replace(point, start=NOON + timedelta(minutes=1))],
-        ("requests", "GET /"): [point],
-    }
-    assert Series.objects.points(["requests"], Step.MINUTE, NOON, until, ["GET /"]) == {("requests", "GET /"): [point]}
-
-
-@pytest.mark.django_db
 def test_what_was_counted_since_ever_comes_by_name_and_label() -> None:
     Series.objects.create(step=Step.EVER, start=EPOCH, name="requests", label="GET /", count=7)
     Series.objects.create(step=Step.DAY, start=NOON, name="requests", label="GET /", count=5)
-    assert list(Series.objects.ever()) == [("requests", "GET /", Point(EPOCH, 7, 0, 0, ()))]
+    assert list(Series.objects.ever()) == [("requests", "GET /", Sum(7))]
 
 
 def test_a_histogram_gives_quantiles_within_its_buckets() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import clear_script_prefix, path, set_script_prefix
@@ -40,6 +40,7 @@ def test_with_nothing_counted(admin: Client, period: str) -> None:
     assert "No requests" in page
     assert "Nothing was counted in this time" in page
     assert "chart-plot" not in page
+    assert "None in this time" not in page, "nobody knows: perhaps events were lost"
 
 
 @pytest.mark.parametrize("period", ["hour", "day", "month"])
@@ -63,9 +64,33 @@ def test_all_charts_have_the_marks_of_releases(admin: Client) -> None:
     assert page.count('class="mark-name"') == page.count("chart-plot") > 10
 
 
+def test_what_counted_nothing_is_none_where_anything_was_counted(admin: Client) -> None:
+    fill_series(20, shop=Shop(lost=None))
+    lost = get(admin, "period=hour").partition('id="chart-lost"')[2].partition("</section>")[0]
+    assert "None in this time." in lost
+
+
 def test_it_says_since_when_nothing_is_counted(admin: Client) -> None:
     end = fill_series(20, until=utc_now() - timedelta(minutes=30))
     assert f"Nothing was counted since {end:%H:%M}" in get(admin, "period=hour")
+
+
+def test_while_the_database_of_the_engine_is_away_the_verdict_is_there(admin: Client) -> None:
+    """Users and sessions may be in another one."""
+
+    def fail(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if "notifications_" in sql or sql == "SELECT 1":
+            raise OperationalError("gone away")
+        return execute(sql, params, many, context)
+
+    admin.raise_request_exception = False
+    with connection.execute_wrapper(fail):
+        page = get(admin)
+        assert admin.get(STATUS, {"part": "figures"}).status_code == 503
+    assert "gone away" in page
+    assert "What was counted cannot be read." in page
+    assert "No request" not in page
+    assert page.count("data-part=") == 6
 
 
 def test_its_address_has_two_names(admin: Client) -> None:

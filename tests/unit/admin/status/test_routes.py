@@ -104,3 +104,27 @@ def test_two_releases_are_compared_each_with_the_one_before() -> None:
     last, first = effects(by_route(HOUR))
     assert (last.name, last.all.words) == ("3", "8 times as fast")
     assert (first.name, first.all.words) == ("2", "8 times as slow")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("hotfix", [60, 59], ids=["in the same minute", "in the next minute"])
+def test_releases_that_came_together_are_compared_as_one(hotfix: int) -> None:
+    """Else nothing would be said of the last one, which runs now."""
+    for ago in range(120, 0, -1):
+        ms = 800 if ago <= 60 else 100
+        add("GET /", ms, 50, ago)
+        add("", ms, 50, ago)
+        add("1" if ago > 60 else "2" if ago == 60 else "3", 0, 50, ago, "releases")
+    if hotfix == 60:
+        add("3", 0, 50, hotfix, "releases")
+    (effect,) = effects(by_route(HOUR))
+    assert (effect.name, effect.all.words) == ("2 and 3", "8 times as slow")
+
+
+@pytest.mark.django_db
+def test_a_release_each_minute_has_no_list_of_all_names() -> None:
+    for ago in range(120, 0, -1):
+        add("", 100, 50, ago)
+        add(f"{120 - max(ago, 51):03}", 0, 50, ago, "releases")
+    (effect,) = effects(by_route(HOUR))
+    assert effect.name == "68 releases and 069"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from django.contrib.auth.models import User
+from django.template import Context, Template
 from django.test import RequestFactory
 
 from notifications import keep
@@ -45,7 +46,7 @@ def workers(settings: Any, tmp_path: Path) -> Iterator[list[Heartbeat]]:
 
 def found() -> dict[str, Tile]:
     request = RequestFactory().get("/")
-    request.user, _ = User.objects.get_or_create(username="root", is_superuser=True)
+    request.user, _ = User.objects.get_or_create(username="root", is_superuser=True, is_staff=True)
     return {tile.key: tile for tile in tiles(verdict(whole=True), Links(request))}
 
 
@@ -70,6 +71,22 @@ def test_all_is_well() -> None:
         "spool": "empty",
         "workers": "all turn",
     }
+
+
+def test_channels_that_nobody_follows_do_not_deliver(workers: list[Heartbeat]) -> None:
+    position()
+    position("OPS", machine="another")
+    Machine.objects.create(machine="another", host="b", seen_at=utc_now())
+    workers[1].close()
+    tile = found()["channels"]
+    assert (tile.state, tile.mood, tile.facts) == ("1 not followed", Mood.WARNING, ["1 of 2 deliver"])
+
+
+def test_who_may_not_enter_the_site_sees_no_tile() -> None:
+    request = RequestFactory().get("/")
+    request.user = User.objects.create(username="root", is_superuser=True, is_staff=False)
+    shown = Template("{% load notifications_status %}{% status_tiles %}").render(Context({"request": request}))
+    assert not shown.strip()
 
 
 def test_what_waits_and_since_when() -> None:
