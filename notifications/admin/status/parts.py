@@ -10,6 +10,7 @@ from django.utils.formats import date_format
 from notifications.admin.status.budget import OF, Budget, rates
 from notifications.admin.status.charts import Charts
 from notifications.admin.status.figures import RELEASES, by_route, stopped, totals
+from notifications.admin.status.gauges import Gauges
 from notifications.admin.status.links import Links
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.releases import effects
@@ -27,10 +28,10 @@ def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
 
 
 def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """Errors per million, and the charts that are not by route. Three queries."""
+    """Errors per million, and the charts that are not by route. Three or four queries."""
     now = utc_now()
     figures = totals(Window(period, now))
-    charts, all_rates = Charts(figures, Links(request)), rates(now)
+    charts, all_rates = Charts(figures, Links(request), gauges=Gauges(figures)), rates(now)
     return {
         "rates": all_rates,
         "budget": Budget(all_rates[list(PERIODS).index(OF)]),

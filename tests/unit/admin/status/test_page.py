@@ -132,7 +132,8 @@ def test_a_refresh_needs_few_queries(admin: Client, part: str, queries: int, per
         found = get(admin, f"part={part}&period={period}")
     of_django = [query for query in captured if "django_session" in query["sql"] or "auth_user" in query["sql"]]
     assert len(of_django) == 2
-    assert len(captured) - len(of_django) == queries
+    minutes = part == "figures" and period != "hour"  # what waits now
+    assert len(captured) - len(of_django) == queries + minutes
     assert "<body" not in found
 
 
