@@ -8,15 +8,19 @@ BATCH = 500
 
 
 def group_deliveries(apps, schema_editor):
-    """Older failed deliveries have a reason and no fingerprint of it."""
+    """Older failed deliveries have a reason and no fingerprint of it. One UPDATE for all of a batch that are alike:
+    SQLite is locked meanwhile.
+    """
     FailedDelivery = apps.get_model(LABEL, "FailedDelivery")
-    rows = FailedDelivery.objects.using(schema_editor.connection.alias).order_by("pk").only("pk", "reason")
+    rows = FailedDelivery.objects.using(schema_editor.connection.alias)
     last = 0
-    while batch := list(rows.filter(pk__gt=last)[:BATCH]):
-        for row in batch:
-            row.fingerprint = reason_fingerprint(row.reason)
-        rows.bulk_update(batch, ["fingerprint"])
-        last = batch[-1].pk
+    while batch := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", "reason")[:BATCH]):
+        alike = {}
+        for pk, reason in batch:
+            alike.setdefault(reason_fingerprint(reason), []).append(pk)
+        for fingerprint, pks in alike.items():
+            rows.filter(pk__in=pks).update(fingerprint=fingerprint)
+        last = batch[-1][0]
 
 
 def link(model):

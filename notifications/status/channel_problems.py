@@ -165,7 +165,7 @@ def _blocked(channels: Sequence[ChannelStatus]) -> Iterator[Problem]:
         reason = graphemes.first(one_line(channel.problem), LONGEST_REASON)
         yield Problem(
             name="channel-blocked",
-            subject=channel.channel + ("" if not channel.journal.endswith(TEXT) else " (plain lines)"),
+            subject=channel.name,
             grade=Grade.WARNING,
             text=f"{channel.channel} delivers nothing{_next_attempt(channel)}; {count} event{'s' * (count != 1)} in"
             f" hand: {reason}",
@@ -182,10 +182,16 @@ def _next_attempt(channel: ChannelStatus) -> str:
     return f", next try in {duration(seconds)}" if seconds > 0 else " and is tried again now"
 
 
+def failed_channels(now: DatabaseStatus) -> list[str]:
+    """Those with failed deliveries that are not to be sent again."""
+    asked = {each.channel for each in now.channels if each.failed <= each.again}
+    return [channel for channel in now.failed if channel not in asked]
+
+
 def _failed(now: DatabaseStatus) -> Iterator[Problem]:
     if (count := now.failed_deliveries - now.failed_again) <= 0:
         return
-    channels = ", ".join(now.failed)
+    channels = ", ".join(failed_channels(now))
     yield Problem(
         name="deliveries-failed",
         grade=Grade.WARNING,

@@ -64,6 +64,11 @@ class ChannelStatus:
     problem_since: datetime | None = None
 
     @property
+    def name(self) -> str:
+        """For people: a channel has a position of its own for plain lines."""
+        return self.channel + " (plain lines)" * self.journal.endswith(TEXT)
+
+    @property
     def state(self) -> ChannelState:
         """Events behind count only if somebody asked for them."""
         waits = bool(self.waiting or self.problem or (self.behind and self.behind.events))

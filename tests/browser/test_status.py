@@ -240,3 +240,16 @@ def test_it_says_that_the_site_does_not_answer_and_goes_on_when_it_does(shop: Sh
     page.unroute("**/*part=*")
     page.clock.run_for(61_000)
     expect(page.locator("#status-fresh")).to_be_empty()
+
+
+def test_a_part_that_comes_does_not_hide_that_another_one_does_not(shop: Shop) -> None:
+    page = shop.page
+    page.clock.install()
+    shop.open()
+    page.route("**/*part=figures*", lambda route: route.abort())
+    page.clock.run_for(31_000)
+    expect(page.locator("#status-fresh")).to_contain_text("did not answer")
+    page.evaluate("document.querySelector('#now .tiles').dataset.old = 'yes'")
+    page.clock.run_for(31_000)
+    expect(page.locator("[data-old]")).to_have_count(0)
+    expect(page.locator("#status-fresh")).to_contain_text("did not answer")

@@ -49,11 +49,10 @@ class ReasonFilter(ChoiceFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         if not (chosen := self.parse(self.value() or "")):
             return []
-        alike = FailedDelivery.objects.filter(**chosen).order_by("-pk")
-        if channel := request.GET.get("channel", "").replace("\0", ""):
-            alike = alike.filter(channel=channel)  # the index begins with it
-        elif not channel:
+        channel = request.GET.get("channel", "").replace("\0", "")
+        if not channel:
             return [(self.value() or "", "one of them")]
+        alike = FailedDelivery.objects.filter(channel=channel, **chosen).order_by("-pk")  # its index begins so
         end = alike.annotate(end=Right("reason", LOADED)).values_list("end", flat=True).first()
         return [(self.value() or "", last_loaded_line(end) if end else "one that is no more")]
 

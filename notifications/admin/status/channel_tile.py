@@ -7,7 +7,6 @@ from notifications.admin.lists.body_view import visible
 from notifications.admin.status.tile import Mood, Tile
 from notifications.admin.status.wording import clock, count, plural, seconds
 from notifications.events.event import RESERVED
-from notifications.positions.key import TEXT
 from notifications.status.channels import ChannelState, ChannelStatus
 from notifications.utils.times import utc_now
 
@@ -32,14 +31,10 @@ def channels_tile(channels: list[ChannelStatus], href: str, *, is_followed: bool
     if not troubled and not left:
         return Tile("channels", "Channels", "all deliver", Mood.FINE, [counted], href)
     numbers = Counter(each.state.value for each in troubled) + Counter({"not followed": len(left)})
-    facts = [f"{visible(_name(each))} {_how(each)}" for each in troubled[:NAMED]]
+    facts = [f"{visible(each.name)} {_how(each)}" for each in troubled[:NAMED]]
     facts += [f"and {count(len(troubled) - NAMED)} more"] if len(troubled) > NAMED else []
     state = ", ".join(f"{count(number)} {state}" for state, number in numbers.items())
     return Tile("channels", "Channels", state, Mood.WARNING, [*facts, counted], href)
-
-
-def _name(channel: ChannelStatus) -> str:
-    return channel.channel + (" (plain lines)" if channel.journal.endswith(TEXT) else "")
 
 
 def _how(channel: ChannelStatus) -> str:

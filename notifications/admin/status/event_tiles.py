@@ -10,7 +10,7 @@ from notifications.admin.status.tile import Mood, Tile
 from notifications.admin.status.wording import clock, count, plural, seconds
 from notifications.models import FailedDelivery, Loss, Position, Refusal
 from notifications.operations.problem import Problem
-from notifications.status.channel_problems import GOES_ON, NEWS, channels_in_use
+from notifications.status.channel_problems import GOES_ON, NEWS, channels_in_use, failed_channels
 from notifications.status.database import DatabaseStatus
 from notifications.status.unseen import UnseenLosses
 from notifications.utils.times import utc_now
@@ -35,7 +35,7 @@ def event_tiles(now: DatabaseStatus, links: Links, problems: Iterable[Problem]) 
 def _failed(now: DatabaseStatus, links: Links) -> Tile:
     number = now.failed_deliveries - now.failed_again
     mood = Mood.WARNING if number > 0 else Mood.FINE
-    facts = [", ".join(map(visible, now.failed))] if number > 0 else []
+    facts = [", ".join(map(visible, failed_channels(now)))] if number > 0 else []
     facts += [f"{count(now.failed_again)} to be sent again"] if now.failed_again else []
     query = {"again": "no"} if number > 0 else {}
     state = f"{count(number)} failed for good" if number > 0 else "none"

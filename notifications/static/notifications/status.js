@@ -4,6 +4,8 @@
 
 const LONGEST_PAUSE = 600;
 const said = document.getElementById("status-fresh");
+/** The names of parts that did not come the last time. */
+const late = new Set();
 
 /** What identifies an element in the next version of its part. */
 function selectorOf(element) {
@@ -61,9 +63,10 @@ async function keepFresh(name, seconds) {
         return;
       }
       pause = seconds;
-      said.textContent = "";
+      if (late.delete(name) && !late.size) said.textContent = "";
     } catch {
       pause = Math.min(pause * 2, LONGEST_PAUSE);
+      late.add(name);
       said.textContent = "The site did not answer: what is below is old. It is tried again.";
     }
   }

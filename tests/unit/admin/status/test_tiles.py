@@ -155,6 +155,15 @@ def test_channels_of_the_engine_are_none_unless_they_are_blocked() -> None:
         assert found()["channels"].state == "1 retrying"
 
 
+def test_failed_deliveries_name_the_channels_of_those_that_are_left() -> None:
+    for channel, again_at in (("SLACK", utc_now()), ("OPS", None)):
+        position(channel)
+        FailedDelivery.objects.create(channel=channel, event_time=utc_now(), text="x", reason="y", again_at=again_at)
+    assert found()["failed"].facts == ["OPS", "1 to be sent again"]
+    (problem,) = [each for each in verdict().problems if each.name == "deliveries-failed"]
+    assert problem.text == "1 delivery has failed for good (OPS)"
+
+
 def test_failed_deliveries_but_for_those_on_their_way() -> None:
     for again_at in (None, utc_now()):
         FailedDelivery.objects.create(channel="SLACK", event_time=utc_now(), text="", reason="", again_at=again_at)
