@@ -14,7 +14,7 @@ from notifications.admin.status.gauges import Gauges
 from notifications.admin.status.links import Links
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.releases import effects
-from notifications.admin.status.routes import SHOWN, routes
+from notifications.admin.status.routes import SHOWN, changed_first, routes
 from notifications.admin.status.tiles import tiles
 from notifications.status.verdict import verdict
 from notifications.utils.times import utc_now
@@ -44,14 +44,15 @@ def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
 
 
 def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """What releases did, and each route beside the period before. One query."""
+    """What releases did, and each route beside the period before. One or two queries."""
     figures = by_route(Window(period, utc_now()))
     found = routes(figures)
+    shown = changed_first(found)
     return {
         "releases": effects(figures),
         "have_names": bool(figures.labels(RELEASES)),
-        "routes": found[:SHOWN],
-        "more_routes": found[SHOWN:],
+        "routes": shown[:SHOWN],
+        "more_routes": shown[SHOWN:],
         "route_charts": list(Charts(figures, Links(request), found).of_routes()),
         "period": period,
     }
