@@ -165,7 +165,7 @@ def test_a_full_spool(site: Site, page: Page) -> None:
 def test_a_lost_event(shop: Shop) -> None:
     shop.happens(STORY)
     shop.open("?period=hour")
-    expect(shop.page.locator(".verdict li").first).to_contain_text("Events were lost")
+    expect(shop.page.locator(".verdict li").first).to_contain_text("3 events of SLACK were lost")
     expect(shop.tile("losses")).to_contain_text("3 events lost")
     expect(shop.page.locator("#chart-lost .chart-summary")).to_contain_text("3 in all")
     shop.page.locator("#chart-lost").get_by_role("link").click()

@@ -38,7 +38,7 @@ def _failed(now: DatabaseStatus, links: Links) -> Tile:
     facts = [", ".join(map(visible, failed_channels(now)))] if number > 0 else []
     facts += [f"{count(now.failed_again)} to be sent again"] if now.failed_again else []
     query = {"again": "no"} if number > 0 else {}
-    state = f"{count(number)} failed for good" if number > 0 else "none"
+    state = f"{count(number)} given up" if number > 0 else "none"
     return Tile("failed", "Failed deliveries", state, mood, facts, links.to(FailedDelivery, **query))
 
 

@@ -161,14 +161,14 @@ def test_failed_deliveries_name_the_channels_of_those_that_are_left() -> None:
         FailedDelivery.objects.create(channel=channel, event_time=utc_now(), text="x", reason="y", again_at=again_at)
     assert found()["failed"].facts == ["OPS", "1 to be sent again"]
     (problem,) = [each for each in verdict().problems if each.name == "deliveries-failed"]
-    assert problem.text == "1 delivery has failed for good (OPS)"
+    assert problem.text == "1 delivery was given up (OPS)"
 
 
 def test_failed_deliveries_but_for_those_on_their_way() -> None:
     for again_at in (None, utc_now()):
         FailedDelivery.objects.create(channel="SLACK", event_time=utc_now(), text="", reason="", again_at=again_at)
     tile = found()["failed"]
-    assert (tile.state, tile.href) == ("1 failed for good", f"{ADMIN}/faileddelivery/?again=no")
+    assert (tile.state, tile.href) == ("1 given up", f"{ADMIN}/faileddelivery/?again=no")
     assert tile.facts == ["SLACK", "1 to be sent again"]
 
 
