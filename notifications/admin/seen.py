@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications.admin.lists.actions_done import actions_on
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.cells import since, when
-from notifications.admin.lists.names import address, may
+from notifications.admin.lists.names import back_to_row, may
 from notifications.models import Loss, Refusal
 from notifications.models.seen import SeenQuerySet
 
@@ -68,7 +68,5 @@ class SeenActions(Base):
         return {"may": self.has_mark_permission(request), "is_news": is_news, "actions_done": actions_on(row)}
 
     def _say(self, request: HttpRequest, text: str) -> HttpResponse | None:
-        """Back to the row's page if the action was chosen there; None is the list."""
         self.message_user(request, text)
-        page: Any = request.POST.get("from_page", "")
-        return HttpResponseRedirect(address(self.model, "change", page)) if page.isdecimal() else None
+        return back_to_row(request)

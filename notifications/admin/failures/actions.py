@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 
 from notifications.admin.failures.retries import RETRIED, note_of
 from notifications.admin.lists import confirm
 from notifications.admin.lists.body_view import visible
 from notifications.admin.lists.keyset import Count, Listing
-from notifications.admin.lists.names import address, may
+from notifications.admin.lists.names import back_to_row, may
 from notifications.admin.payloads import moves
 from notifications.admin.payloads.actions import PACE, left_text
 from notifications.admin.payloads.moves import Moved
@@ -53,7 +53,7 @@ class FailureActions(Base):
             FailureGroup.objects.filter(pk__in=[group.pk for group in groups]).resolve(by)
         done = _sum(retry(group, payloads_of(group).all, by) for group in groups)
         self.message_user(request, f"To be processed again: {done.moved:,}.{left_text(done)}")
-        return self._back(request)
+        return back_to_row(request)
 
     @admin.action(description="Give their payloads up…", permissions=["process"])
     def give_up(self, request: HttpRequest, queryset: "QuerySet[FailureGroup]") -> HttpResponse | None:
@@ -63,7 +63,7 @@ class FailureActions(Base):
         by = request.user.get_username()
         done = _sum(_given_up(group, by) for group in queryset)
         self.message_user(request, f"Given up: {done.moved:,}.{left_text(done, 'dead already')}")
-        return self._back(request)
+        return back_to_row(request)
 
     def _ask(
         self,
@@ -80,13 +80,6 @@ class FailureActions(Base):
         more = len(counts) > self.list_per_page or any(count.more for count in counts)
         texts = [*named, *consequences]
         return confirm.ask(request, self, verb=verb, count=Count(by_group, more), consequences=texts, resolves=resolves)
-
-    def _back(self, request: HttpRequest) -> HttpResponse | None:
-        """Back to the group's page if the action was chosen there; None is the list."""
-        page: Any = request.POST.get("from_page", "")
-        if not page.isdecimal():
-            return None
-        return HttpResponseRedirect(address(FailureGroup, "change", page))
 
 
 def retry(group: FailureGroup, payloads: "QuerySet[RawPayload]", by: str) -> Moved:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from notifications.admin.failures.actions import FailureActions, payloads_of, retry
-from notifications.admin.lists.names import address
+from notifications.admin.lists.names import address, back_to_row
 from notifications.models import FailureGroup, RawPayload, State
 from notifications.utils.times import utc_now
 
@@ -56,11 +56,11 @@ class StateActions(FailureActions):
             link = address(RawPayload, "change", pk)
             text = '<a href="{}">One payload</a> of group #{} is to be processed again: its page says how that went.'
             self.message_user(request, format_html(text, link, group.pk))
-        return self._back(request)
+        return back_to_row(request)
 
     def _say(self, request: HttpRequest, text: str) -> HttpResponse | None:
         self.message_user(request, text)
-        return self._back(request)
+        return back_to_row(request)
 
 
 def _newest(group: FailureGroup) -> int | None:

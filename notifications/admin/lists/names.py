@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 
@@ -20,3 +20,9 @@ def url_name(model: type[Model], page: str) -> str:
 def may(request: HttpRequest, model: type[Model], codename: str) -> bool:
     """Whether the user has a permission of the model's app."""
     return request.user.has_perm(f"{model._meta.app_label}.{codename}")
+
+
+def back_to_row(request: HttpRequest) -> HttpResponse | None:
+    """To a row's page, if an action of its list was chosen there; None is the list. Of the same admin site."""
+    page: Any = request.POST.get("from_page", "")
+    return HttpResponseRedirect(f"{request.path}{page}/change/") if page.isdecimal() else None

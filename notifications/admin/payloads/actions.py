@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 
 from notifications.admin.lists import confirm
 from notifications.admin.lists.keyset import Count, Listing
-from notifications.admin.lists.names import address, may
+from notifications.admin.lists.names import back_to_row, may
 from notifications.admin.payloads import moves
 from notifications.admin.payloads.moves import Moved
 from notifications.models import RawPayload, State
@@ -44,13 +44,13 @@ class PayloadActions(Base):
             return confirm.ask(request, self, verb=PROCESS, count=count, consequences=consequences(count))
         done = moves.process_again(queryset, request.user.get_username())
         self.message_user(request, f"To be processed again: {done.moved:,}.{left_text(done)}")
-        return self._back(request)
+        return back_to_row(request)
 
     @admin.action(description="Give up", permissions=["process"])
     def give_up(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> HttpResponse | None:
         done = moves.give_up(queryset, request.user.get_username())
         self.message_user(request, f"Given up: {done.moved:,}.{left_text(done, 'done, dead or in quarantine')}")
-        return self._back(request)
+        return back_to_row(request)
 
     @admin.action(description="Verify again (quarantined ones)", permissions=["process"])
     def verify_again(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> HttpResponse | None:
@@ -59,13 +59,13 @@ class PayloadActions(Base):
         still_bad = f" Still wrong: {bad:,}." if bad else ""
         left = f" Left, as their keys have come another way: {twice:,}." if twice else ""
         self.message_user(request, f"Verified, and to be processed: {found[Verdict.ADMITTED]:,}.{still_bad}{left}")
-        return self._back(request)
+        return back_to_row(request)
 
     @admin.action(description="Handle too (other bytes under a used key)", permissions=["process"])
     def handle_too(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> HttpResponse | None:
         done = quarantine.handle_all_too(queryset, request.user.get_username())
         self.message_user(request, f"To be processed: {done:,}. Only other bytes under a used key are handled.")
-        return self._back(request)
+        return back_to_row(request)
 
     def _listing(self, request: HttpRequest, queryset: QuerySet[RawPayload]) -> Listing:
         """The selected payloads; if those are all that match, as the list finds them."""
@@ -74,13 +74,6 @@ class PayloadActions(Base):
         changelist: Any = self.get_changelist_instance(request)
         listing: Listing = changelist.listing
         return listing
-
-    def _back(self, request: HttpRequest) -> HttpResponse | None:
-        """Back to the payload's page if the action was chosen there; None is the list."""
-        page = request.POST.get("from_page", "")
-        if not page.isdecimal():
-            return None
-        return HttpResponseRedirect(address(RawPayload, "change", page))
 
 
 def consequences(count: Count) -> list[str]:

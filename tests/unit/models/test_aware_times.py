@@ -67,7 +67,7 @@ def test_series_of_an_hour_that_comes_twice_are_kept_apart_and_added_up() -> Non
     day = datetime(2026, 10, 25, tzinfo=UTC)
     hours = [moment.replace(minute=0) for moment in TWICE]
     assert list(rows) == [*((60, at, 2) for at in TWICE), *((3600, at, 2) for at in hours), (86400, day, 4)]
-    assert [point.start for _, _, point in Series.objects.ever()] == [EPOCH]
+    assert [(each.start, each.count) for each in Series.objects.filter(step=Step.EVER)] == [(EPOCH, 4)]
 
 
 def test_an_hour_that_comes_twice_comes_back_as_the_one_that_it_was() -> None:
