@@ -130,7 +130,7 @@ class Chart:
         """What is said of an empty one."""
         is_measured = any(value is not None for line in self.lines for value in line.values)
         is_known = self.is_known if self.sums else is_measured
-        return "None in this time." if is_known else "Nothing was measured in this time."
+        return "None in this time" if is_known else "Nothing was measured in this time"
 
     def _most(self, line: Line) -> str:
         known = [(value, -slot) for slot, value in enumerate(line.values) if value is not None]

@@ -22,6 +22,12 @@ SUMS: Final[dict[str, Any]] = {"sums": True}
 BARS: Final[dict[str, Any]] = {"sums": True, "bars": True}
 
 
+def without_data(charts: Sequence[Chart]) -> list[tuple[str, list[Chart]]]:
+    """Those with nothing to draw, by what is said of them."""
+    sentences = dict.fromkeys(chart.none for chart in charts if chart.is_empty)
+    return [(text, [each for each in charts if each.is_empty and each.none == text]) for text in sentences]
+
+
 @dataclass(frozen=True, slots=True)
 class Charts:
     """Makes them of what was counted. Each group is a generator of its charts."""

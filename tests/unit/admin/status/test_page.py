@@ -14,6 +14,7 @@ from django.urls import clear_script_prefix, path, set_script_prefix
 from django.utils import translation
 
 from notifications.admin import RawPayloadAdmin, StatusAdmin
+from notifications.admin.status.markup import unbroken
 from notifications.models import FailedDelivery, Loss, Position, RawPayload, Series, State, Status
 from notifications.utils.times import utc_now
 from tests.support.admin import EVIL, everything, payload, staff
@@ -41,6 +42,17 @@ def test_with_nothing_counted(admin: Client, period: str) -> None:
     assert "Nothing was counted in this time" in page
     assert "chart-plot" not in page
     assert "None in this time" not in page, "nobody knows: perhaps events were lost"
+    assert page.count("Nothing was measured in this time: ") == 3, "a line for each group"
+    assert "<strong>New here:</strong>" in page
+
+
+def test_who_has_a_worker_is_not_new(admin: Client) -> None:
+    Position.objects.create(machine="m", journal="j", channel="SLACK")
+    assert "New here" not in get(admin)
+
+
+def test_no_line_ends_within_an_option(admin: Client) -> None:
+    assert unbroken("more of them, or --threads <5") == ('more of them, or <span class="option">--threads</span> &lt;5')
 
 
 @pytest.mark.parametrize("period", ["hour", "day", "month"])
@@ -66,8 +78,7 @@ def test_all_charts_have_the_marks_of_releases(admin: Client) -> None:
 
 def test_what_counted_nothing_is_none_where_anything_was_counted(admin: Client) -> None:
     fill_series(20, shop=Shop(lost=None))
-    lost = get(admin, "period=hour").partition('id="chart-lost"')[2].partition("</section>")[0]
-    assert "None in this time." in lost
+    assert re.search(r'>None in this time: .*id="chart-lost".*\.</p>', get(admin, "period=hour"))
 
 
 def test_it_says_since_when_nothing_is_counted(admin: Client) -> None:

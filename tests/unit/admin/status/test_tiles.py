@@ -89,13 +89,20 @@ def test_who_may_not_enter_the_site_sees_no_tile() -> None:
     assert not shown.strip()
 
 
+def test_before_a_follower_has_ever_run_nothing_of_events_is_known() -> None:
+    events = [found()[key] for key in ("channels", "failed", "losses")]
+    assert {(tile.state, tile.mood) for tile in events} == {("not known yet", Mood.UNKNOWN)}
+    FailedDelivery.objects.create(channel="SLACK", event_time=utc_now(), text="", reason="")
+    assert found()["failed"].state == "1 given up"
+
+
 def test_what_waits_and_since_when() -> None:
     then = utc_now() - timedelta(minutes=12)
     for state in (State.RECEIVED, State.RETRYING):
         payload(state=state, next_attempt_at=then)
     tile = found()["waiting"]
     assert (tile.state, tile.mood) == ("2 wait", Mood.WARNING)
-    assert tile.facts == [f"the oldest too long, for 12 min, since {then:%H:%M}", "1 new, 1 to be retried"]
+    assert tile.facts == [f"oldest since {then:%H:%M} (12 min), too long", "1 new, 1 to be retried"]
     assert tile.href == f"{ADMIN}/rawpayload/?state=received"
 
 
@@ -137,7 +144,7 @@ def test_a_channel_that_is_blocked_is_named_with_what_it_holds() -> None:
         tile = found()["channels"]
     assert (tile.state, tile.mood, tile.href) == ("1 blocked", Mood.WARNING, f"{ADMIN}/position/")
     assert tile.facts == [
-        f"SLACK is blocked for 28 min, since {then:%H:%M}; holds 60 events; next try in 2 min",
+        f"SLACK is blocked since {then:%H:%M} (28 min); holds 60 events; next try in 2 min",
         "1 of 2 deliver",
     ]
 
@@ -203,7 +210,7 @@ def test_a_full_spool(settings: Any) -> None:
     (folder / uuid.uuid4().hex).write_bytes(b"x" * 1000)
     tile = found()["spool"]
     assert (tile.state, tile.mood) == ("nearly full", Mood.WARNING)
-    assert tile.facts == ["1000\xa0bytes of 1.0\xa0KB", "1 file waits"]
+    assert tile.facts == ["1 kB of 1 kB", "1 file waits"]
 
 
 def test_workers_that_do_not_turn(workers: list[Heartbeat]) -> None:
