@@ -32,7 +32,7 @@ def event_tiles(now: DatabaseStatus, links: Links, problems: Iterable[Problem]) 
     if links.may_see(Loss):
         yield _not_yet(_losses(now, links)) if is_new and not now.losses else _losses(now, links)
     if links.may_see(Refusal):
-        yield _refused(now, links)
+        yield _not_yet(_refused(now, links)) if is_new and not now.refused else _refused(now, links)
 
 
 def _not_yet(tile: Tile) -> Tile:

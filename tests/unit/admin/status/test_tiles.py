@@ -90,7 +90,7 @@ def test_who_may_not_enter_the_site_sees_no_tile() -> None:
 
 
 def test_before_a_follower_has_ever_run_nothing_of_events_is_known() -> None:
-    events = [found()[key] for key in ("channels", "failed", "losses")]
+    events = [found()[key] for key in ("channels", "failed", "losses", "refused")]
     assert {(tile.state, tile.mood) for tile in events} == {("not known yet", Mood.UNKNOWN)}
     FailedDelivery.objects.create(channel="SLACK", event_time=utc_now(), text="", reason="")
     assert found()["failed"].state == "1 given up"
