@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from django.utils import timezone
+from django.utils.formats import date_format
+
 from notifications.admin.status.figures import ALL, LATE, RELEASES, Figures
-from notifications.admin.status.periods import PERIODS, Window
-from notifications.admin.status.wording import clock
+from notifications.admin.status.periods import CLOCK, DATE, PERIODS, Window
 
 #: Gauges, and why nobody measures one while other things are counted.
 WHY: Final = {
@@ -47,10 +49,16 @@ class Gauges:
             end = self._minutes.window.since
         others = _end(self._minutes, RELEASES)
         why = f": {WHY[name]}" if others is not None and now - others <= LATE else ""  # else nothing at all is counted
-        return Latest(stopped=f"not measured since {clock(end)}{why}")
+        return Latest(stopped=f"not measured since {_clock(end, now)}{why}")
 
 
 def _end(figures: Figures, name: str, label: str = ALL) -> datetime | None:
     """Of the last slot with a point."""
     points = figures.points(name, label)
     return figures.window.start(max(points) + 1) if points else None
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """With the date if it is not that of `now`."""
+    local = timezone.localtime(moment)
+    return date_format(local, CLOCK if local.date() == timezone.localdate(now) else f"{DATE}, {CLOCK}")
