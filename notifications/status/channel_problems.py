@@ -16,6 +16,7 @@ from notifications.positions.lock import holder
 from notifications.status.channels import ChannelStatus
 from notifications.status.database import DatabaseStatus
 from notifications.status.now import Status
+from notifications.status.since import since
 from notifications.status.unseen import UnseenLosses, UnseenRefused
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
@@ -24,6 +25,8 @@ from notifications.utils.sizes import size
 from notifications.utils.times import utc_now
 
 LONGEST_REASON: Final = 160
+#: Channels that a text names.
+NAMED: Final = 3
 #: The parts of the journal's quota that may be unread: then somebody must act, then events are about to be removed.
 MUCH: Final = 0.5
 NEARLY_ALL: Final = 0.9
@@ -70,16 +73,23 @@ def _losses(now: UnseenLosses) -> Iterator[Problem]:
     yield Problem(
         name="events-lost",
         grade=Grade.CRITICAL if age < GOES_ON else Grade.WARNING,
-        text=f"Events were lost, the last {duration(age.total_seconds())} ago: {_lost(now)}",
+        text=f"{_lost(now)}, the last {duration(age.total_seconds())} ago{_last_reason(now)}",
         advice="What was lost, when and why: see the records, then mark them as seen.",
         path=admin_path(Loss, seen="no"),
     )
 
 
 def _lost(now: UnseenLosses) -> str:
-    """How many, as far as anybody knows, and in how many records."""
-    known = f"{now.events}{'+' * now.more}" if now.events else "nobody knows how many,"
-    return f"{known} in {now.records} record{'s' if now.records != 1 else ''}"
+    """How many, as far as anybody knows, and of which channels."""
+    of = f" of {', '.join(now.channels)}" if 0 < len(now.channels) <= NAMED and "" not in now.channels else ""
+    if not now.events:
+        return f"Events{of} were lost, nobody knows how many"
+    many = now.events > 1 or now.more
+    return f"{'At least ' * now.more}{now.events} event{'s' * many}{of} {'were' if many else 'was'} lost"
+
+
+def _last_reason(now: UnseenLosses) -> str:
+    return f": {graphemes.first(one_line(now.reason), LONGEST_REASON)}" if now.reason else ""
 
 
 def _refused(now: UnseenRefused) -> Iterator[Problem]:
@@ -161,25 +171,41 @@ def _blocked(channels: Sequence[ChannelStatus]) -> Iterator[Problem]:
     for channel in channels:
         if not channel.problem:
             continue
-        count = channel.waiting
         reason = graphemes.first(one_line(channel.problem), LONGEST_REASON)
         yield Problem(
             name="channel-blocked",
             subject=channel.name,
             grade=Grade.WARNING,
-            text=f"{channel.channel} delivers nothing{_next_attempt(channel)}; {count} event{'s' * (count != 1)} in"
-            f" hand: {reason}",
-            advice="Nothing is lost: it is tried again by itself, in order. Mend what the reason says.",
+            text=f"{channel.channel} {_delivers_nothing(channel)}: {reason}{_kept(channel)}{_next_attempt(channel)}",
+            advice=_what_to_mend(channel),
             path=admin_path(Position),
             elsewhere=channel.machine != machine_id(),
         )
+
+
+def _delivers_nothing(channel: ChannelStatus) -> str:
+    """An older release does not say since when."""
+    if channel.problem_since is None:
+        return "delivers nothing"
+    return f"has delivered nothing {since(channel.problem_since)}"
+
+
+def _kept(channel: ChannelStatus) -> str:
+    count = max(channel.waiting, channel.behind.events if channel.behind else 0)
+    return f"; {count} event{'s wait' if count != 1 else ' waits'}"
+
+
+def _what_to_mend(channel: ChannelStatus) -> str:
+    if channel.followed is False:
+        return "These are kept, and tried again in order once follow_journal runs. Mend what the reason says."
+    return "These are kept, and tried again by themselves, in order. Mend what the reason says."
 
 
 def _next_attempt(channel: ChannelStatus) -> str:
     if channel.next_attempt_at is None or channel.followed is False:
         return ""
     seconds = (channel.next_attempt_at - utc_now()).total_seconds()
-    return f", next try in {duration(seconds)}" if seconds > 0 else " and is tried again now"
+    return f", next try in {duration(seconds)}" if seconds > 0 else ", tried again now"
 
 
 def failed_channels(now: DatabaseStatus) -> list[str]:
@@ -195,7 +221,7 @@ def _failed(now: DatabaseStatus) -> Iterator[Problem]:
     yield Problem(
         name="deliveries-failed",
         grade=Grade.WARNING,
-        text=f"{count} deliver{'ies have' if count > 1 else 'y has'} failed for good ({channels})",
+        text=f"{count} deliver{'ies were' if count > 1 else 'y was'} given up ({channels})",
         advice="Fix what their reasons say, then send them again.",
         path=admin_path(FailedDelivery),
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from notifications.events.admin_links import admin_path
@@ -9,7 +10,9 @@ from notifications.models import RawPayload, State
 from notifications.operations.problem import Grade, Problem
 from notifications.status.database import DatabaseStatus
 from notifications.status.now import Status
-from notifications.utils.durations import duration
+from notifications.status.since import since
+from notifications.status.worker_problems import is_dead
+from notifications.utils.times import utc_now
 
 #: Seconds that a new payload may wait.
 WAITS: Final = 300.0
@@ -20,20 +23,22 @@ DIFFERS: Final = 2.0
 def payload_problems(now: Status) -> Iterator[Problem]:
     """None while the database is away."""
     if now.database is not None:
-        yield from _waiting(now.database)
+        yield from _waiting(now.database, is_dead=is_dead("process_raw", now.workers))
         yield from _dead(now.database)
         yield from _quarantined(now.database)
         yield from _clocks(now.database)
 
 
-def _waiting(now: DatabaseStatus) -> Iterator[Problem]:
+def _waiting(now: DatabaseStatus, *, is_dead: bool) -> Iterator[Problem]:
     if (now.oldest_waiting or 0.0) < WAITS:
         return
     yield Problem(
         name="payloads-waiting",
         grade=Grade.WARNING,
-        text=f"The oldest new payload has waited for {duration(now.oldest_waiting or 0.0)}",
-        advice="If process_raw turns it has too much to do: more of them, or --threads.",
+        text=f"The oldest new payload has waited {since(utc_now() - timedelta(seconds=now.oldest_waiting or 0.0))}",
+        advice="Start process_raw, which handles them."
+        if is_dead
+        else "process_raw has too much to do, or hangs: start more of them, or give it more --threads.",
         path=admin_path(RawPayload, state=State.RECEIVED),
     )
 

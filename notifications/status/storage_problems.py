@@ -8,6 +8,7 @@ from typing import Final
 from notifications.conf import conf
 from notifications.operations.problem import Grade, Problem, journald_unit
 from notifications.status.now import SpoolStatus, Status
+from notifications.status.worker_problems import is_dead
 from notifications.utils.durations import duration
 from notifications.utils.sizes import size
 
@@ -99,9 +100,10 @@ def _spool(now: Status, host: str, *, is_away: bool) -> Iterator[Problem]:
             grade=Grade.CRITICAL if is_away else Grade.WARNING,
             text=f"The spool on {host} is nearly full, {size(spool.bytes)} of {size(spool.max_bytes)}: then posts are"
             " refused (503) while the database is away",
-            advice="Bring the database back, or raise NOTIFICATIONS_SPOOL_MAX_BYTES.",
+            advice=f"{_how_to_empty(now, is_away=is_away)}, or raise NOTIFICATIONS_SPOOL_MAX_BYTES.",
         )
-    yield from _waiting(spool, host, is_away=is_away)
+    if not is_away:
+        yield from _waiting(spool, host, is_dead=is_dead("process_raw", now.workers))
     if spool.set_aside:
         yield Problem(
             name="spool-set-aside",
@@ -111,15 +113,25 @@ def _spool(now: Status, host: str, *, is_away: bool) -> Iterator[Problem]:
         )
 
 
-def _waiting(spool: SpoolStatus, host: str, *, is_away: bool) -> Iterator[Problem]:
-    if is_away or not spool.waiting or (spool.oldest or 0.0) < WAITS:
+def _how_to_empty(now: Status, *, is_away: bool) -> str:
+    if is_away:
+        return "Bring the database back"
+    if is_dead("process_raw", now.workers):
+        return "Start process_raw, which imports what is there"
+    return "See the log of process_raw, which imports what is there"
+
+
+def _waiting(spool: SpoolStatus, host: str, *, is_dead: bool) -> Iterator[Problem]:
+    """While the database works."""
+    if not spool.waiting or (spool.oldest or 0.0) < WAITS:
         return
+    many, first = f"wait{'s' * (spool.waiting == 1)}", "Start" if is_dead else "See the log of"
     yield Problem(
         name="spool-waits",
         grade=Grade.WARNING,
-        text=f"{_files(spool.waiting)} of the spool on {host} wait, the oldest for {duration(spool.oldest or 0.0)},"
+        text=f"{_files(spool.waiting)} of the spool on {host} {many}, the oldest for {duration(spool.oldest or 0.0)},"
         " though the database works",
-        advice="See the log of process_raw, which imports them.",
+        advice=f"{first} process_raw, which imports them.",
     )
 
 

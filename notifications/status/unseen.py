@@ -1,6 +1,6 @@
 """Losses and refused entries that nobody has marked as seen: those are news."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -18,13 +18,16 @@ OF_UPGRADE: Final = {"reason": "no channel of this name", "name": SERIES}
 @dataclass(frozen=True, slots=True)
 class UnseenLosses:
     """`records` of losses, of `events` and, if `more`, of an unknown number besides; `last`: when the last one was, or
-    was reported.
+    was reported. `channels`: theirs ("": of all), none if there are too many. `reason`: that of the last
+    one.
     """
 
     records: int
     events: int
     more: bool
     last: datetime | None
+    channels: list[str] = field(default_factory=list)
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,12 @@ def unseen_losses() -> UnseenLosses:
     """Two queries. Raises database errors."""
     unseen = Loss.objects.unseen()
     found = unseen.aggregate(records=Count("pk"), events=Sum("count"), known=Count("count"))
-    youngest = unseen.order_by("-pk").values_list("until", "told_at")[:YOUNGEST]
-    last = max((max(until, told_at or until) for until, told_at in youngest), default=None)
-    return UnseenLosses(found["records"], found["events"] or 0, found["records"] > found["known"], last)
+    youngest = unseen.order_by("-pk").values_list("until", "told_at", "channel", "reason")[:YOUNGEST]
+    rows = sorted((max(until, told_at or until), channel, reason) for until, told_at, channel, reason in youngest)
+    last, _, reason = rows[-1] if rows else (None, "", "")
+    channels = sorted({channel for _, channel, _ in rows}) if found["records"] <= YOUNGEST else []
+    more = found["records"] > found["known"]
+    return UnseenLosses(found["records"], found["events"] or 0, more, last, channels, reason)
 
 
 def unseen_refused() -> UnseenRefused:

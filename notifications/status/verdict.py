@@ -17,11 +17,21 @@ from notifications.utils.clean_text import one_line
 EXIT_OK: Final = 0
 EXITS: Final = {Grade.WARNING: 1, Grade.CRITICAL: 2, Grade.UNKNOWN: 3}
 GRADES: Final = list(Grade)
+#: Of one grade what may be the cause of others is first, and what goes with it is last.
+CAUSES: Final = frozenset(
+    {
+        *("database-away", "database-slow", "database-disk", "state-disk", "journald-dead"),
+        *("process-raw-dead", "process-raw-frozen", "follow-journal-dead", "follow-journal-frozen"),
+    }
+)
+SYMPTOMS: Final = frozenset(
+    {"database-unknown", "spool-waits", "payloads-waiting", "channel-not-followed", "losses-not-counted"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The problems, the gravest first, and the status that they were found in."""
+    """The problems, the gravest first and causes before symptoms, and the status that they were found in."""
 
     problems: list[Problem]
     status: Status
@@ -67,7 +77,11 @@ def verdict(*, lag_seconds: float = 0.0, whole: bool = False, database_problem: 
         *machine_problems(now),
         *(unreadable(now) if lag_seconds else ()),
     ]
-    return Verdict(sorted(map(_cleaned, problems), key=lambda problem: GRADES.index(problem.grade)), now)
+    return Verdict(sorted(map(_cleaned, problems), key=_order), now)
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    return GRADES.index(problem.grade), 0 if problem.name in CAUSES else 2 if problem.name in SYMPTOMS else 1
 
 
 def _cleaned(problem: Problem) -> Problem:

@@ -41,8 +41,8 @@ def worker_problems(now: Status) -> Iterator[Problem]:
 def problems_of(command: str, workers: Sequence[Beat]) -> Iterator[Problem]:
     """No process of this command turns, or one is frozen."""
     ours = [beat for beat in workers if beat.command == command]
-    name, killed = command.replace("_", "-"), [beat for beat in ours if beat.beat_at > time.time() - NEWS]
-    if not any(beat.alive for beat in ours) and (killed or not is_drained(command)):
+    name = command.replace("_", "-")
+    if is_dead(command, workers):
         yield Problem(
             name=f"{name}-dead",
             grade=Grade.WARNING,
@@ -59,6 +59,15 @@ def problems_of(command: str, workers: Sequence[Beat]) -> Iterator[Problem]:
                 f" {duration(time.time() - beat.silent_since)}{_in_hand(beat)}",
                 advice=f"Restart its service, or kill -9 {beat.pid}: others take over what it has in hand.",
             )
+
+
+def is_dead(command: str, workers: Sequence[Beat] | None) -> bool:
+    """None runs here, nor is drained by cron. False if nobody may know (`workers` is None)."""
+    if workers is None:
+        return False
+    ours = [beat for beat in workers if beat.command == command]
+    killed = any(beat.beat_at > time.time() - NEWS for beat in ours)
+    return not any(beat.alive for beat in ours) and (killed or not is_drained(command))
 
 
 def _how_to_start(command: str) -> str:

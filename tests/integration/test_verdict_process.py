@@ -109,17 +109,18 @@ def test_a_slack_that_is_down(watched: Site, slack: FakeSlack) -> None:
     start(watched, "process_raw", "follow_journal")
     slack.answers(*[503] * 1000)
     watched.manage(*HELLO)
-    wait_for(lambda: "SLACK delivers nothing" in check(watched)[0], timeout=SOON)
+    wait_for(lambda: "SLACK has delivered nothing" in check(watched)[0], timeout=SOON)
     text, status = check(watched)
-    assert re.search(r"WARNING   SLACK delivers nothing.*; 1 event in hand: .*503", text)
+    assert re.search(r"WARNING   SLACK has delivered nothing since .*503.*; 1 event waits", text)
     assert "https://shop.example.org/admin/notifications/position/" in text
     assert status == 1
     wait_for(
-        lambda: any("SLACK delivers nothing" in each.fields.get("text", "") for each in slack.requests), timeout=SOON
+        lambda: any("SLACK has delivered nothing" in each.fields.get("text", "") for each in slack.requests),
+        timeout=SOON,
     )
     slack.recover()
     wait_for(lambda: said(slack, f"Over: SLACK on {HOST} delivers nothing, after "), timeout=SOON)
-    assert len(said(slack, "SLACK delivers nothing")) == 1
+    assert len(said(slack, "SLACK has delivered nothing")) == 1
     assert len(said(slack, "Ada signed up")) == 1
 
 

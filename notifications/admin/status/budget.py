@@ -1,7 +1,7 @@
 """Errors per million requests, and what is left of the budget of one."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -82,6 +82,16 @@ class Budget:
             return text
         missing = round(rate.errors * MILLION / ALLOWED) - rate.requests
         return f"{text}. {count(missing)} more without one make it whole"
+
+
+def all_is_well(found: Sequence[Rate]) -> str:
+    """All of these in one sentence if none has an error; else ""."""
+    if any(rate.errors for rate in found):
+        return ""
+    if not any(rate.requests for rate in found):
+        return "No requests were counted yet. One error per million of them is allowed."
+    parts = [f"{count(rate.requests)} in the {rate.title.lower()}" for rate in found]
+    return f"No error in any request: {', '.join(parts)}. All of the budget of 30 days is left."
 
 
 def _errors(number: float) -> str:

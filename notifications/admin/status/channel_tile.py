@@ -5,9 +5,10 @@ from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.tile import Mood, Tile
-from notifications.admin.status.wording import clock, count, plural, seconds
+from notifications.admin.status.wording import count, plural, seconds
 from notifications.events.event import RESERVED
 from notifications.status.channels import ChannelState, ChannelStatus
+from notifications.status.since import since
 from notifications.utils.times import utc_now
 
 #: Channels that the tile names.
@@ -39,14 +40,9 @@ def channels_tile(channels: list[ChannelStatus], href: str, *, is_followed: bool
 
 def _how(channel: ChannelStatus) -> str:
     """Its state, since when, what it holds, and when it is tried again."""
-    since = channel.since
-    parts = [f"is {channel.state}" + (f" for {_ago(channel)}, since {clock(since)}" if since else "")]
+    parts = [f"is {channel.state}" + (f" {since(channel.since)}" if channel.since else "")]
     parts += [f"holds {plural(channel.waiting, 'event')}"] if channel.waiting else []
     if channel.next_attempt_at is not None and channel.state is not ChannelState.STOPPED:
         left = (channel.next_attempt_at - utc_now()).total_seconds()
         parts.append(f"next try {f'in {seconds(left)}' if left > 0 else 'now'}")
     return "; ".join(parts)
-
-
-def _ago(channel: ChannelStatus) -> str:
-    return seconds((utc_now() - channel.since).total_seconds()) if channel.since else ""

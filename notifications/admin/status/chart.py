@@ -3,28 +3,23 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from notifications.admin.status import drawing, markup
+from notifications.admin.status.ends import End, ends
 from notifications.admin.status.lines import Line
 from notifications.admin.status.marks import Text, mark_texts, percent
 from notifications.admin.status.markup import Slot
 from notifications.admin.status.periods import Window
 from notifications.admin.status.releases import Mark
-from notifications.admin.status.wording import NONE, Words, count, optional
-
-#: From the top of the drawing to the middle of a letter beside a point there.
-LETTER: Final = 4
+from notifications.admin.status.wording import NONE, Words, count
 
 
 class Drawn(NamedTuple):
-    """A line, or bars. `running`: the piece of the slot that is not over. `end`: where its letter is, if it has one.
-
-    `says`: its sum or its last value.
-    """
+    """A line, or bars. `running`: the piece of the slot that is not over. `says`: its sum or its last value."""
 
     letter: str
     kind: str
@@ -32,7 +27,6 @@ class Drawn(NamedTuple):
     href: str
     path: str
     running: str
-    end: str
     says: str
 
 
@@ -82,36 +76,48 @@ class Chart:
     @cached_property
     def drawn(self) -> list[Drawn]:
         """Its lines."""
-        lasts = [next((each for each in reversed(line.values) if each is not None), 0.0) for line in self.lines]
-        ends = drawing.spread([drawing.height_of(last, self.highest) for last in lasts])
-        return [self._drawn(line, end) for line, end in zip(self.lines, ends, strict=True)]
+        return [self._drawn(line) for line in self.lines]
 
-    def _drawn(self, line: Line, end: float) -> Drawn:
-        draw = drawing.bars if self.bars else drawing.path
-        whole, running = (draw(values, self.highest) for values in self._split(line.values))
-        is_one = len(self.lines) == 1
+    def _drawn(self, line: Line) -> Drawn:
+        whole, running = self._split(line.values)
         return Drawn(
-            letter="" if is_one else line.letter,
+            letter="" if len(self.lines) == 1 else line.letter,
             kind=line.kind or f"line-{line.number + 1}",
             name=line.name,
             href=line.href,
-            path=whole,
-            running=running,
-            end="" if is_one or not (whole or running) else f"{end + LETTER:.0f}",
+            path=drawing.bars(whole, self.highest) if self.bars else drawing.path(whole, self.highest),
+            running=drawing.bars(running, self.highest) if self.bars else drawing.dash(running, self.highest),
             says=self._says(line),
         )
 
+    @property
+    def ends(self) -> list[End]:
+        """The letters at the ends of the lines."""
+        if len(self.lines) == 1:
+            return []
+        lasts = [(line.letter, _last(self._split(line.values)[0])) for line in self.lines]
+        return ends({letter: drawing.height_of(last, self.highest) for letter, (_, last) in lasts if last is not None})
+
     def _split(self, values: drawing.Values) -> tuple[drawing.Values, drawing.Values]:
-        """What is over, and the slot that runs; of a line with the point before it."""
+        """What is over, and the slot that runs: joined, a count that only began would look like a fall."""
         if not (self.sums and self.window.period.shows_running):
             return values, []
-        kept = 1 if self.bars else 2
-        return [*values[:-1], None], [*[None] * (len(values) - kept), *values[-kept:]]
+        return [*values[:-1], None], [*[None] * (len(values) - 1), values[-1]]
 
     def _says(self, line: Line) -> str:
+        """Its sum or its last value, and which of these it is."""
         if self.sums:
-            return self.words(sum(value or 0 for value in line.values))
-        return optional(self.words, next((each for each in reversed(line.values) if each is not None), None))
+            return f"{self.words(sum(value or 0 for value in line.values))} in all"
+        if line.latest and line.latest.stopped:
+            return line.latest.stopped
+        if line.latest and line.latest.value is not None:
+            return f"last minute {self.words(line.latest.value)}"
+        slot, last = _last(line.values)
+        return NONE if last is None else f"{self._when(slot)} {self.words(last)}"
+
+    def _when(self, slot: int) -> str:
+        running = self.window.period.running
+        return running if running and slot == self.window.period.steps - 1 else f"at {self.window.names[slot]}"
 
     @property
     def summary(self) -> str:
@@ -124,7 +130,7 @@ class Chart:
         """What is said of an empty one."""
         is_measured = any(value is not None for line in self.lines for value in line.values)
         is_known = self.is_known if self.sums else is_measured
-        return "None in this time." if is_known else "Nothing was measured in this time."
+        return "None in this time" if is_known else "Nothing was measured in this time"
 
     def _most(self, line: Line) -> str:
         known = [(value, -slot) for slot, value in enumerate(line.values) if value is not None]
@@ -132,9 +138,9 @@ class Chart:
             return "unknown"
         most, slot = max(known)
         if not most:
-            return "0"
+            return f"0, {line.latest.stopped}" if line.latest and line.latest.stopped else "0"
         highest = f"most {self.words(most)} at {self.window.names[-slot]}"
-        return f"{self._says(line)} in all, {highest}" if self.sums else f"{highest}, last {self._says(line)}"
+        return f"{self._says(line)}, {highest}" if self.sums else f"{highest}, {self._says(line)}"
 
     @cached_property
     def slots(self) -> list[Slot]:
@@ -171,3 +177,8 @@ class Chart:
     def mark_texts(self) -> list[Text]:
         """Where releases began, and which."""
         return mark_texts(self.marks, self.window.period.steps)
+
+
+def _last(values: drawing.Values) -> tuple[int, float | None]:
+    """The last slot that is known, and its value."""
+    return next(((slot, values[slot]) for slot in reversed(range(len(values))) if values[slot] is not None), (0, None))

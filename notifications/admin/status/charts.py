@@ -8,6 +8,7 @@ from typing import Any, Final
 from notifications.admin.status import drawing
 from notifications.admin.status.chart import Chart
 from notifications.admin.status.figures import ALL, P50, P99, Figures
+from notifications.admin.status.gauges import Gauges, Latest
 from notifications.admin.status.lines import Line, busiest, by_label, of_routes, slowest
 from notifications.admin.status.links import Links
 from notifications.admin.status.releases import marks
@@ -21,6 +22,12 @@ SUMS: Final[dict[str, Any]] = {"sums": True}
 BARS: Final[dict[str, Any]] = {"sums": True, "bars": True}
 
 
+def without_data(charts: Sequence[Chart]) -> list[tuple[str, list[Chart]]]:
+    """Those with nothing to draw, by what is said of them."""
+    sentences = dict.fromkeys(chart.none for chart in charts if chart.is_empty)
+    return [(text, [each for each in charts if each.is_empty and each.none == text]) for text in sentences]
+
+
 @dataclass(frozen=True, slots=True)
 class Charts:
     """Makes them of what was counted. Each group is a generator of its charts."""
@@ -28,6 +35,7 @@ class Charts:
     figures: Figures
     links: Links
     routes: Sequence[Route] = ()
+    gauges: Gauges | None = None
 
     def of_requests(self) -> Iterator[Chart]:
         """How many, how long they took, how many failed."""
@@ -68,8 +76,8 @@ class Charts:
         failed = Line("failed", figures.counts("failed"), failures, 1, "line-bad")
         yield self._chart("handled", f"Attempts {each}", [handled, failed], href=failures, **SUMS)
         waiting = links.to(RawPayload, state=State.RECEIVED)
-        yield self._chart("waiting", "Payloads that wait", [Line("", figures.highest("waiting"))], href=waiting)
-        oldest = [Line("", figures.highest("oldest"))]
+        yield self._chart("waiting", "Payloads that wait", self._gauge("waiting"), href=waiting)
+        oldest = self._gauge("oldest")
         yield self._chart("oldest", "How long the oldest has waited", oldest, href=waiting, **AGE)
 
     def of_events(self) -> Iterator[Chart]:
@@ -77,7 +85,7 @@ class Charts:
         figures, links, each = self.figures, self.links, self.figures.window.period.each
         channels, losses = links.to(Position), links.to(Loss)
         labels = sorted({*figures.labels("lag"), *figures.labels("delivered")})
-        behind, more = by_label(labels, partial(figures.highest, "lag"))
+        behind, more = by_label(labels, partial(figures.highest, "lag"), latest=partial(self._latest, "lag"))
         yield self._chart("lag", "How far channels are behind", behind, href=channels, more=more, **AGE)
         sent, more = by_label(labels, partial(figures.counts, "delivered"))
         yield self._chart("delivered", f"Events delivered {each}", sent, href=channels, more=more, **SUMS)
@@ -90,6 +98,12 @@ class Charts:
         figures = self.figures
         options |= {"marks": marks(figures), "is_known": figures.counted.stop > 0}
         return Chart(key=key, title=title, window=figures.window, lines=drawn, **options)
+
+    def _gauge(self, name: str) -> list[Line]:
+        return [Line("", self.figures.highest(name), latest=self._latest(name))]
+
+    def _latest(self, name: str, label: str = ALL) -> Latest | None:
+        return self.gauges.latest(name, label) if self.gauges else None
 
     def _source(self, label: str) -> str:
         return self.links.to(RawPayload, source=label)

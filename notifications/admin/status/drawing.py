@@ -66,6 +66,16 @@ def path(values: Values, top: float) -> str:
     return "".join(parts)
 
 
+def dash(values: Values, top: float) -> str:
+    """The `d` of a dash as wide as a bar for each value, joined to none."""
+    wide = WIDTH / max(len(values), 1)
+    return "".join(
+        f"M{(slot + (1 - BAR) / 2) * wide:.1f} {height_of(value, top):.1f}h{wide * BAR:.1f}"
+        for slot, value in enumerate(values)
+        if value is not None
+    )
+
+
 def bars(values: Values, top: float) -> str:
     """The `d` of a bar for each value that is not 0, from the lower edge."""
     wide = WIDTH / max(len(values), 1)

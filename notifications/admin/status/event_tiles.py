@@ -1,6 +1,7 @@
 """Tiles of events: channels, failed deliveries, losses, refused entries."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
@@ -20,16 +21,22 @@ NOT_FOLLOWED: Final = "follow-journal-dead"
 
 
 def event_tiles(now: DatabaseStatus, links: Links, problems: Iterable[Problem]) -> Iterator[Tile]:
-    """For who may see these lists."""
+    """For who may see these lists. Before a follow_journal has ever run, what it would know is not known yet."""
+    is_new = not now.channels
     if links.may_see(Position):
         is_dead = any(each.name == NOT_FOLLOWED and not each.elsewhere for each in problems)
-        yield channels_tile(channels_in_use(now), links.to(Position), is_followed=not is_dead)
+        channels = channels_tile(channels_in_use(now), links.to(Position), is_followed=not is_dead)
+        yield _not_yet(channels) if is_new else channels
     if links.may_see(FailedDelivery):
-        yield _failed(now, links)
+        yield _not_yet(_failed(now, links)) if is_new and not now.failed_deliveries else _failed(now, links)
     if links.may_see(Loss):
-        yield _losses(now, links)
+        yield _not_yet(_losses(now, links)) if is_new and not now.losses else _losses(now, links)
     if links.may_see(Refusal):
-        yield _refused(now, links)
+        yield _not_yet(_refused(now, links)) if is_new and not now.refused else _refused(now, links)
+
+
+def _not_yet(tile: Tile) -> Tile:
+    return replace(tile, state="not known yet", mood=Mood.UNKNOWN, facts=["no follow_journal has run"])
 
 
 def _failed(now: DatabaseStatus, links: Links) -> Tile:
@@ -38,7 +45,7 @@ def _failed(now: DatabaseStatus, links: Links) -> Tile:
     facts = [", ".join(map(visible, failed_channels(now)))] if number > 0 else []
     facts += [f"{count(now.failed_again)} to be sent again"] if now.failed_again else []
     query = {"again": "no"} if number > 0 else {}
-    state = f"{count(number)} failed for good" if number > 0 else "none"
+    state = f"{count(number)} given up" if number > 0 else "none"
     return Tile("failed", "Failed deliveries", state, mood, facts, links.to(FailedDelivery, **query))
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.drawing import Values
+from notifications.admin.status.gauges import Latest
 from notifications.admin.status.routes import FEW, Route
 
 #: Lines that can be told apart.
@@ -15,13 +16,17 @@ LETTERS: Final = "ABCDEFGHIJ"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `number`: which letter, colour and dashes it has, from 0. `kind`: the CSS class of another colour."""
+    """One line. `number`: which letter, colour and dashes it has, from 0. `kind`: the CSS class of another colour.
+
+    `latest`: of a gauge.
+    """
 
     name: str
     values: Values
     href: str = ""
     number: int = 0
     kind: str = ""
+    latest: Latest | None = None
 
     @property
     def letter(self) -> str:
@@ -30,13 +35,19 @@ class Line:
 
 
 def by_label(
-    labels: Sequence[str], values: Callable[[str], list[float | None]], href: Callable[[str], str] = lambda _: ""
+    labels: Sequence[str],
+    values: Callable[[str], list[float | None]],
+    href: Callable[[str], str] = lambda _: "",
+    latest: Callable[[str], Latest | None] = lambda _: None,
 ) -> tuple[list[Line], int]:
     """A line for each label, at most MOST: those with the highest sums; and how many labels are left out.
 
     Of more labels than there are letters only the chosen ones have one.
     """
-    lines = [Line(visible(label), values(label), href(label), number) for number, label in enumerate(sorted(labels))]
+    lines = [
+        Line(visible(label), values(label), href(label), number, latest=latest(label))
+        for number, label in enumerate(sorted(labels))
+    ]
     if len(lines) <= MOST:
         return lines, 0
     chosen = sorted(lines, key=lambda line: -sum(value or 0 for value in line.values))[:MOST]

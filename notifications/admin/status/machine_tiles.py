@@ -15,6 +15,7 @@ from notifications.operations.machines import SILENT
 from notifications.status.now import SpoolStatus, Status
 from notifications.status.storage_problems import NEARLY, WAITS
 from notifications.status.verdict import Verdict
+from notifications.utils.sizes import size
 from notifications.workers.heartbeat import Beat
 
 #: Problems of workers, by name: the command that none turns of.
@@ -35,7 +36,7 @@ def _spool(now: Status, href: str) -> Tile:
     spool = now.spool
     if spool is None:
         return Tile("spool", "Spool", "cannot be read", Mood.UNKNOWN, [visible(now.spool_problem)], href)
-    facts = [f"{filesizeformat(spool.bytes)} of {filesizeformat(spool.max_bytes)}"] if spool.bytes else []
+    facts = [f"{size(spool.bytes)} of {size(spool.max_bytes)}"] if spool.bytes else []
     if spool.waiting:
         age = spool.oldest or 0.0
         oldest = f", the oldest for {seconds(age)}" if age >= 1 else ""

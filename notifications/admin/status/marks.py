@@ -7,7 +7,7 @@ from notifications.admin.status.releases import Mark
 from notifications.utils import graphemes
 
 #: The part of the drawing's width that its slots take, in percent; right of them are the letters of the lines.
-SLOTS: Final = 96.0
+SLOTS: Final = 94.0
 #: Of two marks that are closer only the last has its name: the list of releases has both.
 CLOSE: Final = 16.0
 #: Beyond it a name is written to the left of its mark.

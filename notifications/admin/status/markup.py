@@ -44,3 +44,12 @@ def _row(slot: Slot) -> str:
     name = escape(slot.name)
     head = f'<a href="{escape(slot.href)}">{name}</a>' if slot.href else name
     return f'<tr><th scope="row">{head}</th>{cells}</tr>'
+
+
+def unbroken(text: str) -> SafeString:
+    """Text as markup in which no line ends within the name of an option."""
+    words = (
+        f'<span class="option">{escape(word)}</span>' if word.startswith("--") else escape(word)
+        for word in text.split(" ")
+    )
+    return mark_safe(" ".join(words))  # noqa: S308  escaped above

@@ -7,14 +7,18 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from notifications.admin.status.budget import OF, Budget, rates
-from notifications.admin.status.charts import Charts
+from notifications.admin.status.budget import OF, Budget, all_is_well, rates
+from notifications.admin.status.chart import Chart
+from notifications.admin.status.charts import Charts, without_data
 from notifications.admin.status.figures import RELEASES, by_route, stopped, totals
+from notifications.admin.status.gauges import Gauges
 from notifications.admin.status.links import Links
+from notifications.admin.status.markup import unbroken
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.releases import effects
-from notifications.admin.status.routes import SHOWN, routes
+from notifications.admin.status.routes import SHOWN, changed_first, routes
 from notifications.admin.status.tiles import tiles
+from notifications.status.now import Status
 from notifications.status.verdict import verdict
 from notifications.utils.times import utc_now
 
@@ -22,20 +26,27 @@ from notifications.utils.times import utc_now
 def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
     """The verdict and the tiles. Some twenty queries, each of a few rows or bounded."""
     found, links = verdict(whole=True), Links(request)
-    problems = [(problem, links.of_problem(problem.path)) for problem in found.problems]
-    return {"verdict": found, "problems": problems, "tiles": tiles(found, links), "as_of": _as_of()}
+    problems = [(problem, links.of_problem(problem.path), unbroken(problem.advice)) for problem in found.problems]
+    return {
+        "verdict": found,
+        "problems": problems,
+        "tiles": tiles(found, links),
+        "is_new": _is_new(found.status),
+        "as_of": _as_of(),
+    }
 
 
 def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """Errors per million, and the charts that are not by route. Three queries."""
+    """Errors per million, and the charts that are not by route. Three or four queries."""
     now = utc_now()
     figures = totals(Window(period, now))
-    charts, all_rates = Charts(figures, Links(request)), rates(now)
+    charts, all_rates = Charts(figures, Links(request), gauges=Gauges(figures)), rates(now)
     return {
         "rates": all_rates,
+        "no_errors": all_is_well(all_rates),
         "budget": Budget(all_rates[list(PERIODS).index(OF)]),
-        "request_charts": list(charts.of_requests()),
-        "groups": [("Payloads", list(charts.of_payloads())), ("Events", list(charts.of_events()))],
+        "request_charts": _split(list(charts.of_requests())),
+        "groups": [("Payloads", _split(list(charts.of_payloads()))), ("Events", _split(list(charts.of_events())))],
         "stopped": stopped(figures),
         "period": period,
         "as_of": _as_of(),
@@ -43,17 +54,28 @@ def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
 
 
 def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """What releases did, and each route beside the period before. One query."""
+    """What releases did, and each route beside the period before. One or two queries."""
     figures = by_route(Window(period, utc_now()))
     found = routes(figures)
+    shown = changed_first(found)
     return {
         "releases": effects(figures),
         "have_names": bool(figures.labels(RELEASES)),
-        "routes": found[:SHOWN],
-        "more_routes": found[SHOWN:],
-        "route_charts": list(Charts(figures, Links(request), found).of_routes()),
+        "routes": shown[:SHOWN],
+        "more_routes": shown[SHOWN:],
+        "route_charts": _split(list(Charts(figures, Links(request), found).of_routes())),
         "period": period,
     }
+
+
+def _split(charts: list[Chart]) -> dict[str, Any]:
+    """Those with something to draw, and what is said of the others."""
+    return {"drawn": [chart for chart in charts if not chart.is_empty], "others": without_data(charts)}
+
+
+def _is_new(now: Status) -> bool:
+    """No worker has ever run."""
+    return now.database is not None and not (now.database.channels or now.database.machines or now.workers)
 
 
 def _as_of() -> str:

@@ -17,7 +17,8 @@ DATE: Final = "j M"
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One choice of `?period=`. `each`: what a point covers. `shows_running`: its last step is the one that runs.
+    """One choice of `?period=`. `each`: what a point covers. `shows_running`: its last step is the one that runs, and
+    `running` names it.
 
     A minute is soon over, and is counted late. Of an hour or a day people want to see what there is so far.
     """
@@ -29,6 +30,7 @@ class Period:
     each: str
     before: str
     shows_running: bool = True
+    running: str = ""
 
     @property
     def span(self) -> timedelta:
@@ -40,8 +42,8 @@ PERIODS: Final = {
     each.key: each
     for each in (
         Period("hour", "Last hour", Step.MINUTE, 60, "a minute", "the hour before", shows_running=False),
-        Period("day", "Last 24 hours", Step.HOUR, 24, "an hour", "the 24 hours before"),
-        Period("month", "Last 30 days", Step.DAY, 30, "a day", "the 30 days before"),
+        Period("day", "Last 24 hours", Step.HOUR, 24, "an hour", "the 24 hours before", running="this hour"),
+        Period("month", "Last 30 days", Step.DAY, 30, "a day", "the 30 days before", running="today"),
     )
 }
 #: It has the releases of today and of yesterday.

@@ -1,12 +1,15 @@
 """Releases: when each one came, and what it did to response times and errors."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.budget import Rate
 from notifications.admin.status.figures import Figures
+from notifications.admin.status.first_minutes import first_minutes, minute_name
+from notifications.admin.status.release_words import did
 from notifications.admin.status.routes import Change, change
 from notifications.utils import graphemes
 from notifications.utils.durations import duration
@@ -19,22 +22,24 @@ LONGEST: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A release and the slot that it began in: below 0 in the period before."""
+    """A release and the slot that it began in: below 0 in the period before. `label`: its name as it was counted."""
 
     name: str
     slot: int
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What one release did, or several that came together, in words.
 
-    `all`: of all requests; `routes`: those that changed most, by name.
+    `did` says it in a sentence. `all`: of all requests; `routes`: those that changed most, by name.
     """
 
     name: str
     began: str
     ago: str
+    did: str
     all: Change
     errors: str
     errors_before: str
@@ -49,7 +54,7 @@ def marks(figures: Figures) -> list[Mark]:
     firsts = {label: min(figures.points("releases", label)) for label in figures.labels("releases")}
     earliest = min(firsts.values(), default=0)
     is_whole = earliest > -figures.window.period.steps  # nothing was counted before
-    found = [Mark(_shown(label), slot) for label, slot in firsts.items() if slot > earliest or is_whole]
+    found = [Mark(_shown(label), slot, label) for label, slot in firsts.items() if slot > earliest or is_whole]
     return sorted(found, key=lambda mark: (mark.slot, mark.name))
 
 
@@ -67,12 +72,13 @@ def effects(figures: Figures) -> list[Effect]:
     ends = [first.slot for first, *_ in found[1:]] + [figures.window.period.steps]
     starts = [-figures.window.period.steps, *(each[-1].slot + 1 for each in found[:-1])]
     parts = zip(found, starts, ends, strict=True) if found else ()
-    all_effects = [
-        _effect(figures, each, range(start, each[0].slot), range(each[-1].slot + 1, end))
-        for each, start, end in parts
-        if figures.total("requests", slots=range(start, each[0].slot)).count
+    known = [part for part in parts if figures.total("requests", slots=range(part[1], part[0][0].slot)).count]
+    chosen = known[-MOST:][::-1]
+    minutes = first_minutes(figures.window, [(each[0].label, each[0].slot) for each, *_ in chosen])
+    return [
+        _effect(figures, each, range(start, each[0].slot), range(each[-1].slot + 1, end), minutes)
+        for each, start, end in chosen
     ]
-    return all_effects[-MOST:][::-1]
 
 
 def _together(found: list[Mark]) -> list[list[Mark]]:
@@ -86,18 +92,23 @@ def _together(found: list[Mark]) -> list[list[Mark]]:
     return together
 
 
-def _effect(figures: Figures, together: list[Mark], before: range, after: range) -> Effect:
+def _effect(
+    figures: Figures, together: list[Mark], before: range, after: range, minutes: Mapping[str, datetime]
+) -> Effect:
     was, now = figures.total("requests", slots=before), figures.total("requests", slots=after)
     window = figures.window
-    start = window.start(together[0].slot)
+    minute = minutes.get(together[0].label)
+    start = minute or window.start(together[0].slot)
+    changes = _changes(figures, before, after)
     return Effect(
         name=_names([mark.name for mark in together]),
-        began=window.name_of(start),
+        began=minute_name(minute) if minute else window.name_of(start),
         ago=duration((window.now - start).total_seconds()),
+        did=did({name: found for name, found in changes if found.is_known}),
         all=change(was, now),
         errors=Rate("", now.count, figures.total("errors", slots=after).count).words,
         errors_before=Rate("", was.count, figures.total("errors", slots=before).count).words,
-        routes=list(_changed_routes(figures, before, after))[:NAMED],
+        routes=_most_changed(changes)[:NAMED],
     )
 
 
@@ -107,13 +118,13 @@ def _names(names: list[str]) -> str:
     return f"{before} and {last}" if others else last
 
 
-def _changed_routes(figures: Figures, before: range, after: range) -> Iterator[tuple[str, Change]]:
-    """Those that became slower first, then those that became faster; each the busiest first."""
-    found = []
-    for label in figures.labels("requests"):
-        now = figures.total("requests", label, after)
-        if now.count:
-            found.append((now.count, label, change(figures.total("requests", label, before), now)))
-    for kind in ("worse", "better"):
-        changed = sorted((each for each in found if each[2].kind == kind), key=lambda each: -each[0])
-        yield from ((visible(label), words) for _, label, words in changed)
+def _changes(figures: Figures, before: range, after: range) -> list[tuple[str, Change]]:
+    """What became of each route, the busiest first."""
+    totals = [(label, figures.total("requests", label, after)) for label in figures.labels("requests")]
+    asked = sorted((each for each in totals if each[1].count), key=lambda each: (-each[1].count, each[0]))
+    return [(visible(label), change(figures.total("requests", label, before), now)) for label, now in asked]
+
+
+def _most_changed(changes: list[tuple[str, Change]]) -> list[tuple[str, Change]]:
+    """Those that became slower first, then those that became faster."""
+    return [each for kind in ("worse", "better") for each in changes if each[1].kind == kind]

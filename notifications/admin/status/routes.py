@@ -19,7 +19,7 @@ SHOWN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a time. `kind`: "worse", "better" or "" where it is the same, or unknown.
+    """What became of a time. `kind`: "worse", "better" or "" where it is the same, or not `is_known`.
 
     `before` and `now` are the times, or "–".
     """
@@ -28,6 +28,7 @@ class Change:
     kind: str = ""
     before: str = NONE
     now: str = NONE
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def change(before: Total, after: Total, share: float = P99) -> Change:
     """From one time to the next, in words."""
     was, now = before.quantile(share), after.quantile(share)
     words, kind = _change(was, now, before.count, after.count)
-    return Change(words, kind, optional(milliseconds, was), optional(milliseconds, now))
+    is_known = was is not None and min(before.count, after.count) >= FEW
+    return Change(words, kind, optional(milliseconds, was), optional(milliseconds, now), is_known)
 
 
 def _change(was: float | None, now: float | None, count_before: int, count_after: int) -> tuple[str, str]:
@@ -93,12 +95,17 @@ def _words(ratio: float, how: str, more: str, part: float) -> str:
 
 
 def routes(figures: Figures) -> list[Route]:
-    """The slowest first; those with few requests last."""
+    """The slowest first; those with few requests last. `changed_first` has another order."""
     before = range(-figures.window.period.steps, 0)
     found = [_route(figures, label, before) for label in figures.labels("requests")]
     return sorted(
         (route for route in found if route.requests), key=lambda each: (not each.is_sure, -each.p99_ms, each.label)
     )
+
+
+def changed_first(found: list[Route]) -> list[Route]:
+    """Those that became slower, those that became faster, the others; each in the order that they are in."""
+    return sorted(found, key=lambda each: ("worse", "better", "").index(each.change.kind))
 
 
 def _route(figures: Figures, label: str, slots_before: range) -> Route:

@@ -8,11 +8,12 @@ from notifications.admin.status.event_tiles import event_tiles
 from notifications.admin.status.links import Links
 from notifications.admin.status.machine_tiles import machine_tiles
 from notifications.admin.status.tile import Mood, Tile
-from notifications.admin.status.wording import clock, count, seconds
+from notifications.admin.status.wording import count
 from notifications.models import RawPayload, State
 from notifications.models.states import WAITING
 from notifications.status.database import DatabaseStatus
 from notifications.status.payload_problems import WAITS
+from notifications.status.since import since
 from notifications.status.verdict import Verdict
 from notifications.utils.times import utc_now
 
@@ -44,8 +45,7 @@ def _waiting(now: DatabaseStatus, links: Links) -> Tile:
     age = now.oldest_waiting
     late = age is not None and age >= WAITS
     if age is not None and age >= 1:
-        since = clock(utc_now() - timedelta(seconds=age))
-        facts.insert(0, f"the oldest{' too long,' * late} for {seconds(age)}, since {since}")
+        facts.insert(0, f"oldest {since(utc_now() - timedelta(seconds=age))}{', too long' * late}")
     state = f"{counted(total, now.most)} {'wait' if total > 1 else 'waits'}"
     return Tile("waiting", "Waiting", state, Mood.WARNING if late else Mood.FINE, facts, href)
 

@@ -75,6 +75,7 @@ def test_a_spool_that_is_nearly_full(settings: Any) -> None:
     settings.NOTIFICATIONS_SPOOL_MAX_BYTES = spool().used()
     (text,) = found().values()
     assert text.startswith(f"The spool on {HOST} is nearly full, ")
+    assert problems()["spool-full"].advice.startswith("Start process_raw, which imports"), "the database works"
 
 
 @pytest.fixture

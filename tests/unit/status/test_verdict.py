@@ -28,6 +28,7 @@ from notifications.positions.key import Key, machine_id
 from notifications.positions.lock import Lock
 from notifications.status import database
 from notifications.status.payload_problems import counted
+from notifications.status.since import since
 from notifications.status.verdict import Verdict, verdict
 from notifications.status.verdict_text import verdict_lines
 from notifications.status.worker_problems import NEWS
@@ -165,7 +166,10 @@ def test_a_payload_waits_for_long() -> None:
     long_ago = timezone.now() - timedelta(minutes=12)
     payload(State.RECEIVED, received_at=long_ago, next_attempt_at=long_ago)
     problem = the_problem()
-    assert (problem.name, problem.text) == ("payloads-waiting", "The oldest new payload has waited for 12 min")
+    assert (problem.name, problem.text) == (
+        "payloads-waiting",
+        f"The oldest new payload has waited {since(long_ago)}",
+    )
 
 
 def test_a_clock_that_was_ahead() -> None:
@@ -198,7 +202,7 @@ def test_losses_are_critical_while_they_go_on_and_news_for_a_week() -> None:
     loss(timedelta(days=2), count=None)
     assert (the_problem().grade, the_problem().text) == (
         Grade.WARNING,
-        "Events were lost, the last 2 d ago: 3+ in 2 records",
+        "At least 3 events were lost, the last 2 d ago: r",
     )
     loss(timedelta(days=9), told_at=timezone.now())
     assert (the_problem().grade, the_problem().path) == (Grade.CRITICAL, f"{ADMIN}loss/?seen=no")
@@ -212,9 +216,9 @@ def test_losses_that_somebody_has_seen_are_no_problem() -> None:
     assert found is not None
     assert (found.losses, found.lost_events, found.unseen_losses.records) == (1, 3, 0)  # counted all the same
     loss(timedelta(minutes=2), count=4)
-    assert the_problem().text == "Events were lost, the last 2 min ago: 4 in 1 record"
+    assert the_problem().text == "4 events were lost, the last 2 min ago: r"
     Loss.objects.all().mark_unseen("ada")
-    assert the_problem().text == "Events were lost, the last 2 min ago: 7 in 2 records"
+    assert the_problem().text == "7 events were lost, the last 2 min ago: r"
 
 
 def refused(age: timedelta, count: int = 7) -> Refusal:
@@ -260,7 +264,16 @@ def test_nobody_rings_a_bell_with_refused_entries() -> None:
 
 def test_a_loss_of_which_nobody_knows_how_much() -> None:
     loss(timedelta(days=2), count=None)
-    assert the_problem().text == "Events were lost, the last 2 d ago: nobody knows how many, in 1 record"
+    assert the_problem().text == "Events were lost, nobody knows how many, the last 2 d ago: r"
+
+
+def test_losses_are_told_with_their_channels_and_the_reason_of_the_last() -> None:
+    loss(timedelta(minutes=2), channel="SLACK", reason="the outbox\nwas full", count=1)
+    assert the_problem().text == "1 event of SLACK was lost, the last 2 min ago: the outbox was full"
+    loss(timedelta(minutes=9), channel="OPS")
+    assert the_problem().text == "4 events of OPS, SLACK were lost, the last 2 min ago: the outbox was full"
+    loss(timedelta(minutes=9), reason="all channels")
+    assert the_problem().text == "7 events were lost, the last 2 min ago: the outbox was full"
 
 
 def test_failed_deliveries_until_they_are_to_be_sent_again() -> None:
@@ -311,6 +324,22 @@ def test_unread_events_near_the_journals_quota(tmp_path: Path, written: int, gra
     with patch("notifications.status.channel_problems.journal_from_url", return_value=journal):
         found = {each.name: each for each in verdict().problems}
     assert (found["journal-quota"].grade if "journal-quota" in found else None) == grade
+
+
+# Order, and advice
+
+
+def test_of_one_grade_causes_are_before_symptoms_and_the_advice_is_to_start_what_is_dead(
+    workers: list[Heartbeat],
+) -> None:
+    long_ago = timezone.now() - timedelta(minutes=12)
+    payload(State.RECEIVED, received_at=long_ago, next_attempt_at=long_ago)
+    payload(State.DEAD)
+    assert "--threads" in verdict().problems[-1].advice
+    workers.pop(0).close()
+    found = verdict().problems
+    assert [each.name for each in found] == ["process-raw-dead", "payloads-dead", "payloads-waiting"]
+    assert found[-1].advice == "Start process_raw, which handles them."
 
 
 # Workers

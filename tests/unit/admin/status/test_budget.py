@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.admin.status.budget import Budget, Rate, rates
+from notifications.admin.status.budget import Budget, Rate, all_is_well, rates
 from notifications.models import Series
 from notifications.models.series import Step
 
@@ -73,3 +73,11 @@ def test_a_rate_in_words(requests: int, errors: int, words: str, is_over: bool) 
 def test_what_is_left_of_the_budget(requests: int, errors: int, words: str, facts: str) -> None:
     budget = Budget(Rate("", requests, errors))
     assert (budget.words, budget.facts) == (words, facts)
+
+
+def test_without_any_error_one_sentence_says_so() -> None:
+    assert all_is_well([Rate("Last hour", 7, 0), Rate("Last 30 days", 12_345, 0)]) == (
+        "No error in any request: 7 in the last hour, 12,345 in the last 30 days. All of the budget of 30 days is left."
+    )
+    assert all_is_well([Rate("Last hour", 7, 0), Rate("Last 30 days", 12_345, 1)]) == ""
+    assert all_is_well([Rate("Last hour", 0, 0)]).startswith("No requests were counted")

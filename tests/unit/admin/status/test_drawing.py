@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from notifications.admin.status.drawing import HEIGHT, bars, path, round_seconds, round_top, spread
+from notifications.admin.status.drawing import HEIGHT, bars, dash, path, round_seconds, round_top, spread
+from notifications.admin.status.ends import End, ends
 from notifications.admin.status.marks import Text, mark_texts
 from notifications.admin.status.releases import Mark
 
@@ -53,12 +54,22 @@ def test_letters_at_the_ends_of_lines_do_not_cover_each_other(heights: list[floa
     assert [moved[at] for at in sorted(range(len(heights)), key=lambda at: heights[at])] == order
 
 
+def test_lines_that_end_alike_have_their_letters_together_and_moved_ones_a_line_to_them() -> None:
+    found = ends({"A": 140.0, "B": 139.0, "C": 20.0, "D": 138.0, "E": 140.0})
+    assert found == [End("C", "42"), End("ABD", "149", "156", "145"), End("E", "162")]
+    assert ends({}) == []
+
+
+def test_the_slot_that_runs_is_a_dash_joined_to_none() -> None:
+    assert dash([None, 1, None, 0.5], 1) == "M275.0 0.0h200.0M775.0 70.0h200.0"
+
+
 def test_of_marks_that_are_close_the_last_has_its_name() -> None:
     marks = [Mark("0.9", -1), Mark("1.0.0", 3), Mark("1.1.0", 50), Mark("a-name-that-is-long", 54)]
     assert mark_texts(marks, 60) == [
-        Text("86.40%", "a-name-that…", "end"),
-        Text("80.00%", "", "end"),
-        Text("4.80%", "1.0.0", "start"),
+        Text("84.60%", "a-name-that…", "end"),
+        Text("78.33%", "", "end"),
+        Text("4.70%", "1.0.0", "start"),
     ]
 
 

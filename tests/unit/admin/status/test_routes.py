@@ -7,9 +7,11 @@ import pytest
 from notifications.admin.status.figures import Point, Total, by_route
 from notifications.admin.status.lines import busiest, slowest
 from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.release_words import did
 from notifications.admin.status.releases import effects, marks
-from notifications.admin.status.routes import change, routes
+from notifications.admin.status.routes import Change, change, changed_first, routes
 from notifications.models import Series
+from notifications.models.series import Step
 from notifications.utils.histogram import bucket_of, text_of
 from tests.support.shop_series import SLOW, Shop, fill_series
 
@@ -76,6 +78,50 @@ def test_a_release_that_doubled_the_times_of_a_route() -> None:
     (effect,) = effects(figures)
     assert (effect.name, effect.ago) == ("1.5.0", "30 min")
     assert [(name, found.words) for name, found in effect.routes] == [(SLOW, "twice as slow")]
+    assert effect.did == f"made 1 route twice as slow: {SLOW}; all others are as before"
+    assert changed_first(routes(figures))[0].label == SLOW
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("period", "slot_name"), [("day", "29 Nov, 15:00"), ("month", "29 Nov")])
+def test_the_minute_of_a_release_is_known_in_long_periods_too(period: str, slot_name: str) -> None:
+    window = Window(PERIODS[period], NOW)
+    came = datetime(2026, 11, 29, 15, 53, tzinfo=UTC)
+    for name, label, moment in (
+        *(("releases", "1.4.2", came - window.step * back) for back in (2, 5)),
+        *(("requests", "", came - window.step * back) for back in (1, 2)),
+        *(("releases", "1.5.0", came + timedelta(minutes=later)) for later in (0, 1)),
+    ):
+        for step in (Step.MINUTE, window.period.step):
+            Series.objects.get_or_create(step=step, start=step.start_of(moment), name=name, label=label, count=1)
+    (effect,) = effects(by_route(window))
+    assert (effect.name, effect.began) == ("1.5.0", "29 Nov, 15:53")
+    Series.objects.filter(step=Step.MINUTE).delete()
+    (effect,) = effects(by_route(window))
+    assert effect.began == slot_name
+
+
+SLOWER, TWICE, FASTER = (
+    Change("41 % slower", "worse"),
+    Change("twice as slow", "worse"),
+    Change("29 % faster", "better"),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([], "has too few requests to say what it did"),
+        ([Change("about the same")], "left the times of its route as before"),
+        ([Change("about the same")] * 2, "left the times of all routes as before"),
+        ([TWICE], "made 1 route twice as slow: 0"),
+        ([TWICE, Change("")], "made 1 route twice as slow: 0; the other is as before"),
+        ([TWICE, SLOWER, FASTER], "made 2 routes slower: 0, 1 and 1 route 29 % faster: 2"),
+        ([SLOWER] * 3, "made 3 routes 41 % slower"),
+    ],
+)
+def test_what_a_release_did_in_a_sentence(changes: list[Change], words: str) -> None:
+    assert did({str(number): each for number, each in enumerate(changes)}) == words
 
 
 @pytest.mark.django_db

@@ -20,6 +20,7 @@ from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Po
 from notifications.positions.key import Key, machine_id
 from notifications.positions.lock import Lock
 from notifications.status import database
+from notifications.status.since import since
 from notifications.status.verdict import verdict
 from notifications.store.spool import spool
 from notifications.utils.times import utc_now
@@ -89,13 +90,20 @@ def test_who_may_not_enter_the_site_sees_no_tile() -> None:
     assert not shown.strip()
 
 
+def test_before_a_follower_has_ever_run_nothing_of_events_is_known() -> None:
+    events = [found()[key] for key in ("channels", "failed", "losses", "refused")]
+    assert {(tile.state, tile.mood) for tile in events} == {("not known yet", Mood.UNKNOWN)}
+    FailedDelivery.objects.create(channel="SLACK", event_time=utc_now(), text="", reason="")
+    assert found()["failed"].state == "1 given up"
+
+
 def test_what_waits_and_since_when() -> None:
     then = utc_now() - timedelta(minutes=12)
     for state in (State.RECEIVED, State.RETRYING):
         payload(state=state, next_attempt_at=then)
     tile = found()["waiting"]
     assert (tile.state, tile.mood) == ("2 wait", Mood.WARNING)
-    assert tile.facts == [f"the oldest too long, for 12 min, since {then:%H:%M}", "1 new, 1 to be retried"]
+    assert tile.facts == [f"oldest {since(then)}, too long", "1 new, 1 to be retried"]
     assert tile.href == f"{ADMIN}/rawpayload/?state=received"
 
 
@@ -137,7 +145,7 @@ def test_a_channel_that_is_blocked_is_named_with_what_it_holds() -> None:
         tile = found()["channels"]
     assert (tile.state, tile.mood, tile.href) == ("1 blocked", Mood.WARNING, f"{ADMIN}/position/")
     assert tile.facts == [
-        f"SLACK is blocked for 28 min, since {then:%H:%M}; holds 60 events; next try in 2 min",
+        f"SLACK is blocked {since(then)}; holds 60 events; next try in 2 min",
         "1 of 2 deliver",
     ]
 
@@ -161,14 +169,14 @@ def test_failed_deliveries_name_the_channels_of_those_that_are_left() -> None:
         FailedDelivery.objects.create(channel=channel, event_time=utc_now(), text="x", reason="y", again_at=again_at)
     assert found()["failed"].facts == ["OPS", "1 to be sent again"]
     (problem,) = [each for each in verdict().problems if each.name == "deliveries-failed"]
-    assert problem.text == "1 delivery has failed for good (OPS)"
+    assert problem.text == "1 delivery was given up (OPS)"
 
 
 def test_failed_deliveries_but_for_those_on_their_way() -> None:
     for again_at in (None, utc_now()):
         FailedDelivery.objects.create(channel="SLACK", event_time=utc_now(), text="", reason="", again_at=again_at)
     tile = found()["failed"]
-    assert (tile.state, tile.href) == ("1 failed for good", f"{ADMIN}/faileddelivery/?again=no")
+    assert (tile.state, tile.href) == ("1 given up", f"{ADMIN}/faileddelivery/?again=no")
     assert tile.facts == ["SLACK", "1 to be sent again"]
 
 
@@ -203,7 +211,7 @@ def test_a_full_spool(settings: Any) -> None:
     (folder / uuid.uuid4().hex).write_bytes(b"x" * 1000)
     tile = found()["spool"]
     assert (tile.state, tile.mood) == ("nearly full", Mood.WARNING)
-    assert tile.facts == ["1000\xa0bytes of 1.0\xa0KB", "1 file waits"]
+    assert tile.facts == ["1 kB of 1 kB", "1 file waits"]
 
 
 def test_workers_that_do_not_turn(workers: list[Heartbeat]) -> None:
