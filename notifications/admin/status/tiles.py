@@ -25,17 +25,18 @@ def tiles(found: Verdict, links: Links) -> list[Tile]:
         unknown = Tile("database", "Database", "does not answer", Mood.CRITICAL, [visible(now.database_problem)])
         return [unknown, *machine_tiles(found, links)]
     of_events = event_tiles(now.database, links, found.problems)
-    return [*_of_payloads(now.database, links), *of_events, *machine_tiles(found, links)]
+    is_worked_off = all(each.name != "process-raw-dead" or each.elsewhere for each in found.problems)
+    return [*_of_payloads(now.database, links, is_worked_off=is_worked_off), *of_events, *machine_tiles(found, links)]
 
 
-def _of_payloads(now: DatabaseStatus, links: Links) -> Iterator[Tile]:
+def _of_payloads(now: DatabaseStatus, links: Links, *, is_worked_off: bool) -> Iterator[Tile]:
     if links.may_see(RawPayload):
-        yield _waiting(now, links)
+        yield _waiting(now, links, is_worked_off=is_worked_off)
         yield _dead(now, links)
         yield _quarantined(now, links)
 
 
-def _waiting(now: DatabaseStatus, links: Links) -> Tile:
+def _waiting(now: DatabaseStatus, links: Links, *, is_worked_off: bool) -> Tile:
     counts = {state: now.payloads.get(state, 0) for state in WAITING}
     href, total = links.to(RawPayload, state=_first(counts)), sum(counts.values())
     if not total:
@@ -47,7 +48,8 @@ def _waiting(now: DatabaseStatus, links: Links) -> Tile:
     if age is not None and age >= 1:
         facts.insert(0, f"oldest {since(utc_now() - timedelta(seconds=age))}{', too long' * late}")
     state = f"{counted(total, now.most)} {'wait' if total > 1 else 'waits'}"
-    return Tile("waiting", "Waiting", state, Mood.WARNING if late else Mood.FINE, facts, href)
+    mood = Mood.FINE if is_worked_off and not late else Mood.WARNING
+    return Tile("waiting", "Waiting", state, mood, facts, href)
 
 
 def _first(counts: dict[State, int]) -> str:

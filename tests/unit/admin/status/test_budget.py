@@ -9,7 +9,9 @@ from notifications.models import Series
 from notifications.models.series import Step
 
 NOW = datetime(2026, 11, 30, 12, 34, 56, tzinfo=UTC)
-SPENT = "900,000 requests allow less than one error; there were 2. 1,100,000 more without one make it whole"
+SPENT = (
+    "900,000 requests allow less than one error; there were 2. It is whole again after 1,100,000 more without an error"
+)
 
 
 def add(step: Step, start: datetime, count: int, name: str = "requests", label: str = "") -> None:
@@ -66,7 +68,7 @@ def test_a_rate_in_words(requests: int, errors: int, words: str, is_over: bool) 
             900_000,
             2,
             "nothing",
-            "900,000 requests allow less than one error; there were 2. 1,100,000 more without one make it whole",
+            "900,000 requests allow less than one error; there were 2. It is whole again after 1,100,000 more without an error",
         ),
     ],
 )

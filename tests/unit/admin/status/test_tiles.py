@@ -113,6 +113,12 @@ def test_what_waits_a_moment_is_no_reason_to_look() -> None:
     assert (tile.state, tile.mood, tile.facts) == ("1 waits", Mood.FINE, ["1 new"])
 
 
+def test_what_nobody_works_off_is_one(workers: list[Heartbeat]) -> None:
+    keep("demo", b"x")
+    workers[0].close()
+    assert found()["waiting"].mood == Mood.WARNING
+
+
 def test_a_long_queue_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "COUNTED", 2)
     for _ in range(3):
