@@ -81,7 +81,7 @@ class Budget:
         if not rate.is_over:
             return text
         missing = round(rate.errors * MILLION / ALLOWED) - rate.requests
-        return f"{text}. It is whole again after {count(missing)} more without an error"
+        return f"{text} — {count(missing)} without an error make it whole"
 
 
 def all_is_well(found: Sequence[Rate]) -> str:

@@ -10,7 +10,7 @@ from notifications.models.series import Step
 
 NOW = datetime(2026, 11, 30, 12, 34, 56, tzinfo=UTC)
 SPENT = (
-    "900,000 requests allow less than one error; there were 2. It is whole again after 1,100,000 more without an error"
+    "900,000 requests allow less than one error; there were 2 — 1,100,000 without an error make it whole"
 )
 
 
@@ -68,7 +68,7 @@ def test_a_rate_in_words(requests: int, errors: int, words: str, is_over: bool) 
             900_000,
             2,
             "nothing",
-            "900,000 requests allow less than one error; there were 2. It is whole again after 1,100,000 more without an error",
+            "900,000 requests allow less than one error; there were 2 — 1,100,000 without an error make it whole",
         ),
     ],
 )
