@@ -66,7 +66,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("backlog", 2),
         ("memory", 2),
         ("follow_journal", 1),
-        ("series", 2),
+        ("series", 1),
         ("to_slack", 1),
         ("catch_up", 1),
         ("slack_down", 1),

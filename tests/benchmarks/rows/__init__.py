@@ -49,5 +49,5 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "away": away.rows,
     "weight": weight.rows,
 }
-#: Not of the table: what a choice was made by.
-ON_DEMAND: Final[dict[str, Benchmark]] = {"threads": threads.rows}
+#: Not of the table: what a choice was made by, and what takes minutes.
+ON_DEMAND: Final[dict[str, Benchmark]] = {"threads": threads.rows, "series_follower": series.of_follower}

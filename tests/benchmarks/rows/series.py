@@ -28,6 +28,10 @@ CORE_PERCENT: Final = 1.0
 
 def rows(lab: Lab) -> Iterator[Row]:
     yield _request(lab)
+
+
+def of_follower(lab: Lab) -> Iterator[Row]:
+    """Takes five minutes: only if it is asked for."""
     yield _follower(lab)
 
 

@@ -9,9 +9,7 @@ from notifications.models import Series
 from notifications.models.series import Step
 
 NOW = datetime(2026, 11, 30, 12, 34, 56, tzinfo=UTC)
-SPENT = (
-    "900,000 requests allow less than one error; there were 2 — 1,100,000 without an error make it whole"
-)
+SPENT = "900,000 requests allow less than one error; there were 2 — 1,100,000 without an error make it whole"
 
 
 def add(step: Step, start: datetime, count: int, name: str = "requests", label: str = "") -> None:
