@@ -4,12 +4,15 @@ import os
 import select
 import traceback
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from notifications.journal import Entry, Journal, JournaldJournal, Reader, as_text
+import pytest
+
+from notifications.journal import Entry, FileJournal, Journal, JournaldJournal, MemoryJournal, Reader, as_text
 from notifications.journal.journald.reader import JournaldReader
 from tests.support.wait import wait_for
 
@@ -113,3 +116,21 @@ def _wait(reader: Reader) -> bool:
     if descriptor is not None:
         select.select([descriptor], [], [], 0.2)
     return False
+
+
+JOURNALD: Final = pytest.param("journald", marks=pytest.mark.services)
+#: The parameters of a fixture of `each_journal`.
+EACH_JOURNAL: Final = ("memory", "file", JOURNALD)
+
+
+def each_journal(request: pytest.FixtureRequest, folder: Path) -> Iterator[Journal]:
+    """A journal of the kind that is the fixture's parameter. A real journald may have entries of other tests."""
+    opened: Journal
+    if request.param == "memory":
+        opened = MemoryJournal()
+    elif request.param == "file":
+        opened = FileJournal(folder / "journal", max_file_bytes=4096, max_files=10_000)
+    else:
+        opened = JournaldJournal(request.getfixturevalue("journald").name)
+    yield opened
+    opened.close()

@@ -11,12 +11,23 @@ from notifications.journal import (
     EntryTooLarge,
     FileJournal,
     Journal,
-    JournaldJournal,
     MemoryJournal,
     as_text,
     journal_from_url,
 )
-from tests.support.journals import exit_code, in_child, messages, read_all, read_some, settle, write, written
+from tests.support.journals import (
+    EACH_JOURNAL,
+    JOURNALD,
+    each_journal,
+    exit_code,
+    in_child,
+    messages,
+    read_all,
+    read_some,
+    settle,
+    write,
+    written,
+)
 from tests.support.threads import in_threads
 
 TEXTS = {
@@ -36,20 +47,9 @@ TEXTS = {
 }
 
 
-JOURNALD = pytest.param("journald", marks=pytest.mark.services)
-
-
-@pytest.fixture(params=["memory", "file", JOURNALD])
+@pytest.fixture(params=EACH_JOURNAL)
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
-    opened: Journal
-    if request.param == "memory":
-        opened = MemoryJournal()
-    elif request.param == "file":
-        opened = FileJournal(tmp_path / "journal", max_file_bytes=4096, max_files=10_000)
-    else:
-        opened = JournaldJournal(request.getfixturevalue("journald").name)
-    yield opened
-    opened.close()
+    yield from each_journal(request, tmp_path)
 
 
 def test_entries_come_in_order_with_what_the_journal_vouches_for(journal: Journal) -> None:

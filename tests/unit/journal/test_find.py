@@ -15,9 +15,8 @@ from notifications.journal.file import search
 from notifications.journal.file.files import path_of
 from notifications.journal.json_lines import MAX_LINE
 from tests.support.journald import JournaldNamespace
-from tests.support.journals import messages, settle, write
+from tests.support.journals import EACH_JOURNAL, each_journal, messages, settle, write
 
-JOURNALD: Final = pytest.param("journald", marks=pytest.mark.services)
 OURS: Final = str(uuid.uuid4())
 OTHER: Final = str(uuid.uuid4())
 PATIENT: Final = 60.0
@@ -27,17 +26,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@pytest.fixture(params=["memory", "file", JOURNALD])
+@pytest.fixture(params=EACH_JOURNAL)
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
-    opened: Journal
-    if request.param == "memory":
-        opened = MemoryJournal()
-    elif request.param == "file":
-        opened = FileJournal(tmp_path / "journal", max_file_bytes=4096, max_files=10_000)
-    else:
-        opened = JournaldJournal(request.getfixturevalue("journald").name)
-    yield opened
-    opened.close()
+    yield from each_journal(request, tmp_path)
 
 
 @pytest.fixture
