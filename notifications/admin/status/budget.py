@@ -1,22 +1,17 @@
 """Errors per million requests, and what is left of the budget of one."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from notifications.admin.status.figures import ALL
-from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.figures import Figures
 from notifications.admin.status.wording import count, fraction, plural
-from notifications.models import Series
 
 MILLION: Final = 1_000_000
 #: Errors that a million requests may have.
 ALLOWED: Final = 1.0
 #: The period that the budget is for.
 OF: Final = "month"
-NAMES: Final = ("requests", "errors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +99,8 @@ def _were(number: int) -> str:
     return "was 1" if number == 1 else f"were {count(number)}"
 
 
-def rates(now: datetime) -> list[Rate]:
-    """Of the last hour, day and 30 days; each from rows of its own step. One query, of a hundred rows or two."""
-    windows = [Window(period, now) for period in PERIODS.values()]
-    first, *others = map(_rows, windows)  # each reads its part of the index; by OR they would read all of it
-    sums = Counter[tuple[str, int]]()
-    for name, step, number in first.union(*others, all=True):
-        sums[name, step] += number
-    return list(_rates(windows, sums))
-
-
-def _rows(window: Window) -> Any:
-    rows = Series.objects.filter(
-        name__in=NAMES, label=ALL, step=window.period.step, start__gte=window.since, start__lt=window.until
-    )
-    return rows.values_list("name", "step", "count")
-
-
-def _rates(windows: list[Window], sums: Mapping[tuple[str, int], int]) -> Iterator[Rate]:
-    for window in windows:
-        requests, errors = (sums[name, window.period.step.value] for name in NAMES)
-        yield Rate(window.period.title, requests, errors)
+def rates(periods: Iterable[Figures]) -> list[Rate]:
+    """Of each period, from its own rows."""
+    return [
+        Rate(each.window.period.title, each.total("requests").count, each.total("errors").count) for each in periods
+    ]

@@ -1,34 +1,24 @@
 """The figures of a period and of the period before, slot by slot."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from notifications.admin.status.periods import Window
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import aware_time, table_of, time_value
-from notifications.models import Series
+from notifications.database.fast_sql import aware_time
 from notifications.utils.histogram import added, counts_of, quantile
 
 #: All labels of a name together.
 ALL: Final = ""
 RELEASES: Final = "releases"
-#: By route, which only some readers need.
-BY_ROUTE: Final = ("requests", "errors")
-OTHERS: Final = ("received", "handled", "failed", "waiting", "oldest", "lag", "delivered", "lost", "dropped")
 #: Of these some are counted each minute.
 COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
 #: What was counted is written a little later.
 LATE: Final = timedelta(minutes=5)
 P50: Final = 0.5
 P99: Final = 0.99
-#: Without an object of a model for each of some thousand rows.
-ROWS: Final = f"""
-    SELECT name, label, start, count, highest, buckets FROM {table_of(Series)}
-    WHERE step = %s AND start >= %s AND start < %s AND name IN
-"""
-ONLY_ALL: Final = f"AND (label = '{ALL}' OR name NOT IN {BY_ROUTE})"
 
 
 class Point(NamedTuple):
@@ -68,21 +58,18 @@ class Figures:
 
     def __init__(self, window: Window) -> None:
         self.window = window
+        #: The minute that each release came in, as far as it is known: hours and days lose it.
+        self.first_minutes: dict[str, datetime] = {}
         self._slots: dict[str, dict[str, dict[int, Point]]] = {}
+        self._numbers: dict[Any, int] = {}  # of slots, by time as the driver gives it: there are few of them
 
-    def read(self, names: Sequence[str], since: datetime, until: datetime, condition: str = "") -> None:
-        """Add the rows of these names, by one query. Raises database errors."""
-        db = bounded_wait.connection()
-        step = self.window.period.step.value
-        numbers: dict[Any, int] = {}  # by time as the driver gives it: there are few of them
-        with db.cursor() as cursor:
-            sql = f"{ROWS} ({', '.join(['%s'] * len(names))}) {condition}"
-            cursor.execute(sql, [step, time_value(db, since), time_value(db, until), *names])
-            for name, label, start, *point in cursor.fetchall():
-                slot = numbers.get(start)
-                if slot is None:
-                    slot = numbers[start] = self.window.slot(aware_time(db, start) or since)
-                self._slots.setdefault(name, {}).setdefault(label, {})[slot] = Point(*point)
+    def take(self, name: str, label: str, start: Any, *point: Any) -> None:
+        """A row as the driver gives it."""
+        slot = self._numbers.get(start)
+        if slot is None:
+            moment = aware_time(bounded_wait.connection(), start) or self.window.since
+            slot = self._numbers[start] = self.window.slot(moment)
+        self._slots.setdefault(name, {}).setdefault(label, {})[slot] = Point(*point)
 
     def labels(self, name: str) -> list[str]:
         """The labels that have points, without that for all."""
@@ -135,18 +122,3 @@ def stopped(figures: Figures) -> str:
         return f"Nothing was counted in this time, nor in {window.period.before}"
     end = window.start(counted.stop)
     return f"Nothing was counted since {window.name_of(end)}" if window.now - end > LATE else ""
-
-
-def totals(window: Window) -> Figures:
-    """All but what is by route. Two queries: of the period before only releases are read. Raises database errors."""
-    found = Figures(window)
-    found.read((*BY_ROUTE, RELEASES, *OTHERS), window.since, window.until, ONLY_ALL)
-    found.read((RELEASES,), window.before, window.since)
-    return found
-
-
-def by_route(window: Window) -> Figures:
-    """Requests, errors and releases of both periods. One query. Raises database errors."""
-    found = Figures(window)
-    found.read((*BY_ROUTE, RELEASES), window.before, window.until)
-    return found

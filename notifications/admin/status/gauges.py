@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from notifications.admin.status.figures import ALL, LATE, RELEASES, Figures
-from notifications.admin.status.periods import CLOCK, DATE, PERIODS, Window
+from notifications.admin.status.periods import CLOCK, DATE
 
 #: Gauges, and why nobody measures one while other things are counted.
 WHY: Final = {
@@ -15,8 +15,6 @@ WHY: Final = {
     "oldest": "no process_raw runs",
     "lag": "no follow_journal reads for it",
 }
-#: Of the last hour minutes are read: those of all labels together, and of each channel.
-CONDITION: Final = f"AND (label = '{ALL}' OR name = 'lag')"
 
 
 class Latest(NamedTuple):
@@ -27,14 +25,10 @@ class Latest(NamedTuple):
 
 
 class Gauges:
-    """The minutes of the last hour, beside the figures that are shown. One query, if these are not minutes."""
+    """The `minutes` of the last hour, beside the figures that are `shown`."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._shown, self._minutes = figures, figures
-        if figures.window.period is not PERIODS["hour"]:
-            self._minutes = Figures(Window(PERIODS["hour"], figures.window.now))
-            window = self._minutes.window
-            self._minutes.read((*WHY, RELEASES), window.since, window.until, CONDITION)
+    def __init__(self, shown: Figures, minutes: Figures) -> None:
+        self._shown, self._minutes = shown, minutes
 
     def latest(self, name: str, label: str = ALL) -> Latest:
         """Of one line."""

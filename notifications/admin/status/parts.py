@@ -10,11 +10,12 @@ from django.utils.formats import date_format
 from notifications.admin.status.budget import OF, Budget, all_is_well, rates
 from notifications.admin.status.chart import Chart
 from notifications.admin.status.charts import Charts, without_data
-from notifications.admin.status.figures import RELEASES, by_route, stopped, totals
+from notifications.admin.status.figures import RELEASES, stopped
 from notifications.admin.status.gauges import Gauges
 from notifications.admin.status.links import Links
 from notifications.admin.status.markup import unbroken
 from notifications.admin.status.periods import PERIODS, Period, Window
+from notifications.admin.status.read_series import by_route, overview
 from notifications.admin.status.releases import effects
 from notifications.admin.status.routes import SHOWN, changed_first, routes
 from notifications.admin.status.tiles import tiles
@@ -37,24 +38,24 @@ def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
 
 
 def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """Errors per million, and the charts that are not by route. Three or four queries."""
-    now = utc_now()
-    figures = totals(Window(period, now))
-    charts, all_rates = Charts(figures, Links(request), gauges=Gauges(figures)), rates(now)
+    """Errors per million, and the charts that are not by route. One query."""
+    found = overview(Window(period, utc_now()))
+    charts = Charts(found.shown, Links(request), gauges=Gauges(found.shown, found.minutes))
+    all_rates = rates(found.periods)
     return {
         "rates": all_rates,
         "no_errors": all_is_well(all_rates),
         "budget": Budget(all_rates[list(PERIODS).index(OF)]),
         "request_charts": _split(list(charts.of_requests())),
         "groups": [("Payloads", _split(list(charts.of_payloads()))), ("Events", _split(list(charts.of_events())))],
-        "stopped": stopped(figures),
+        "stopped": stopped(found.shown),
         "period": period,
         "as_of": _as_of(),
     }
 
 
 def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """What releases did, and each route beside the period before. One or two queries."""
+    """What releases did, and each route beside the period before. One query."""
     figures = by_route(Window(period, utc_now()))
     found = routes(figures)
     shown = changed_first(found)

@@ -1,14 +1,16 @@
 """Releases: when each one came, and what it did to response times and errors."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.utils import timezone
+from django.utils.formats import date_format
+
 from notifications.admin.lists.body_view import visible
 from notifications.admin.status.budget import Rate
 from notifications.admin.status.figures import Figures
-from notifications.admin.status.first_minutes import first_minutes, minute_name
+from notifications.admin.status.periods import CLOCK, DATE
 from notifications.admin.status.release_words import did
 from notifications.admin.status.routes import Change, change
 from notifications.utils import graphemes
@@ -74,10 +76,8 @@ def effects(figures: Figures) -> list[Effect]:
     parts = zip(found, starts, ends, strict=True) if found else ()
     known = [part for part in parts if figures.total("requests", slots=range(part[1], part[0][0].slot)).count]
     chosen = known[-MOST:][::-1]
-    minutes = first_minutes(figures.window, [(each[0].label, each[0].slot) for each, *_ in chosen])
     return [
-        _effect(figures, each, range(start, each[0].slot), range(each[-1].slot + 1, end), minutes)
-        for each, start, end in chosen
+        _effect(figures, each, range(start, each[0].slot), range(each[-1].slot + 1, end)) for each, start, end in chosen
     ]
 
 
@@ -92,17 +92,15 @@ def _together(found: list[Mark]) -> list[list[Mark]]:
     return together
 
 
-def _effect(
-    figures: Figures, together: list[Mark], before: range, after: range, minutes: Mapping[str, datetime]
-) -> Effect:
+def _effect(figures: Figures, together: list[Mark], before: range, after: range) -> Effect:
     was, now = figures.total("requests", slots=before), figures.total("requests", slots=after)
     window = figures.window
-    minute = minutes.get(together[0].label)
+    minute = figures.first_minutes.get(together[0].label)
     start = minute or window.start(together[0].slot)
     changes = _changes(figures, before, after)
     return Effect(
         name=_names([mark.name for mark in together]),
-        began=minute_name(minute) if minute else window.name_of(start),
+        began=_minute_name(minute) if minute else window.name_of(start),
         ago=duration((window.now - start).total_seconds()),
         did=did({name: found for name, found in changes if found.is_known}),
         all=change(was, now),
@@ -110,6 +108,11 @@ def _effect(
         errors_before=Rate("", was.count, figures.total("errors", slots=before).count).words,
         routes=_most_changed(changes)[:NAMED],
     )
+
+
+def _minute_name(minute: datetime) -> str:
+    """ "29 Nov, 15:45", in the current time zone."""
+    return date_format(timezone.localtime(minute), f"{DATE}, {CLOCK}")
 
 
 def _names(names: list[str]) -> str:

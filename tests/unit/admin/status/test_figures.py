@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.admin.status.figures import P50, by_route, stopped, totals
+from notifications.admin.status.figures import P50, Figures, stopped
 from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.read_series import by_route, overview
 from notifications.models import Series
 from notifications.models.series import Step
 
@@ -13,6 +14,10 @@ pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 30, 12, 0, 30, tzinfo=UTC)
 HOUR, DAY, MONTH = (Window(PERIODS[key], NOW) for key in ("hour", "day", "month"))
+
+
+def shown(window: Window) -> Figures:
+    return overview(window).shown
 
 
 def add(window: Window, slot: int, name: str, label: str = "", buckets: str = "", **columns: float) -> None:
@@ -31,14 +36,14 @@ def test_each_period_reads_rows_of_its_own_step(window: Window) -> None:
     add(window, last, "requests", count=7)
     add(window, 0, "requests", count=3)
     add(window, -1, "requests", count=50)
-    counts = totals(window).counts("requests")
+    counts = shown(window).counts("requests")
     assert (counts[0], counts[1], counts[last], len(counts)) == (3, 0, 7, window.period.steps)
 
 
 def test_a_count_of_nothing_is_zero_and_a_duration_a_gap() -> None:
     add(HOUR, 57, "requests", buckets="0,0,4", count=4)
     add(HOUR, 59, "requests", buckets="0,4", count=4)
-    figures = totals(HOUR)
+    figures = shown(HOUR)
     assert figures.counts("requests")[56:] == [None, 4, 0, 4]
     times = figures.quantiles("requests", "", P50)
     assert [value is None for value in times[56:]] == [True, False, True, False]
@@ -46,7 +51,7 @@ def test_a_count_of_nothing_is_zero_and_a_duration_a_gap() -> None:
 
 def test_what_was_not_looked_at_is_a_gap() -> None:
     add(HOUR, 58, "waiting", highest=37.0)
-    assert totals(HOUR).highest("waiting")[57:] == [None, 37.0, None]
+    assert shown(HOUR).highest("waiting")[57:] == [None, 37.0, None]
 
 
 def test_before_the_first_minute_that_was_counted_and_after_the_last_nothing_is_known() -> None:
@@ -54,9 +59,9 @@ def test_before_the_first_minute_that_was_counted_and_after_the_last_nothing_is_
     for slot in (55, 57):
         add(HOUR, slot, "releases", "1.5.0")
         add(HOUR, slot, "releases")
-    assert totals(HOUR).counts("requests")[53:] == [None, None, 0, 0, 0, None, None]
+    assert shown(HOUR).counts("requests")[53:] == [None, None, 0, 0, 0, None, None]
     add(HOUR, -3, "releases")
-    assert totals(HOUR).counts("requests")[:2] == [0, 0]
+    assert shown(HOUR).counts("requests")[:2] == [0, 0]
 
 
 def test_only_routes_and_releases_are_compared_with_the_period_before() -> None:
@@ -65,7 +70,7 @@ def test_only_routes_and_releases_are_compared_with_the_period_before() -> None:
         add(HOUR, -61, name, "b")
     figures = by_route(HOUR)
     assert (figures.labels("requests"), figures.labels("received"), figures.labels("releases")) == (["a"], [], ["a"])
-    figures = totals(HOUR)
+    figures = shown(HOUR)
     assert (figures.labels("requests"), figures.labels("received"), figures.labels("releases")) == ([], [], ["a"])
 
 
@@ -76,7 +81,7 @@ def test_only_routes_and_releases_are_compared_with_the_period_before() -> None:
 def test_it_is_said_when_counting_stopped(ago: int, words: str) -> None:
     window = Window(PERIODS["hour"], NOW - timedelta(seconds=30))
     add(window, 60 - ago, "requests" if ago < 60 else "releases")
-    assert stopped(totals(window)) == words
+    assert stopped(shown(window)) == words
 
 
 def test_buckets_of_any_length_are_added() -> None:

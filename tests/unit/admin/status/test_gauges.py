@@ -7,10 +7,10 @@ import pytest
 
 from notifications.admin.status.chart import Chart
 from notifications.admin.status.drawing import Values
-from notifications.admin.status.figures import totals
 from notifications.admin.status.gauges import Gauges, Latest
 from notifications.admin.status.lines import Line
 from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.read_series import overview
 from notifications.models import Series
 from notifications.models.series import Step
 
@@ -26,13 +26,18 @@ def add(name: str, label: str, minutes_ago: int, value: float) -> None:
         Series.objects.filter(pk=row.pk).update(count=1, highest=max(row.highest, value))
 
 
+def gauges_of(window: Window) -> Gauges:
+    found = overview(window)
+    return Gauges(found.shown, found.minutes)
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("window", WINDOWS)
 def test_what_the_last_minute_had_and_not_the_highest_of_the_hour(window: Window) -> None:
     add("waiting", "", 30, 90.0)
     add("waiting", "", 2, 12.0)
     add("lag", "SLACK", 1, 7.0)
-    gauges = Gauges(totals(window))
+    gauges = gauges_of(window)
     assert gauges.latest("waiting") == Latest(12.0)
     assert gauges.latest("lag", "SLACK") == Latest(7.0)
     assert gauges.latest("oldest") == gauges.latest("lag", "OPS") == Latest()
@@ -42,15 +47,15 @@ def test_what_the_last_minute_had_and_not_the_highest_of_the_hour(window: Window
 @pytest.mark.parametrize("window", WINDOWS)
 def test_a_gauge_that_nobody_measures_has_no_last_value(window: Window) -> None:
     add("oldest", "", 17, 0.5)
-    assert Gauges(totals(window)).latest("oldest") == Latest(stopped="not measured since 11:44")
+    assert gauges_of(window).latest("oldest") == Latest(stopped="not measured since 11:44")
     add("releases", "", 1, 0.0)
-    assert Gauges(totals(window)).latest("oldest").stopped == "not measured since 11:44: no process_raw runs"
+    assert gauges_of(window).latest("oldest").stopped == "not measured since 11:44: no process_raw runs"
 
 
 @pytest.mark.django_db
 def test_in_a_day_that_runs_samples_may_have_stopped_hours_ago() -> None:
     add("oldest", "", 200, 0.5)
-    assert Gauges(totals(Window(PERIODS["month"], NOW))).latest("oldest").stopped == "not measured since 11:00"
+    assert gauges_of(Window(PERIODS["month"], NOW)).latest("oldest").stopped == "not measured since 11:00"
 
 
 def chart(period: str, values: Values, *, sums: bool = False, latest: Latest | None = None) -> Chart:

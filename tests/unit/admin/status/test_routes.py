@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.admin.status.figures import Point, Total, by_route
+from notifications.admin.status.figures import Point, Total
 from notifications.admin.status.lines import busiest, slowest
 from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.read_series import by_route
 from notifications.admin.status.release_words import did
 from notifications.admin.status.releases import effects, marks
 from notifications.admin.status.routes import Change, change, changed_first, routes
