@@ -7,11 +7,14 @@ gets the whole body as text, and parses and plans it each time.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
+
+T = TypeVar("T", bound=Model)
 
 
 def execute(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
@@ -36,6 +39,38 @@ def fetch_all(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> list[
     with db.wrap_database_errors:
         rows: list[Any] = cursor.fetchall()
     return rows
+
+
+def fetch_models(
+    db: BaseDatabaseWrapper, model: type[T], condition: str, values: Sequence[Any], *, without: str = ""
+) -> list[T]:
+    """Its rows with this WHERE as objects, as the ORM makes them; the column `without` is deferred.
+
+    Raises Django's errors.
+    """
+    names = tuple(field.attname for field in model._meta.concrete_fields if field.attname != without)
+    columns = ", ".join(f'"{name}"' for name in names)
+    rows = fetch_all(db, f"SELECT {columns} FROM {table_of(model)} WHERE {condition}", values)
+    converters = _converters(model, db.alias, (db.vendor, db.timezone), names)
+    found = []
+    for row in rows:
+        found_values = list(row)
+        for place, column, convert in converters:
+            found_values[place] = convert(found_values[place], column, db)
+        found.append(model.from_db(db.alias, names, found_values))
+    return found
+
+
+@cache
+def _converters(model: type[Model], alias: str, _: Any, names: tuple[str, ...]) -> list[tuple[int, Any, Any]]:
+    """What makes values of Python's of the driver's: place, column, function. They depend on vendor and time zone."""
+    db, found = connections[alias], list[tuple[int, Any, Any]]()
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    for place, name in enumerate(names):
+        column: Any = fields[name].get_col(model._meta.db_table)
+        converters = (*db.ops.get_db_converters(column), *column.get_db_converters(db))
+        found.extend((place, column, convert) for convert in converters)
+    return found
 
 
 def execute_last(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:

@@ -22,7 +22,15 @@ from django.db.models.functions import Least
 
 from notifications.bodies.storage import LARGE
 from notifications.database.deadline import deadline
-from notifications.database.fast_sql import execute, execute_last, fetch_all, table_of, time_value, uuid_value
+from notifications.database.fast_sql import (
+    execute,
+    execute_last,
+    fetch_all,
+    fetch_models,
+    table_of,
+    time_value,
+    uuid_value,
+)
 from notifications.database.unsynced import unsynced
 from notifications.models.attempts import Attempt, Outcome
 from notifications.models.aware_times import AwareDateTimeField
@@ -309,9 +317,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def _ours(self, claim: Claim, pks: list[int], *, without: str = "") -> list["RawPayload"]:
         """Those of `pks` that no other worker has claimed since."""
-        ours = self.filter(pk__in=pks, lease_token=claim.token).order_by("pk")
+        condition = f"id IN ({', '.join(['%s'] * len(pks))}) AND lease_token = %s ORDER BY id"
         with deadline(LONGEST_LOAD, self._connection):
-            return list(ours.defer(without) if without else ours)
+            values = [*pks, self._uuid(claim.token)]
+            return fetch_models(self._connection, self.model, condition, values, without=without)
 
     @property
     def _table(self) -> str:

@@ -121,10 +121,12 @@ class ProcessRaw:
         with deadline(LONGEST_WORK):
             limit_transactions(bounded_wait.connection(), self._lease)
             imported = self._import_spool()
+        handled = self._handle_claim(State.RECEIVED, self._batch)  # at once: what has come just now wakes the worker
+        with deadline(LONGEST_WORK):
             released = self._release_dead()
             corrected = self._correct_times()
         # Retries one by one: a payload that kills its worker must not take others along.
-        handled = self._handle_claim(State.RECEIVED, self._batch) + self._handle_claim(State.RETRYING, 1)
+        handled += self._handle_claim(State.RETRYING, 1)
         if imported or released or corrected or handled:
             return 0.0
         return None if self._drain else self._seconds_until_due()
