@@ -10,12 +10,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from notifications.conf import conf
 from notifications.database.deadline import deadline
 from notifications.database.postgresql_restart import impatient
+from notifications.database.transaction_conflicts import is_locked
 
 T = TypeVar("T")
 #: Milliseconds to wait for a locked SQLite before the spool is faster.
 LOCKED_MS: Final = 250
 #: …and if it was locked the last time: requests behind this one wait too.
 STILL_LOCKED_MS: Final = 5
+#: Milliseconds between two looks at the lock. SQLite's own pauses grow to 100, and whoever waits behind us waits too.
+LOOK_MS: Final = 1
 #: Seconds to wait for the answer of a PostgreSQL.
 LONGEST_STATEMENT: Final = 1.0
 #: Bytes a second that its link carries at least.
@@ -37,7 +40,7 @@ def run_bounded(db: BaseDatabaseWrapper, work: Callable[[], T], *, failed_before
     if db.in_atomic_block:
         return work()
     if db.vendor == "sqlite":
-        shorten(db, STILL_LOCKED_MS if failed_before else LOCKED_MS)
+        return until_unlocked(db, STILL_LOCKED_MS if failed_before else LOCKED_MS, work)
     if db.vendor != "postgresql":
         return work()
     with impatient():
@@ -58,6 +61,18 @@ def _run_on_postgresql(db: BaseDatabaseWrapper, work: Callable[[], T], longest: 
         db.close()
     with deadline(longest, db):
         return work()
+
+
+def until_unlocked(db: BaseDatabaseWrapper, milliseconds: int, work: Callable[[], T]) -> T:
+    """Returns what `work` returns, which begins again while SQLite is locked, for so long. Raises database errors."""
+    until = time.monotonic() + milliseconds / 1000
+    while True:
+        try:
+            shorten(db, LOOK_MS)
+            return work()
+        except OperationalError as error:
+            if not is_locked(error) or time.monotonic() >= until:
+                raise
 
 
 def shorten(db: BaseDatabaseWrapper, milliseconds: int) -> None:

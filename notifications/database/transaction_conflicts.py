@@ -16,6 +16,11 @@ def is_conflict(error: BaseException) -> bool:
     )
 
 
+def is_locked(error: BaseException) -> bool:
+    """Whether another connection has the lock of SQLite that a statement needs. Takes Django's exceptions."""
+    return str(getattr(error.__cause__, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+
+
 def trouble(error: BaseException) -> str:
     """A database error in words: a conflict, or a database that is away."""
     what = "a conflict with another transaction" if is_conflict(error) else "the database is away"

@@ -20,7 +20,7 @@ class Ticket:
 
     __slots__ = ("_turn", "_until", "error", "group", "leader", "record", "stored")
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, patience: int = LOCKED_MS) -> None:
         self.record = record
         self.stored = False
         self.error: Exception | None = None
@@ -28,7 +28,7 @@ class Ticket:
         self.group: list[Ticket] | None = None
         #: Who is at work as it begins to wait; once it has a group: itself.
         self.leader = 0
-        self._until = time.monotonic() + LOCKED_MS / 1000
+        self._until = time.monotonic() + patience / 1000
         self._turn = threading.Lock()
         self._turn.acquire()
 
@@ -45,7 +45,7 @@ class Ticket:
         return self._turn.acquire(timeout=milliseconds / 1000)
 
     def milliseconds_left(self) -> int:
-        """Of its quarter of a second."""
+        """Of its `patience`."""
         return max(STILL_LOCKED_MS, int((self._until - time.monotonic()) * 1000))
 
 

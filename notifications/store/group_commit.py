@@ -4,7 +4,7 @@ The first is alone: its INSERT commits by itself, and nobody waits for others. T
 is done, the first of the queue inserts the rows of all in one transaction, on its own connection.
 """
 
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from django.db import DataError, Error, IntegrityError, OperationalError
@@ -20,8 +20,6 @@ from notifications.store.new_payload import Record
 
 #: What concerns one row alone: the others of its group are stored.
 OF_A_ROW: Final = (KeyReused, IntegrityError, DataError, OverflowError)
-#: Milliseconds of waiting for others that are not worth a statement.
-SHORT_WAIT: Final = 20
 
 
 @cache
@@ -33,9 +31,10 @@ def queue_of(alias: str) -> CommitQueue:
 def insert_together(record: Record, db: BaseDatabaseWrapper, *, patience: int) -> None:
     """Insert and commit a record, unless its row exists. Outside of a transaction, on a SQLite file.
 
-    `patience`: milliseconds to wait for others. Raises KeyReused if that row has another body, and database errors.
+    `patience`: milliseconds to wait for others and for the lock. Raises KeyReused if that row has another body, and
+    database errors.
     """
-    ticket, queue = Ticket(record), queue_of(db.alias)
+    ticket, queue = Ticket(record, patience), queue_of(db.alias)
     if queue.enter(ticket, patience):
         try:
             _store(ticket.group or [], db, ticket.milliseconds_left())
@@ -49,14 +48,14 @@ def insert_together(record: Record, db: BaseDatabaseWrapper, *, patience: int) -
 
 def _store(group: list[Ticket], db: BaseDatabaseWrapper, milliseconds: int) -> None:
     """Sets what became of each once it is certain. Raises database errors if nothing was stored."""
-    if milliseconds < bounded_wait.LOCKED_MS - SHORT_WAIT:  # the wait for others counts
-        bounded_wait.shorten(db, milliseconds)
-    if len(group) == 1:
-        outcomes = [_outcome(group[0].record, db)]
-    else:
-        outcomes = _in_transaction([ticket.record for ticket in group], db)
+    records = [ticket.record for ticket in group]
+    outcomes = bounded_wait.until_unlocked(db, milliseconds, partial(_outcomes, records, db))
     for ticket, outcome in zip(group, outcomes, strict=True):
         ticket.error, ticket.stored = outcome, outcome is None
+
+
+def _outcomes(records: list[Record], db: BaseDatabaseWrapper) -> list[Exception | None]:
+    return [_outcome(records[0], db)] if len(records) == 1 else _in_transaction(records, db)
 
 
 def _in_transaction(records: list[Record], db: BaseDatabaseWrapper) -> list[Exception | None]:

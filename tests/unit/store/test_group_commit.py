@@ -257,8 +257,13 @@ def test_an_interrupted_wait_takes_nobody_along(call: Call, held: Held, monkeypa
 
 def test_the_wait_for_others_counts(call: Call, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has waited for its turn waits the rest for the lock."""
-    waited: list[int] = []
-    monkeypatch.setattr(bounded_wait, "shorten", lambda db, milliseconds: waited.append(milliseconds))
+    waited, until_unlocked = list[int](), bounded_wait.until_unlocked
+
+    def noted(db: Any, milliseconds: int, work: Any) -> Any:
+        waited.append(milliseconds)
+        return until_unlocked(db, milliseconds, work)
+
+    monkeypatch.setattr(bounded_wait, "until_unlocked", noted)
     monkeypatch.setattr(commit_queue.Ticket, "milliseconds_left", lambda ticket: 100)
     later = call("demo", b"later")
     held.let_go()
