@@ -35,7 +35,7 @@ def database(
         "transaction_mode": "IMMEDIATE",
         "timeout": timeout,
         # process_raw makes checkpoints. A commit does, at this size, only if process_raw does not run.
-        "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA wal_autocheckpoint=10000;"
+        "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA wal_autocheckpoint=30000;"
         + more.pop("init_command", ""),
     }
     return {

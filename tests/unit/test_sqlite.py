@@ -97,7 +97,7 @@ def test_what_it_sets() -> None:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 3,
-            "init_command": ("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=10000;"),
+            "init_command": ("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=30000;"),
         },
     }
 

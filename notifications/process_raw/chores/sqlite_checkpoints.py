@@ -1,11 +1,15 @@
 """Checkpoints SQLite: moves the write-ahead log into the database, so that no request has to.
 
 Otherwise the commit that fills the thousandth page does it, and waits for the disk: every two-hundredth capture.
-Without a housekeeper a commit still does, at ten times the size (wal_autocheckpoint in the settings).
+Without a housekeeper a commit still does, at thirty times the size (wal_autocheckpoint in the settings).
 """
 
 import logging
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +21,10 @@ logger = logging.getLogger(__name__)
 INTERVAL: Final = 1.0
 SHORT_INTERVAL: Final = 0.2
 MANY: Final = 1000
+#: Pages of a log that cannot begin anew, because commits come faster than a checkpoint ends…
+LONG: Final = 3000
+#: …and milliseconds to wait for the others, in order to keep them off for the last few pages.
+KEEP_OFF_MS: Final = 5
 #: Seconds until the next call, on a database that is not SQLite.
 NOTHING_TO_DO: Final = 3600.0
 #: Bytes above which the log is too large to be normal.
@@ -28,10 +36,12 @@ WARN_INTERVAL: Final = 600.0
 
 
 class Checkpoints:
-    """A chore. It waits for no other connection, and none waits for it, unless the log's file is cut."""
+    """A chore. It waits for no other connection. Commits wait some milliseconds for it where the log is long or cut."""
 
     def __init__(self) -> None:
         self._warn_at = 0.0
+        #: Of the log, at the last look.
+        self._pages = 0
 
     def do(self) -> float:
         """Checkpoint. Returns the seconds until the next. Raises database errors."""
@@ -39,16 +49,42 @@ class Checkpoints:
         if db.vendor != "sqlite":
             return NOTHING_TO_DO
         with db.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            _, pages, moved = cursor.fetchone()  # -1 without a log, or during another checkpoint
-            cursor.execute("PRAGMA page_size")
-            size = pages * cursor.fetchone()[0]
+            pages, moved = _checkpoint(cursor, "PASSIVE")
+            if pages > LONG and pages != self._pages:
+                pages, moved = _move_all(cursor, str(db.settings_dict["NAME"]))
+            self._pages = pages
             if pages == moved and _file_bytes(db) > KEPT:
                 _cut(cursor)
+            cursor.execute("PRAGMA page_size")
+            size = pages * cursor.fetchone()[0]
         if size > TOO_LARGE and time.monotonic() >= self._warn_at:
             self._warn_at = time.monotonic() + WARN_INTERVAL
             _warn(size, pages - moved)
         return SHORT_INTERVAL if pages > MANY else INTERVAL
+
+
+def _checkpoint(cursor: Any, mode: str) -> tuple[int, int]:
+    """How many pages the log has, and how many of them are moved: -1 without a log, or during another checkpoint."""
+    cursor.execute(f"PRAGMA wal_checkpoint({mode})")
+    _, pages, moved = cursor.fetchone()
+    return pages, moved
+
+
+def _move_all(cursor: Any, path: str) -> tuple[int, int]:
+    """Move what came during the checkpoint while nobody can commit.
+
+    Others wait for two fsyncs. What is moved already gets to the disk before, so that both are short.
+    """
+    os.fdatasync(_open_for_good(path))
+    _checkpoint(cursor, "PASSIVE")
+    with _busy_timeout(cursor, KEEP_OFF_MS):
+        return _checkpoint(cursor, "FULL")
+
+
+@cache
+def _open_for_good(path: str) -> int:
+    """A descriptor of the database's file. To close one ends all locks that SQLite has on it in this process."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _file_bytes(db: Any) -> int:
@@ -60,11 +96,18 @@ def _file_bytes(db: Any) -> int:
 
 def _cut(cursor: Any) -> None:
     """Empty the log's file, which is all in the database, unless somebody reads or writes just now."""
+    with _busy_timeout(cursor, 0):
+        _checkpoint(cursor, "TRUNCATE")
+
+
+@contextmanager
+def _busy_timeout(cursor: Any, milliseconds: int) -> Iterator[None]:
+    """For a checkpoint that keeps commits off, also while it waits for somebody who reads."""
     cursor.execute("PRAGMA busy_timeout")
     before = cursor.fetchone()[0]
-    cursor.execute("PRAGMA busy_timeout = 0")
+    cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
     try:
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        yield
     finally:
         cursor.execute(f"PRAGMA busy_timeout = {before}")
 

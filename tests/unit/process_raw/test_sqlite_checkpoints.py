@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -112,6 +113,79 @@ def test_a_writer_is_not_waited_for(sqlite_file: Path) -> None:
         assert Checkpoints().do() == INTERVAL
         assert not_moved() == 0
         other.execute("ROLLBACK")
+
+
+def test_commits_that_come_meanwhile_do_not_keep_the_log_from_beginning_anew(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it grows as long as payloads come, up to the size at which a request has to move it."""
+    monkeypatch.setattr(module, "LONG", 5)
+    checkpoint = module._checkpoint
+
+    def overtaken(cursor: Any, mode: str) -> tuple[int, int]:
+        found = checkpoint(cursor, mode)
+        if mode == "PASSIVE":
+            write(3)
+        return found
+
+    monkeypatch.setattr(module, "_checkpoint", overtaken)
+    write()
+    Checkpoints().do()
+    assert not_moved() == 0
+    write(1)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(NOOP)")
+        assert cursor.fetchone()[1] < 20, "the log did not begin anew"
+
+
+def test_who_reads_is_hardly_waited_for_while_nobody_may_write(
+    reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONG", 5)
+    write()
+    timeouts = []
+    checkpoint = module._checkpoint
+
+    def noted(cursor: Any, mode: str) -> tuple[int, int]:
+        timeouts.append((mode, cursor.execute("PRAGMA busy_timeout").fetchone()[0]))
+        return checkpoint(cursor, mode)
+
+    monkeypatch.setattr(module, "_checkpoint", noted)
+    Checkpoints().do()
+    assert dict(timeouts)["FULL"] == module.KEEP_OFF_MS
+    assert not_moved() > 0, "it moved what somebody reads"
+    write(1)
+
+
+def test_a_long_log_that_nobody_writes_to_is_moved_once(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG", 5)
+    moved = []
+
+    def move_all(*_: object) -> tuple[int, int]:
+        moved.append(1)
+        return 99, 99
+
+    monkeypatch.setattr(module, "_move_all", move_all)
+    checkpoints = Checkpoints()
+    monkeypatch.setattr(module, "_checkpoint", lambda *_: (99, 99))
+    for _ in range(3):
+        checkpoints.do()
+    assert moved == [1]
+
+
+def test_the_locks_of_sqlite_outlive_it(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To close a second descriptor of the file would end them, and another process could take the log away."""
+    monkeypatch.setattr(module, "LONG", 5)
+    write()
+    inode = f":{sqlite_file.stat().st_ino} "
+
+    def locks() -> list[str]:
+        return [line.split(":", 1)[1] for line in Path("/proc/locks").read_text().splitlines() if inode in line]
+
+    before = locks()
+    assert before
+    Checkpoints().do()
+    assert locks() == before
 
 
 @pytest.mark.services
