@@ -1,5 +1,6 @@
 """What reaches Django through the WSGI callable that web servers call, not through the test client's own."""
 
+import gc
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
@@ -73,3 +74,8 @@ def test_what_can_be_parsed_is() -> None:
 def test_what_cannot_be_parsed_is_no_form() -> None:
     request = Request(environ("POST", "/", "multipart/form-data; boundary=b; a*=bogus''%ff", FORM))
     assert (request.content_type, request.content_params, request.POST.dict()) == ("", {}, {})
+
+
+def test_what_is_loaded_is_not_looked_through_again() -> None:
+    """A full collection of it stops all threads for some 20 ms."""
+    assert gc.get_freeze_count() > 10_000
