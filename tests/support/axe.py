@@ -10,7 +10,8 @@ RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: Whether something sticks out to the right.
 TOO_WIDE: Final = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 CONTROLS: Final = (
-    "#content :is(a[href]:not([tabindex='-1']), button, select, summary, input:not([type=hidden]), [tabindex='0'])"
+    ":is(#content, main) "
+    ":is(a[href]:not([tabindex='-1']), button, select, summary, textarea, input:not([type=hidden]), [tabindex='0'])"
 )
 #: Gives each control that can be seen a number; how many there are.
 NUMBER: Final = """
