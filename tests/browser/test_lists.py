@@ -129,6 +129,8 @@ def test_the_keyboard_reaches_everything_on_every_page(crowded: Crowded, page: P
     found = {"login": unreached(page)}
     log_in(page, crowded)
     for address in everything(crowded):
+        if address == "nothing/":  # it has no controls
+            continue
         page.goto(f"{crowded.site.url}/{address}")
         page.evaluate(FEW_ROWS)
         found[address] = unreached(page)
