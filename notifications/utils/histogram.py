@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Final
 
 #: Upper bounds in ms, each √2 times the one before: 1 ms to 23 s. One more bucket has what took longer. A contract:
@@ -16,9 +16,9 @@ def bucket_of(ms: float) -> int:
     return bisect_left(BOUNDS, ms)
 
 
-def added(some: Sequence[int], others: Sequence[int]) -> list[int]:
-    """The sum of two histograms; a short one has zeros at its end."""
-    return [one + other for one, other in zip_longest(some, others, fillvalue=0)]
+def added(*several: Sequence[int]) -> list[int]:
+    """The sum of histograms; a short one has zeros at its end."""
+    return list(map(sum, zip_longest(*several, fillvalue=0)))
 
 
 def quantile(buckets: Iterable[int], share: float) -> float | None:
@@ -26,16 +26,15 @@ def quantile(buckets: Iterable[int], share: float) -> float | None:
 
     None of an empty histogram. What took longer than the last bound counts as that.
     """
-    counts = list(buckets)
-    wanted = share * sum(counts)
+    sums = list(accumulate(buckets))
+    wanted = share * sums[-1] if sums else 0
     if not wanted:
         return None
-    before, below = 0, 0.0
-    for count, bound in zip(counts, BOUNDS, strict=False):
-        if before + count >= wanted:
-            return below + (bound - below) * (wanted - before) / count
-        before, below = before + count, bound
-    return BOUNDS[-1]
+    number = bisect_left(sums, wanted)
+    if number >= len(BOUNDS):
+        return BOUNDS[-1]
+    below, before = (BOUNDS[number - 1], sums[number - 1]) if number else (0.0, 0)
+    return below + (BOUNDS[number] - below) * (wanted - before) / (sums[number] - before)
 
 
 def counts_of(text: str) -> list[int]:

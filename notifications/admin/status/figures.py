@@ -1,13 +1,13 @@
 """The figures of a period and of the period before, slot by slot."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from notifications.admin.status.periods import Window
-from notifications.database import bounded_wait
-from notifications.database.fast_sql import aware_time
+from notifications.admin.status.time_texts import TimeText, time_of
 from notifications.utils.histogram import added, counts_of, quantile
 
 #: All labels of a name together.
@@ -19,6 +19,10 @@ COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
 LATE: Final = timedelta(minutes=5)
 P50: Final = 0.5
 P99: Final = 0.99
+
+
+#: Of a query: which part of it, name, label, start, count, highest, buckets.
+Row = tuple[int, str, str, TimeText, int, float, str]
 
 
 class Point(NamedTuple):
@@ -41,12 +45,9 @@ class Total:
     __slots__ = ("buckets", "count", "highest")
 
     def __init__(self, points: Iterable[Point]) -> None:
-        self.count, self.highest, self.buckets = 0, 0.0, [0]
-        for point in points:
-            self.count += point.number
-            self.highest = max(self.highest, point.highest)
-            if point.buckets:
-                self.buckets = added(self.buckets, _counts(point.buckets))
+        numbers, highest, texts = tuple(zip(*points, strict=True)) or ((), (), ())
+        self.count, self.highest = sum(numbers), max(highest, default=0.0)
+        self.buckets = added([0], *map(_counts, texts))
 
     def quantile(self, share: float) -> float | None:
         """As utils/histogram.py, in ms."""
@@ -60,24 +61,25 @@ class Figures:
         self.window = window
         #: The minute that each release came in, as far as it is known: hours and days lose it.
         self.first_minutes: dict[str, datetime] = {}
-        self._slots: dict[str, dict[str, dict[int, Point]]] = {}
-        self._numbers: dict[Any, int] = {}  # of slots, by time as the driver gives it: there are few of them
+        self._slots: defaultdict[str, defaultdict[str, dict[int, Point]]]
+        self._slots = defaultdict(lambda: defaultdict(dict))
+        self._numbers: dict[TimeText, int] = {}  # of slots: there are few of them
 
-    def take(self, name: str, label: str, start: Any, *point: Any) -> None:
-        """A row as the driver gives it."""
+    def take(self, row: Row) -> None:
+        """A row of the database. There are thousands."""
+        _, name, label, start, number, highest, buckets = row
         slot = self._numbers.get(start)
         if slot is None:
-            moment = aware_time(bounded_wait.connection(), start) or self.window.since
-            slot = self._numbers[start] = self.window.slot(moment)
-        self._slots.setdefault(name, {}).setdefault(label, {})[slot] = Point(*point)
+            slot = self._numbers[start] = self.window.slot(time_of(start))
+        self._slots[name][label][slot] = Point(number, highest, buckets)
 
     def labels(self, name: str) -> list[str]:
         """The labels that have points, without that for all."""
-        return sorted(label for label in self._slots.get(name, ()) if label != ALL)
+        return sorted(label for label in self._slots[name] if label != ALL)
 
     def points(self, name: str, label: str = ALL) -> dict[int, Point]:
         """By slot."""
-        return self._slots.get(name, {}).get(label, {})
+        return self._slots[name].get(label, {})
 
     @cached_property
     def counted(self) -> range:
@@ -91,7 +93,7 @@ class Figures:
     def total(self, name: str, label: str = ALL, slots: range | None = None) -> Total:
         """The points of these slots added up; of the window's, if none are given."""
         chosen = range(self.window.period.steps) if slots is None else slots
-        return Total(point for slot, point in self.points(name, label).items() if slot in chosen)
+        return Total(filter(None, map(self.points(name, label).get, chosen)))
 
     def counts(self, name: str, label: str = ALL) -> list[float | None]:
         """What was counted in each slot: nothing is 0, but None where nothing at all is known yet, or any more."""

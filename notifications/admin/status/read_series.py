@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from notifications.admin.status.figures import ALL, RELEASES, Figures
 from notifications.admin.status.periods import PERIODS, Window
+from notifications.admin.status.time_texts import time_of, time_text
 from notifications.database import bounded_wait
-from notifications.database.fast_sql import aware_time, table_of, time_value
+from notifications.database.fast_sql import table_of, time_value
 from notifications.models import Series
 from notifications.models.series import Step
 
@@ -22,11 +23,11 @@ OF_GAUGES: Final = f"AND (label = '{ALL}' OR name = 'lag')"
 #: Minutes are kept a day longer (process_raw/chores/delete_old_series.py): of older ones the first may be gone.
 KNOWN: Final = timedelta(days=30)
 
-ROWS: Final = f"""name, label, start, count, highest, buckets FROM {table_of(Series)}
+ROWS: Final = f"""name, label, {{time}}, count, highest, buckets FROM {table_of(Series)}
     WHERE step = %s AND start >= %s AND start < %s AND name IN"""
 #: The first minute at or after the first slot of each release that began since a time.
 FIRST_MINUTES: Final = f"""'', label, (
-        SELECT start FROM {table_of(Series)}
+        SELECT {{time}} FROM {table_of(Series)}
         WHERE name = '{RELEASES}' AND step = {Step.MINUTE.value} AND start >= began.start AND label = began.label
         ORDER BY start LIMIT 1
     ), 0, 0, '' FROM (
@@ -52,7 +53,7 @@ class _Part(NamedTuple):
 
     sql: str
     values: Sequence[Any]
-    take: Callable[..., None]
+    take: Callable[[Any], None]
 
 
 def overview(shown: Window) -> Overview:
@@ -92,9 +93,10 @@ def _first_minutes(figures: Figures) -> _Part:
     known = max(window.before, window.now - KNOWN)
     values = [window.period.step.value, *_times(window.before, window.until, known)]
 
-    def take(_: str, label: str, start: datetime | None, *__: Any) -> None:
-        if minute := aware_time(bounded_wait.connection(), start):
-            figures.first_minutes[label] = minute
+    def take(row: Any) -> None:
+        _, _, label, start, *_ = row
+        if start is not None:
+            figures.first_minutes[label] = time_of(start)
 
     return _Part(FIRST_MINUTES, values, take)
 
@@ -105,8 +107,9 @@ def _times(*moments: datetime) -> list[Any]:
 
 def _read(parts: Sequence[_Part]) -> None:
     """All of it by one query, without an object of a model for each of some thousand rows."""
-    sql = " UNION ALL ".join(f"SELECT {number}, {part.sql}" for number, part in enumerate(parts))
+    parts_sql = (f"SELECT {number}, {part.sql}" for number, part in enumerate(parts))
+    sql = " UNION ALL ".join(parts_sql).format(time=time_text("start"))
     with bounded_wait.connection().cursor() as cursor:
         cursor.execute(sql, [value for part in parts for value in part.values])
-        for number, *row in cursor.fetchall():
-            parts[number].take(*row)
+        for row in cursor.fetchall():
+            parts[row[0]].take(row)
