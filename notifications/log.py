@@ -24,20 +24,25 @@ from notifications.utils.log_fields import fields_here, log_fields
 if TYPE_CHECKING:
     from notifications.models import RawPayload
 
-_current: Final[ContextVar[str]] = ContextVar("payload", default="")
+#: A payload, and the number of its attempt: a text of them costs more than all else around a handler that logs nothing.
+_current: Final[ContextVar["tuple[RawPayload, int] | None"]] = ContextVar("payload", default=None)
 #: This logger's lines name the payload themselves, for projects without the filter.
 ENGINE: Final = "notifications.process_raw.handle_payload"
 
 
 def attempt_of(payload: "RawPayload") -> str:
     """The name of an attempt in all its lines: "stripe 0a3c… attempt 2"."""
-    return f"{payload} attempt {payload.attempts}"
+    return _named(payload, payload.attempts)
+
+
+def _named(payload: "RawPayload", attempt: int) -> str:
+    return f"{payload} attempt {attempt}"
 
 
 @contextmanager
 def handling(payload: "RawPayload") -> Iterator[None]:
     """In the block, all lines that this thread logs name the payload and its attempt; its events carry the receipt."""
-    token, receipt = _current.set(attempt_of(payload)), receipt_in_hand.set(payload.receipt)
+    token, receipt = _current.set((payload, payload.attempts)), receipt_in_hand.set(payload.receipt)
     try:
         with log_fields(lambda: fields_of(payload)):
             yield
@@ -60,7 +65,8 @@ class PayloadFilter(logging.Filter):
     """For a handler of LOGGING: sets each record's `payload`, such as " [stripe 0a3c… attempt 2]", or ""."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        current = "" if record.name == ENGINE else _current.get()
+        payload_in_hand = None if record.name == ENGINE else _current.get()
+        current = _named(*payload_in_hand) if payload_in_hand else ""
         record.payload = f" [{current}]" if current else ""
         return True
 

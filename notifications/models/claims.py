@@ -12,6 +12,7 @@ Statements that run for every payload are plain SQL: building them through the O
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -178,11 +179,8 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
         payload.done_at = utc_now()
         if payload.attempts > 1 or payload.error:
             Attempt.objects.using(self.db).record(payload, Outcome.DONE)
-        self._change(
-            payload,
-            {"state": State.DONE, "done_at": self._time(payload.done_at), "error": "", "failure_id": None},
-            execute=execute_last,
-        )
+        columns = {"state": State.DONE, "done_at": payload.done_at, "error": "", "failure_id": None}
+        self._change(payload, columns, execute=execute_last)
 
     def is_done(self, payload: "RawPayload") -> bool:
         """Whether the `finish()` of this very attempt was committed. Raises database errors.
@@ -305,13 +303,10 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
     ) -> None:
         """Set columns of a claimed payload and end the claim. `due_at`: when a worker looks at it next."""
         payload.pk, payload.lease_token = payload.held or (payload.pk, payload.lease_token)
-        values = {**columns, "next_attempt_at": self._time(due_at), "attempts": payload.attempts}
-        changed = execute(
-            self._connection,
-            f"UPDATE {self._table} SET {', '.join(f'{name} = %s' for name in values)},"
-            " lease_until = NULL, lease_token = NULL WHERE id = %s AND lease_token = %s",
-            [*values.values(), payload.pk, self._uuid(payload.lease_token)],
-        ).rowcount
+        db, columns = self._connection, {**columns, "next_attempt_at": due_at, "attempts": payload.attempts}
+        values = [time_value(db, each) if isinstance(each, datetime) else each for each in columns.values()]
+        sql = _change_statement(self._table, tuple(columns))
+        changed = execute(db, sql, [*values, payload.pk, uuid_value(db, payload.lease_token)]).rowcount
         if not changed:
             raise LeaseLost(f"{payload} was claimed by another worker after its lease had run out, or its row is gone")
 
@@ -338,6 +333,14 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     def _uuid(self, value: uuid.UUID | None) -> Any:
         return uuid_value(self._connection, value)
+
+
+@cache
+def _change_statement(table: str, columns: tuple[str, ...]) -> str:
+    return (
+        f"UPDATE {table} SET {', '.join(f'{name} = %s' for name in columns)},"
+        " lease_until = NULL, lease_token = NULL WHERE id = %s AND lease_token = %s"
+    )
 
 
 def _only(sources: Sequence[str]) -> str:
