@@ -49,9 +49,9 @@ class Checkpoints:
         if db.vendor != "sqlite":
             return NOTHING_TO_DO
         with db.cursor() as cursor:
-            pages, moved = _checkpoint(cursor, "PASSIVE")
+            pages, moved = checkpoint(cursor, "PASSIVE")
             if pages > LONG and pages != self._pages:
-                pages, moved = _move_all(cursor, str(db.settings_dict["NAME"]))
+                pages, moved = move_all(cursor, str(db.settings_dict["NAME"]))
             self._pages = pages
             if pages == moved and _file_bytes(db) > KEPT:
                 _cut(cursor)
@@ -63,22 +63,22 @@ class Checkpoints:
         return SHORT_INTERVAL if pages > MANY else INTERVAL
 
 
-def _checkpoint(cursor: Any, mode: str) -> tuple[int, int]:
+def checkpoint(cursor: Any, mode: str) -> tuple[int, int]:
     """How many pages the log has, and how many of them are moved: -1 without a log, or during another checkpoint."""
     cursor.execute(f"PRAGMA wal_checkpoint({mode})")
     _, pages, moved = cursor.fetchone()
     return pages, moved
 
 
-def _move_all(cursor: Any, path: str) -> tuple[int, int]:
-    """Move what came during the checkpoint while nobody can commit.
+def move_all(cursor: Any, path: str) -> tuple[int, int]:
+    """Move what came during the checkpoint while nobody can commit. Returns the same.
 
     Others wait for two fsyncs. What is moved already gets to the disk before, so that both are short.
     """
     os.fdatasync(_open_for_good(path))
-    _checkpoint(cursor, "PASSIVE")
+    checkpoint(cursor, "PASSIVE")
     with _busy_timeout(cursor, KEEP_OFF_MS):
-        return _checkpoint(cursor, "FULL")
+        return checkpoint(cursor, "FULL")
 
 
 @cache
@@ -97,7 +97,7 @@ def _file_bytes(db: Any) -> int:
 def _cut(cursor: Any) -> None:
     """Empty the log's file, which is all in the database, unless somebody reads or writes just now."""
     with _busy_timeout(cursor, 0):
-        _checkpoint(cursor, "TRUNCATE")
+        checkpoint(cursor, "TRUNCATE")
 
 
 @contextmanager

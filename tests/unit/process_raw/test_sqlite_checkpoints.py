@@ -120,7 +120,7 @@ def test_commits_that_come_meanwhile_do_not_keep_the_log_from_beginning_anew(
 ) -> None:
     """Else it grows as long as payloads come, up to the size at which a request has to move it."""
     monkeypatch.setattr(module, "LONG", 5)
-    checkpoint = module._checkpoint
+    checkpoint = module.checkpoint
 
     def overtaken(cursor: Any, mode: str) -> tuple[int, int]:
         found = checkpoint(cursor, mode)
@@ -128,7 +128,7 @@ def test_commits_that_come_meanwhile_do_not_keep_the_log_from_beginning_anew(
             write(3)
         return found
 
-    monkeypatch.setattr(module, "_checkpoint", overtaken)
+    monkeypatch.setattr(module, "checkpoint", overtaken)
     write()
     Checkpoints().do()
     assert not_moved() == 0
@@ -144,13 +144,13 @@ def test_who_reads_is_hardly_waited_for_while_nobody_may_write(
     monkeypatch.setattr(module, "LONG", 5)
     write()
     timeouts = []
-    checkpoint = module._checkpoint
+    checkpoint = module.checkpoint
 
     def noted(cursor: Any, mode: str) -> tuple[int, int]:
         timeouts.append((mode, cursor.execute("PRAGMA busy_timeout").fetchone()[0]))
         return checkpoint(cursor, mode)
 
-    monkeypatch.setattr(module, "_checkpoint", noted)
+    monkeypatch.setattr(module, "checkpoint", noted)
     Checkpoints().do()
     assert dict(timeouts)["FULL"] == module.KEEP_OFF_MS
     assert not_moved() > 0, "it moved what somebody reads"
@@ -165,9 +165,9 @@ def test_a_long_log_that_nobody_writes_to_is_moved_once(sqlite_file: Path, monke
         moved.append(1)
         return 99, 99
 
-    monkeypatch.setattr(module, "_move_all", move_all)
+    monkeypatch.setattr(module, "move_all", move_all)
     checkpoints = Checkpoints()
-    monkeypatch.setattr(module, "_checkpoint", lambda *_: (99, 99))
+    monkeypatch.setattr(module, "checkpoint", lambda *_: (99, 99))
     for _ in range(3):
         checkpoints.do()
     assert moved == [1]
