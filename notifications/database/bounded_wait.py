@@ -11,6 +11,7 @@ from notifications.conf import conf
 from notifications.database.deadline import deadline
 from notifications.database.postgresql_restart import impatient
 from notifications.database.transaction_conflicts import is_locked
+from notifications.database.transactions import in_transaction
 
 T = TypeVar("T")
 #: Milliseconds to wait for a locked SQLite before the spool is faster.
@@ -31,9 +32,9 @@ def connection() -> BaseDatabaseWrapper:
 
 
 def run_bounded(db: BaseDatabaseWrapper, work: Callable[[], T], *, failed_before: bool = False, size: int = 0) -> T:
-    """Returns what `work` returns. Its statements on this connection may run twice.
+    """Returns what `work` returns. It may begin again: it must raise what its statements on this connection raise.
 
-    SQLite: gives up on a lock after 250 ms, at once if it `failed_before`. PostgreSQL: gives up on a statement after
+    SQLite: gives up on a lock after 250 ms, after 5 if it `failed_before`. PostgreSQL: gives up on a statement after
     1 s, later if `size` bytes are on their way; reconnects once if the kept connection is lost. Raises database errors
     and OSError. Inside a transaction it waits as the caller's own statements do.
     """
@@ -64,19 +65,22 @@ def _run_on_postgresql(db: BaseDatabaseWrapper, work: Callable[[], T], longest: 
 
 
 def until_unlocked(db: BaseDatabaseWrapper, milliseconds: int, work: Callable[[], T]) -> T:
-    """Returns what `work` returns, which begins again while SQLite is locked, for so long. Raises database errors."""
+    """Returns what `work` returns, which begins again while SQLite is locked, for so long. Raises database errors.
+
+    Not inside a transaction: there SQLite does not wait, and the same statement may never pass.
+    """
     until = time.monotonic() + milliseconds / 1000
     while True:
         try:
             shorten(db, LOOK_MS)
             return work()
         except OperationalError as error:
-            if not is_locked(error) or time.monotonic() >= until:
+            if not is_locked(error) or in_transaction(db) or time.monotonic() >= until:
                 raise
 
 
 def shorten(db: BaseDatabaseWrapper, milliseconds: int) -> None:
-    """Shorten SQLite's busy timeout until the next statement from elsewhere, which may want to wait."""
+    """Shorten SQLite's busy timeout until `restore()`, or a statement of a Django cursor: it may want to wait."""
     if db.connection is None:
         _connect_with_timeout(db, milliseconds)
     shortened = db.connection, milliseconds
@@ -98,8 +102,15 @@ def _connect_with_timeout(db: BaseDatabaseWrapper, milliseconds: int) -> None:
 
 def _restore_busy_timeout(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """A Django execute wrapper ("database instrumentation"): runs once, before the next statement of its cursors."""
-    db = context["connection"]
-    db.execute_wrappers.remove(_restore_busy_timeout)
-    db.shortened = None
-    db.connection.execute(f"PRAGMA busy_timeout = {int(db.settings_dict['OPTIONS'].get('timeout', 5.0) * 1000)}")
+    restore(context["connection"])
     return execute(sql, params, many, context)
+
+
+def restore(db: BaseDatabaseWrapper) -> None:
+    """Give the connection the patience of its project again, if it was shortened."""
+    if getattr(db, "shortened", None) is None:
+        return
+    db.execute_wrappers.remove(_restore_busy_timeout)
+    db.shortened = None  # type: ignore[attr-defined]  # ours
+    if db.connection is not None:
+        db.connection.execute(f"PRAGMA busy_timeout = {int(db.settings_dict['OPTIONS'].get('timeout', 5.0) * 1000)}")

@@ -7,10 +7,9 @@ gets the whole body as text, and parses and plans it each time.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
@@ -51,7 +50,7 @@ def fetch_models(
     names = tuple(field.attname for field in model._meta.concrete_fields if field.attname != without)
     columns = ", ".join(f'"{name}"' for name in names)
     rows = fetch_all(db, f"SELECT {columns} FROM {table_of(model)} WHERE {condition}", values)
-    converters = _converters(model, db.alias, (db.vendor, db.timezone), names)
+    converters = _converters_of(db).get((model, names)) or _converters(db, model, names)
     found = []
     for row in rows:
         found_values = list(row)
@@ -61,15 +60,24 @@ def fetch_models(
     return found
 
 
-@cache
-def _converters(model: type[Model], alias: str, _: Any, names: tuple[str, ...]) -> list[tuple[int, Any, Any]]:
-    """What makes values of Python's of the driver's: place, column, function. They depend on vendor and time zone."""
-    db, found = connections[alias], list[tuple[int, Any, Any]]()
+def _converters_of(db: BaseDatabaseWrapper) -> dict[Any, list[tuple[int, Any, Any]]]:
+    """By model and columns. Kept with the connection, which they belong to; a test may change its time zone."""
+    known, zone = vars(db).get("converters", ({}, db.timezone))
+    if zone != db.timezone:
+        known = {}
+    db.converters = known, db.timezone  # type: ignore[attr-defined]  # ours
+    return cast("dict[Any, list[tuple[int, Any, Any]]]", known)
+
+
+def _converters(db: BaseDatabaseWrapper, model: type[Model], names: tuple[str, ...]) -> list[tuple[int, Any, Any]]:
+    """What makes values of Python's of the driver's: place, column, function."""
+    found = list[tuple[int, Any, Any]]()
     fields = {field.attname: field for field in model._meta.concrete_fields}
     for place, name in enumerate(names):
         column: Any = fields[name].get_col(model._meta.db_table)
         converters = (*db.ops.get_db_converters(column), *column.get_db_converters(db))
         found.extend((place, column, convert) for convert in converters)
+    _converters_of(db)[model, names] = found
     return found
 
 

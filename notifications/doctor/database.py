@@ -70,7 +70,7 @@ def _sqlite(db: BaseDatabaseWrapper) -> Iterator[Finding]:
 def _write_lock(db: BaseDatabaseWrapper, text: str) -> Finding:
     """Takes it, and gives it back: who may not write is told so here."""
     try:
-        execute(db, "BEGIN IMMEDIATE", [])
+        bounded_wait.until_unlocked(db, bounded_wait.LOCKED_MS, lambda: execute(db, "BEGIN IMMEDIATE", []))
         execute(db, "ROLLBACK", [])
     except Error as error:
         if "locked" in str(error):

@@ -22,6 +22,7 @@ from django.db.models import Value
 from django.db.models.functions import Least
 
 from notifications.bodies.storage import LARGE
+from notifications.database import bounded_wait
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import (
     execute,
@@ -323,7 +324,9 @@ class RawPayloadQuerySet(PayloadMoves, RowBodies, ClockCorrections):  # type: ig
 
     @property
     def _connection(self) -> BaseDatabaseWrapper:
-        return connections[self.db]
+        db = connections[self.db]
+        bounded_wait.restore(db)  # a keep() may have shortened it: workers can wait
+        return db
 
     def _execute(self, sql: str, values: list[Any]) -> Any:
         return execute(self._connection, sql, values)

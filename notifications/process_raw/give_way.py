@@ -1,7 +1,7 @@
 """Pauses the worker, so that captures can write to SQLite.
 
-SQLite has one writer; the others look again after 1, 2, 5, 10, 15 … ms. A worker with a backlog begins its next
-transaction at once, so a capture would find the database locked most times that it looks.
+SQLite has one writer; captures look again each ms, a visitor's other code after 1, 2, 5, 10, 15 … ms. A worker with a
+backlog begins its next transaction at once, so they would find the database locked most times that they look.
 """
 
 import select

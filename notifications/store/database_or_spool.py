@@ -53,8 +53,7 @@ def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
     """Whether the database took it."""
     started = time.monotonic()
     try:
-        insert_row = partial(_insert_row, record, db)
-        committed = bounded_wait.run_bounded(db, insert_row, failed_before=breaker.is_open(), size=len(record.body))
+        committed = _insert_bounded(record, db, failed_before=breaker.is_open())
     except KeyReused:
         breaker.close()
         raise
@@ -75,19 +74,24 @@ def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
     return False
 
 
-def _insert_row(record: Record, db: BaseDatabaseWrapper) -> bool:
+def _insert_bounded(record: Record, db: BaseDatabaseWrapper, *, failed_before: bool) -> bool:
     """Whether no transaction is open after it: then it is committed."""
     if db.vendor == "sqlite" and not in_transaction(db) and not disk_space.is_in_memory(db):
-        patience = bounded_wait.STILL_LOCKED_MS if breaker.is_open() else bounded_wait.LOCKED_MS
+        patience = bounded_wait.STILL_LOCKED_MS if failed_before else bounded_wait.LOCKED_MS
         group_commit.insert_together(record, db, patience=patience)
-        return not in_transaction(db)
+    else:
+        insert_row = partial(_insert_row, record, db)
+        bounded_wait.run_bounded(db, insert_row, failed_before=failed_before, size=len(record.body))
+    return not in_transaction(db)
+
+
+def _insert_row(record: Record, db: BaseDatabaseWrapper) -> None:
     notifies, since = notifier.is_due(db), time.monotonic()
     inserted = insert.insert(record, db, notifies=notifies)
     if not notifies:
         notifier.notify(db)
     elif inserted:
         notifier.sent(since)
-    return not in_transaction(db)
 
 
 def waits_in_spool(record: Record) -> bool:

@@ -1,15 +1,20 @@
 """Waiting for a locked SQLite."""
 
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
 
-from notifications.database.bounded_wait import LOCKED_MS, until_unlocked
-from notifications.database.fast_sql import execute
+from notifications import keep
+from notifications.database import bounded_wait
+from notifications.database.bounded_wait import LOCKED_MS, LOOK_MS, until_unlocked
+from notifications.database.fast_sql import execute, fetch_all
+from notifications.models import RawPayload
 
 
 @pytest.fixture
@@ -52,6 +57,47 @@ def test_another_error_is_raised_at_once() -> None:
     with pytest.raises(OperationalError, match="nowhere"):
         until_unlocked(connection, 60_000, wrong)
     assert len(looks) == 1
+
+
+@pytest.mark.usefixtures("locked")
+def test_in_a_transaction_it_looks_once() -> None:
+    """SQLite does not wait there, so that looks would follow each other without a pause."""
+    execute(connection, "BEGIN DEFERRED", [])
+    execute(connection, "SELECT count(*) FROM notifications_rawpayload", []).fetchall()
+    looks = []
+
+    def write() -> None:
+        looks.append(1)
+        execute(connection, "DELETE FROM notifications_rawpayload", [])
+
+    with pytest.raises(OperationalError, match="locked"):
+        until_unlocked(connection, 60_000, write)
+    assert len(looks) == 1
+    execute(connection, "ROLLBACK", [])
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_capture_waits_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as long again when its wait is over."""
+    waits, until_unlocked = list[int](), bounded_wait.until_unlocked
+
+    def noted(db: Any, milliseconds: int, work: Any) -> Any:
+        waits.append(milliseconds)
+        return until_unlocked(db, milliseconds, work)
+
+    monkeypatch.setattr(bounded_wait, "until_unlocked", noted)
+    keep("demo", b"x")
+    assert RawPayload.objects.count() == 0
+    (wait,) = waits
+    assert wait <= LOCKED_MS
+
+
+@pytest.mark.usefixtures("sqlite_file")
+def test_a_worker_has_the_project_s_patience_again() -> None:
+    until_unlocked(connection, 1, lambda: None)
+    assert fetch_all(connection, "PRAGMA busy_timeout", []) == [(LOOK_MS,)]
+    RawPayload.objects.renew(uuid.uuid4(), 1.0)
+    assert fetch_all(connection, "PRAGMA busy_timeout", []) == [(5000,)]
 
 
 @pytest.mark.usefixtures("locked")

@@ -3,6 +3,7 @@
 import gc
 import re
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -42,6 +43,16 @@ def test_another_process_that_writes_for_long(examine: Examine, sqlite_file: Pat
     assert "another process has held its write lock" in findings[-1].text
     assert "transaction must be short" in findings[-1].advice
     assert status == 1
+
+
+def test_another_process_that_writes_for_a_moment(examine: Examine, sqlite_file: Path) -> None:
+    with closing(sqlite3.connect(sqlite_file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.03, other.execute, ["ROLLBACK"])
+        ends.start()
+        findings, _ = examine("database")
+        ends.join()
+    assert "it can be written" in findings[-1].text
 
 
 @pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
