@@ -65,6 +65,8 @@ class ProcessRaw:
         self._spool_outage = Outage("spool", longest=LONGEST_SPOOL_PAUSE)
         self._met_conflict = False
         self._correct_times = CorrectTimes()
+        #: By time.monotonic(): no claim comes before it, else a worker that dies each time would release nothing.
+        self._look_for_dead_at = 0.0
         #: Seconds for a handler of the last claim.
         self._lease = conf.source("").lease
         #: The payload whose attempt has started. After an error it stays, for `_recover()`.
@@ -121,9 +123,11 @@ class ProcessRaw:
         with deadline(LONGEST_WORK):
             limit_transactions(bounded_wait.connection(), self._lease)
             imported = self._import_spool()
+            looks = time.monotonic() >= self._look_for_dead_at
+            released = self._release_dead() if looks else 0
         handled = self._handle_claim(State.RECEIVED, self._batch)  # at once: what has come just now wakes the worker
         with deadline(LONGEST_WORK):
-            released = self._release_dead()
+            released += 0 if handled or looks else self._release_dead()
             corrected = self._correct_times()
         # Retries one by one: a payload that kills its worker must not take others along.
         handled += self._handle_claim(State.RETRYING, 1)
@@ -133,6 +137,7 @@ class ProcessRaw:
 
     def _release_dead(self) -> int:
         """Release the claims of workers that died or hang. Returns the number of payloads."""
+        self._look_for_dead_at = time.monotonic() + LONGEST_WAIT
         with departed() as tokens:
             for token in filter(is_excused, tokens):
                 RawPayload.objects.give_back(token)

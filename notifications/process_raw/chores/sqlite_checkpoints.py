@@ -25,6 +25,8 @@ MANY: Final = 1000
 LONG: Final = 3000
 #: …and milliseconds to wait for the others, in order to keep them off for the last few pages.
 KEEP_OFF_MS: Final = 5
+#: Seconds until that is tried again, if somebody who reads has kept some pages from being moved.
+READING: Final = 5.0
 #: Seconds until the next call, on a database that is not SQLite.
 NOTHING_TO_DO: Final = 3600.0
 #: Bytes above which the log is too large to be normal.
@@ -42,23 +44,26 @@ class Checkpoints:
         self._warn_at = 0.0
         #: Of the log, at the last look.
         self._pages = 0
+        self._kept_off_until = 0.0
 
     def do(self) -> float:
         """Checkpoint. Returns the seconds until the next. Raises database errors."""
         db = bounded_wait.connection()
         if db.vendor != "sqlite":
             return NOTHING_TO_DO
+        now = time.monotonic()
         with db.cursor() as cursor:
             pages, moved = checkpoint(cursor, "PASSIVE")
-            if pages > LONG and pages != self._pages:
-                pages, moved = move_all(cursor, str(db.settings_dict["NAME"]))
+            if pages > LONG and pages != self._pages and now >= self._kept_off_until:
+                pages, moved = move_all(cursor)
+                self._kept_off_until = now + READING if moved < pages else 0.0
             self._pages = pages
             if pages == moved and _file_bytes(db) > KEPT:
                 _cut(cursor)
             cursor.execute("PRAGMA page_size")
             size = pages * cursor.fetchone()[0]
-        if size > TOO_LARGE and time.monotonic() >= self._warn_at:
-            self._warn_at = time.monotonic() + WARN_INTERVAL
+        if size > TOO_LARGE and now >= self._warn_at:
+            self._warn_at = now + WARN_INTERVAL
             _warn(size, pages - moved)
         return SHORT_INTERVAL if pages > MANY else INTERVAL
 
@@ -70,12 +75,13 @@ def checkpoint(cursor: Any, mode: str) -> tuple[int, int]:
     return pages, moved
 
 
-def move_all(cursor: Any, path: str) -> tuple[int, int]:
+def move_all(cursor: Any) -> tuple[int, int]:
     """Move what came during the checkpoint while nobody can commit. Returns the same.
 
     Others wait for two fsyncs. What is moved already gets to the disk before, so that both are short.
     """
-    os.fdatasync(_open_for_good(path))
+    cursor.execute("PRAGMA database_list")
+    os.fdatasync(_open_for_good(next(path for _, name, path in cursor.fetchall() if name == "main")))
     checkpoint(cursor, "PASSIVE")
     with _busy_timeout(cursor, KEEP_OFF_MS):
         return checkpoint(cursor, "FULL")

@@ -354,6 +354,17 @@ class TestDatabaseAway:
         assert make().poll() == 0
         assert (states(), spool().waiting()) == (["done"], [])
 
+    def test_what_a_dead_worker_had_is_released_before_the_next_may_die(self, make: Make, on_demo: Register) -> None:
+        """Else a handler that kills each worker would leave all that they claimed, as long as payloads come."""
+        kept()
+        claim()
+        expire()
+        kept()
+        seen = []
+        on_demo(lambda _: seen.append(states()))
+        make().poll()
+        assert seen[0] == ["retrying", "processing"]
+
     def test_no_attempt_is_counted_before_the_handler_was_called(
         self, make: Any, on_demo: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -157,6 +157,23 @@ def test_who_reads_is_hardly_waited_for_while_nobody_may_write(
     write(1)
 
 
+@pytest.mark.usefixtures("reader")
+def test_behind_who_reads_for_long_commits_are_seldom_kept_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG", 5)
+    modes, checkpoint = list[str](), module.checkpoint
+
+    def noted(cursor: Any, mode: str) -> tuple[int, int]:
+        modes.append(mode)
+        return checkpoint(cursor, mode)
+
+    monkeypatch.setattr(module, "checkpoint", noted)
+    checkpoints = Checkpoints()
+    for _ in range(3):
+        write(3)
+        checkpoints.do()
+    assert (modes.count("FULL"), modes.count("PASSIVE")) == (1, 4)
+
+
 def test_a_long_log_that_nobody_writes_to_is_moved_once(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONG", 5)
     moved = []
