@@ -25,7 +25,7 @@ KNOWN: Final = timedelta(days=30)
 
 ROWS: Final = f"""name, label, {{time}}, count, highest, buckets FROM {table_of(Series)}
     WHERE step = %s AND start >= %s AND start < %s AND name IN"""
-#: The first minute at or after the first slot of each release that began since a time.
+#: The first minute at or after the first slot of each release that began since a time; perhaps of a later slot.
 FIRST_MINUTES: Final = f"""'', label, (
         SELECT {{time}} FROM {table_of(Series)}
         WHERE name = '{RELEASES}' AND step = {Step.MINUTE.value} AND start >= began.start AND label = began.label
@@ -79,6 +79,10 @@ def by_route(window: Window) -> Figures:
     if window.period.step is not Step.MINUTE:
         parts.append(_first_minutes(figures))
     _read(parts)
+    began = {label: min(figures.points(RELEASES, label)) for label in figures.labels(RELEASES)}
+    figures.first_minutes = {
+        label: minute for label, minute in figures.first_minutes.items() if window.slot(minute) == began.get(label)
+    }
     return figures
 
 
