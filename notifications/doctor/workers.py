@@ -13,6 +13,10 @@ def workers() -> Iterator[Finding]:
     now = machine_status()
     problems = list(worker_problems(now))
     yield from map(finding_of, problems)
-    alive = ", ".join(f"{beat.command} (process {beat.pid})" for beat in now.workers or () if beat.turns)
+    alive = [f"{beat.command} (process {beat.pid})" for beat in now.workers or () if beat.turns]
     if not problems:
-        yield ok(f"{alive} turn" if alive else "none turns here; a drain has worked off what was there")
+        yield ok(
+            f"{', '.join(alive)} {'runs' if len(alive) == 1 else 'run'}"
+            if alive
+            else "none runs here; a drain has worked off what was there"
+        )

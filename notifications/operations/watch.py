@@ -1,6 +1,6 @@
 """Reports each problem once, and once that it is over: past the journal and the database. A chore of both workers.
 
-So it comes whatever is broken. `process_raw` watches the verdict; `follow_journal` watches whether a process_raw turns.
+So it comes whatever is broken. `process_raw` watches the verdict; `follow_journal` watches whether a process_raw runs.
 """
 
 import logging

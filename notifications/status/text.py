@@ -50,7 +50,7 @@ def _as_of_then(beat: Beat, ago: float) -> Beat:
 
 def _workers(beats: Sequence[Beat]) -> Iterator[str]:
     for beat in beats:
-        state = "turns" if beat.turns else "does not turn" if beat.alive else "was killed"
+        state = "runs" if beat.turns else "hangs" if beat.alive else "was killed"
         release = f", release {one_line(beat.release)}" if beat.release else ""
         started = _clock(moment_of(int(beat.started_at * 1e6)))
         yield f"{beat.command} (process {beat.pid} on {beat.host}{release}): {state}, started {started}"

@@ -46,7 +46,7 @@ def problems_of(command: str, workers: Sequence[Beat]) -> Iterator[Problem]:
         yield Problem(
             name=f"{name}-dead",
             grade=Grade.WARNING,
-            text=f"No {command} turns on {os.uname().nodename}{_killed(ours)}: {WAITS[command]}",
+            text=f"No {command} runs on {os.uname().nodename}{_killed(ours)}: {WAITS[command]}",
             advice=f"Start it ({_how_to_start(command)}); its log says why it ended.",
         )
     for beat in ours:
@@ -55,7 +55,7 @@ def problems_of(command: str, workers: Sequence[Beat]) -> Iterator[Problem]:
                 name=f"{name}-frozen",
                 subject=f"{command} {beat.pid}",
                 grade=Grade.WARNING,
-                text=f"{command} on {beat.host} (process {beat.pid}) has not turned for"
+                text=f"{command} on {beat.host} (process {beat.pid}) has hung for"
                 f" {duration(time.time() - beat.silent_since)}{_in_hand(beat)}",
                 advice=f"Restart its service, or kill -9 {beat.pid}: others take over what it has in hand.",
             )

@@ -154,7 +154,7 @@ def test_a_full_spool(site: Site, page: Page) -> None:
     shop.open()
     expect(page.locator(".verdict li").filter(has_text="nearly full")).to_contain_text("NOTIFICATIONS_SPOOL_MAX_BYTES")
     expect(shop.tile("spool")).to_contain_text("1 file waits")
-    expect(shop.tile("workers")).to_contain_text("no process_raw turns")
+    expect(shop.tile("workers")).to_contain_text("no process_raw runs")
     site.start("process_raw")
     shop.wait_for_tile("spool", "Empty").get_by_role("link").click()
     assert "received=hour" in page.url

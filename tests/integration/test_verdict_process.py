@@ -79,12 +79,12 @@ def test_a_killed_worker(watched: Site, slack: FakeSlack, name: Name, waits: str
     pid = process.pid
     process.kill()
     text, status = check(watched)
-    facts = rf"No {name} turns on {HOST} since [\d: -]+, when process {pid} was killed: {waits} wait\."
+    facts = rf"No {name} runs on {HOST} since [\d: -]+, when process {pid} was killed: {waits} wait\."
     assert re.match(rf"1 PROBLEM\nWARNING   {facts}\n", text)
     assert status == 1
     wait_for(lambda: said(slack, facts), timeout=SOON)
     start(watched, name)
-    wait_for(lambda: said(slack, rf"Over: no {name} turns on {HOST}, after \d+ (s|min)"), timeout=SOON)
+    wait_for(lambda: said(slack, rf"Over: no {name} runs on {HOST}, after \d+ (s|min)"), timeout=SOON)
     assert len(slack.messages) == 2
     assert check(watched) == ("ALL WELL\n", 0)
 
@@ -93,13 +93,13 @@ def test_a_killed_worker(watched: Site, slack: FakeSlack, name: Name, waits: str
 def test_a_frozen_worker(watched: Site, slack: FakeSlack, name: Name, witness: Name) -> None:
     process, _ = start(watched, name, witness)
     os.kill(process.pid, signal.SIGSTOP)
-    facts = rf"{name} on {HOST} \(process {process.pid}\) has not turned for \d+ s"
+    facts = rf"{name} on {HOST} \(process {process.pid}\) has hung for \d+ s"
     wait_for(lambda: said(slack, facts), timeout=SOON)
     text, status = check(watched)
     assert re.match(rf"1 PROBLEM\nWARNING   {facts}", text)
     assert status == 1
     os.kill(process.pid, signal.SIGCONT)
-    over = rf"Over: {name} {process.pid} on {HOST} does not turn, after \d+ s"
+    over = rf"Over: {name} {process.pid} on {HOST} hangs, after \d+ s"
     wait_for(lambda: said(slack, over), timeout=SOON)
     assert check(watched) == ("ALL WELL\n", 0)
 
@@ -133,7 +133,7 @@ def test_it_draws_again_until_it_is_told_to_stop(watched: Site, tmp_path: Path) 
     )
     wait_for(lambda: watching.log.count("ALL WELL") >= 2, timeout=SOON)
     watched.kill("process_raw")
-    wait_for(lambda: "No process_raw turns" in watching.log, timeout=SOON)
+    wait_for(lambda: "No process_raw runs" in watching.log, timeout=SOON)
     assert watching.terminate() == 0
 
 

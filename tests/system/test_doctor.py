@@ -44,7 +44,7 @@ def test_a_worker_that_was_stopped_is_named(installed: Installed) -> None:
         found = findings(installed, "workers")
     finally:
         installed.run("systemctl", "start", "proppy-process-raw.service")
-    assert any("No process_raw turns" in each["text"] and "Start it" in each["advice"] for each in found)
+    assert any("No process_raw runs" in each["text"] and "Start it" in each["advice"] for each in found)
 
 
 def test_what_was_logged_of_a_payload_is_found_by_its_receipt(installed: Installed) -> None:

@@ -16,7 +16,7 @@ from notifications.status.database import DatabaseStatus
 from notifications.status.unseen import UnseenLosses
 from notifications.utils.times import utc_now
 
-#: The problem that no follow_journal turns.
+#: The problem that no follow_journal runs.
 NOT_FOLLOWED: Final = "follow-journal-dead"
 
 

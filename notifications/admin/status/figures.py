@@ -117,7 +117,7 @@ class Figures:
 def stopped(figures: Figures) -> str:
     """Since when nothing was counted, in words; "" if counting goes on.
 
-    A quiet site counts too: workers turn, and what waits is looked at.
+    A quiet site counts too: workers run, and what waits is looked at.
     """
     window, counted = figures.window, figures.counted
     if not counted:

@@ -76,10 +76,10 @@ def _workers(found: Verdict, href: str) -> Tile:
     still = [beat for beat in workers if not beat.turns]
     missing = [DEAD[each.name] for each in found.problems if each.name in DEAD and not each.elsewhere]
     facts = [f"{count(number)} {visible(command)}" for command, number in sorted(turning.items())]
-    facts += [f"no {command} turns" for command in missing] + [_still(beat) for beat in still] + _others(found.status)
+    facts += [f"no {command} runs" for command in missing] + [_still(beat) for beat in still] + _others(found.status)
     if missing or still:
-        return Tile("workers", "Workers", "not all turn" if turning else "none turns", Mood.WARNING, facts, href)
-    return Tile("workers", "Workers", "all turn" if turning else "none", Mood.FINE, facts, href)
+        return Tile("workers", "Workers", "not all run" if turning else "none runs", Mood.WARNING, facts, href)
+    return Tile("workers", "Workers", "all run" if turning else "none", Mood.FINE, facts, href)
 
 
 def _still(beat: Beat) -> str:

@@ -74,6 +74,6 @@ class Command(BaseCommand):
 
 
 def _watch(stop: loop.Stop) -> loop.Worker:
-    """Reports that no process_raw turns: none of them could."""
+    """Reports that no process_raw runs: none of them could."""
     watch = Watch(lambda: Look(problems_of("process_raw", beats())), OF_PROCESS_RAW)
     return Housekeeper(stop, chores=[Chore("watch for problems", watch, longest=None)], lock="watch-process-raw")

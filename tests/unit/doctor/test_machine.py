@@ -117,7 +117,7 @@ def test_a_spool_and_what_is_set_aside_in_it(examine: Examine, state_dir: Path) 
 def test_workers(examine: Examine, settings: Any) -> None:
     settings.NOTIFICATIONS_CHANNELS = {}
     findings, status = examine("workers")
-    assert findings[0].text.startswith("No process_raw turns on ")
+    assert findings[0].text.startswith("No process_raw runs on ")
     assert findings[0].advice.startswith("Start it (manage.py process_raw, or its service)")
     assert status == 1
     heartbeat = Heartbeat("process_raw")
@@ -125,7 +125,7 @@ def test_workers(examine: Examine, settings: Any) -> None:
         findings, status = examine("workers")
     finally:
         heartbeat.close()
-    assert (findings[0].text, status) == (f"process_raw (process {os.getpid()}) turn", 0)
+    assert (findings[0].text, status) == (f"process_raw (process {os.getpid()}) runs", 0)
 
 
 def test_settings_that_are_wrong_are_those_of_the_checks(examine: Examine, settings: Any) -> None:

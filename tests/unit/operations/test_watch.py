@@ -323,12 +323,12 @@ def test_a_unit_that_proppy_alert_has_reported_is_not_reported_again(
     run = new()
     pass_time(patient, run, INTERVAL)
     Mark("shop-follow.service").set(patient.now)
-    wrong.name, wrong.text = "follow-journal-dead", "none turns"
+    wrong.name, wrong.text = "follow-journal-dead", "none runs"
     pass_time(patient, run, RESTART + 3 * INTERVAL)
     assert to_slack.requests == []
     wrong.text = ""
     pass_time(patient, run, OVER + 3 * INTERVAL)
-    assert texts(to_slack) == [f"Over: no follow_journal turns on {HOST}, after "]
+    assert texts(to_slack) == [f"Over: no follow_journal runs on {HOST}, after "]
 
 
 def test_a_look_that_takes_long_is_followed_by_a_pause(new: New, wrong: Wrong, patient: Clock) -> None:

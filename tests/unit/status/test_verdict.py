@@ -84,7 +84,7 @@ def test_all_is_well() -> None:
     assert run("--check") == ("ALL WELL\n", 0)
     text, _ = run()
     assert text.startswith("ALL WELL\n\nPayloads\n")
-    assert re.search(rf"^process_raw \(process {os.getpid()} on {HOST}\): turns, started ", text, re.MULTILINE)
+    assert re.search(rf"^process_raw \(process {os.getpid()} on {HOST}\): runs, started ", text, re.MULTILINE)
 
 
 # Payloads
@@ -351,8 +351,8 @@ def test_none_turns(workers: list[Heartbeat]) -> None:
     workers.clear()
     texts = [each.text for each in verdict().problems]
     assert texts == [
-        f"No process_raw turns on {HOST}: payloads wait",
-        f"No follow_journal turns on {HOST}: events wait",
+        f"No process_raw runs on {HOST}: payloads wait",
+        f"No follow_journal runs on {HOST}: events wait",
     ]
 
 
@@ -368,7 +368,7 @@ def test_a_killed_one_and_a_frozen_one() -> None:
         "follow_journal 4712",
     )
     assert dead.text.startswith(
-        f"No process_raw turns on {HOST} since 2023-11-14 22:13:20, when process 4711 was killed"
+        f"No process_raw runs on {HOST} since 2023-11-14 22:13:20, when process 4711 was killed"
     )
     assert stopped.text.endswith("; it began with SLACK at 2023-11-14 22:13:20")
 

@@ -70,7 +70,7 @@ def test_all_is_well() -> None:
         "losses": "nothing was lost",
         "refused": "none",
         "spool": "empty",
-        "workers": "all turn",
+        "workers": "all run",
     }
 
 
@@ -224,8 +224,8 @@ def test_workers_that_do_not_turn(workers: list[Heartbeat]) -> None:
     workers[0].close()
     Machine.objects.create(machine="other", host="shop2", seen_at=utc_now() - timedelta(hours=1))
     tile = found()["workers"]
-    assert (tile.state, tile.mood, tile.href) == ("not all turn", Mood.WARNING, f"{ADMIN}/machine/")
-    assert tile.facts == ["1 follow_journal", "no process_raw turns", "1 other machine", "1 of them silent"]
+    assert (tile.state, tile.mood, tile.href) == ("not all run", Mood.WARNING, f"{ADMIN}/machine/")
+    assert tile.facts == ["1 follow_journal", "no process_raw runs", "1 other machine", "1 of them silent"]
 
 
 def test_without_the_database_there_are_those_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
