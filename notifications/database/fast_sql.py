@@ -50,7 +50,10 @@ def fetch_models(
     names = tuple(field.attname for field in model._meta.concrete_fields if field.attname != without)
     columns = ", ".join(f'"{name}"' for name in names)
     rows = fetch_all(db, f"SELECT {columns} FROM {table_of(model)} WHERE {condition}", values)
-    converters = _converters_of(db).get((model, names)) or _converters(db, model, names)
+    known = _known_converters(db)
+    converters = known.get((model, names))
+    if converters is None:
+        converters = known[model, names] = _converters(db, model, names)
     found = []
     for row in rows:
         found_values = list(row)
@@ -60,7 +63,7 @@ def fetch_models(
     return found
 
 
-def _converters_of(db: BaseDatabaseWrapper) -> dict[Any, list[tuple[int, Any, Any]]]:
+def _known_converters(db: BaseDatabaseWrapper) -> dict[Any, list[tuple[int, Any, Any]]]:
     """By model and columns. Kept with the connection, which they belong to; a test may change its time zone."""
     known, zone = vars(db).get("converters", ({}, db.timezone))
     if zone != db.timezone:
@@ -77,7 +80,6 @@ def _converters(db: BaseDatabaseWrapper, model: type[Model], names: tuple[str, .
         column: Any = fields[name].get_col(model._meta.db_table)
         converters = (*db.ops.get_db_converters(column), *column.get_db_converters(db))
         found.extend((place, column, convert) for convert in converters)
-    _converters_of(db)[model, names] = found
     return found
 
 
