@@ -19,7 +19,7 @@ from notifications.database.transactions import close_open, nothing_left_open
 from notifications.follow_journal.consumer import Consumer, Item, T
 from notifications.follow_journal.pace import Pace
 from notifications.signals import event_delivered
-from notifications.utils.forks import parent_only
+from notifications.utils.forks import ParentOnly
 from notifications.workers import activity
 from notifications.workers.outage import Outage
 
@@ -89,7 +89,7 @@ class Delivery(Generic[T]):
 
     def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the channel, in a copied context: a time zone or language that it activates ends with the call."""
-        with parent_only(f"The channel {self._consumer.name}"):
+        with ParentOnly(f"The channel {self._consumer.name}"):
             return copy_context().run(function, *args, **kwargs)
 
     def _after_bug(self, message: Message[T], error: Exception) -> Exception:
@@ -128,7 +128,7 @@ class Delivery(Generic[T]):
         bounded_wait.connection().close_if_unusable_or_obsolete()  # a receiver may have hidden a database error
 
     def _send_signal(self, event: T) -> None:
-        with parent_only("A receiver of event_delivered"):
+        with ParentOnly("A receiver of event_delivered"):
             results = event_delivered.send_robust(
                 sender=type(self), channel=self._consumer.name, event=event, milliseconds=self._milliseconds
             )

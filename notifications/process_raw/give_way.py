@@ -30,13 +30,15 @@ class GiveWay:
         self._poller.register(listener.fileno(), select.POLLIN)
         self._expected_until = 0.0
         self._working_since = 0.0
+        self._is_needed = False
 
     def begin(self) -> None:
         """The first payload of a claim begins."""
         self._working_since = time.monotonic()
+        self._is_needed = bounded_wait.connection().vendor == "sqlite"
 
     def __call__(self) -> None:
-        if bounded_wait.connection().vendor != "sqlite":
+        if not self._is_needed:
             return
         now = time.monotonic()
         if self._poller.poll(0):  # each capture wakes the workers

@@ -22,7 +22,7 @@ from notifications.process_raw.logged_lines import LoggedLines
 from notifications.process_raw.report_failure import report_failure
 from notifications.utils.clean_text import one_line, quoted_lines
 from notifications.utils.failure_fingerprint import Failure, message_of
-from notifications.utils.forks import parent_only
+from notifications.utils.forks import ParentOnly
 from notifications.utils.retry_delay import backoff
 from notifications.utils.times import utc_now
 
@@ -139,7 +139,7 @@ def _run_and_finish(payload: RawPayload, handler: PayloadHandler) -> None:
 
 def _call(payload: RawPayload, handler: PayloadHandler) -> None:
     # A copied context: a time zone or language that the handler activates ends with it.
-    with parent_only(handler_of(payload), payload.process):
+    with ParentOnly(handler_of(payload), payload.process):
         copy_context().run(handler.function, payload)
 
 

@@ -8,7 +8,7 @@ from notifications.models import RawPayload
 from notifications.models.failures import Noted
 from notifications.signals import payload_failed
 from notifications.utils.failure_fingerprint import Failure
-from notifications.utils.forks import parent_only
+from notifications.utils.forks import ParentOnly
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def report_failure(payload: RawPayload, failure: Failure, *, noted: Noted, final: bool) -> None:
     """Report a committed failure. `noted`: what its group has to report; `final`: the payload is dead."""
     _alert(payload.source, failure, noted)
-    with parent_only("A receiver of payload_failed"):
+    with ParentOnly("A receiver of payload_failed"):
         payload_failed.send_robust(sender=RawPayload, payload=payload, error=failure.reason, final=final)
     if problem := close_open("A receiver of payload_failed"):
         logger.error("%s", problem)

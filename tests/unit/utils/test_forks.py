@@ -8,7 +8,7 @@ from tests.support.child import BASE_DIR, bare_env
 
 START = """
 import logging, os
-from notifications.utils.forks import parent_only
+from notifications.utils.forks import ParentOnly
 
 logging.basicConfig()
 
@@ -18,7 +18,7 @@ def wait(child):
 LEAVES = """
 for raised in (False, True):
     try:
-        with parent_only("The handler"):
+        with ParentOnly("The handler"):
             child = os.fork()
             if child:
                 wait(child)
@@ -29,7 +29,7 @@ for raised in (False, True):
 """
 ENTERS = """
 child = os.fork()
-with parent_only("The handler", PARENT):
+with ParentOnly("The handler", PARENT):
     print("inside", os.getpid() == PARENT, flush=True)
     wait(child)
 """
