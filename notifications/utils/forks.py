@@ -33,8 +33,8 @@ class ParentOnly:
     """The block calls other people's code, which may fork: a child that comes to its start or end is ended there.
 
     Its connections are its parent's: it must neither use them nor close them. `name` says in the log whose code it
-    was, and `process` which process may go on; by default it is the one that makes this. No generator, which would
-    cost twice as much: each payload enters three.
+    was, and `process` which process may go on; by default it is the one that makes this. No generator, which takes
+    longer: each payload enters three.
     """
 
     __slots__ = ("_name", "_process")

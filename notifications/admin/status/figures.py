@@ -19,8 +19,6 @@ COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
 LATE: Final = timedelta(minutes=5)
 P50: Final = 0.5
 P99: Final = 0.99
-
-
 #: Of a query: which part of it, name, label, start, count, highest, buckets.
 Row = tuple[int, str, str, TimeText, int, float, str]
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from notifications.admin.status.figures import ALL, RELEASES, Figures
+from notifications.admin.status.gauges import WHY
 from notifications.admin.status.periods import PERIODS, Window
 from notifications.admin.status.time_texts import time_of, time_text
 from notifications.database import bounded_wait
@@ -15,8 +16,6 @@ from notifications.models.series import Step
 #: Counted by route, and for all routes together.
 BY_ROUTE: Final = ("requests", "errors")
 OTHERS: Final = ("received", "handled", "failed", "waiting", "oldest", "lag", "delivered", "lost", "dropped")
-#: Gauges, of which the page shows what the last minute had.
-GAUGES: Final = ("waiting", "oldest", "lag")
 ONLY_ALL: Final = f"AND (label = '{ALL}' OR name NOT IN {BY_ROUTE})"
 #: Of the last hour's minutes: all labels together, and each channel.
 OF_GAUGES: Final = f"AND (label = '{ALL}' OR name = 'lag')"
@@ -66,7 +65,7 @@ def overview(shown: Window) -> Overview:
     ]
     for key, each in found.items():
         if each is not figures:
-            names = (*BY_ROUTE, RELEASES, *GAUGES) if key == "hour" else BY_ROUTE
+            names = (*BY_ROUTE, RELEASES, *WHY) if key == "hour" else BY_ROUTE
             parts.append(_rows(each, names, each.window.since, each.window.until, OF_GAUGES))
     _read(parts)
     return Overview(figures, list(found.values()), found["hour"])

@@ -25,6 +25,19 @@ def locked(sqlite_file: Path) -> Iterator[sqlite3.Connection]:
         yield other
 
 
+def looks_at(sql: str, *, error: str) -> int:
+    """How often a statement is tried before it fails for good."""
+    looks = []
+
+    def look() -> None:
+        looks.append(1)
+        execute(connection, sql, [])
+
+    with pytest.raises(OperationalError, match=error):
+        until_unlocked(connection, 60_000, look)
+    return len(looks)
+
+
 def test_it_looks_often_so_it_finds_the_lock_free_soon(locked: sqlite3.Connection) -> None:
     """SQLite alone would look again after 1, 2, 5, 10, 15, 20, 25 ms …"""
     looks = []
@@ -48,15 +61,7 @@ def test_it_gives_up() -> None:
 
 @pytest.mark.usefixtures("sqlite_file")
 def test_another_error_is_raised_at_once() -> None:
-    looks = []
-
-    def wrong() -> None:
-        looks.append(1)
-        execute(connection, "SELECT * FROM nowhere", [])
-
-    with pytest.raises(OperationalError, match="nowhere"):
-        until_unlocked(connection, 60_000, wrong)
-    assert len(looks) == 1
+    assert looks_at("SELECT * FROM nowhere", error="nowhere") == 1
 
 
 @pytest.mark.usefixtures("locked")
@@ -64,15 +69,7 @@ def test_in_a_transaction_it_looks_once() -> None:
     """SQLite does not wait there, so that looks would follow each other without a pause."""
     execute(connection, "BEGIN DEFERRED", [])
     execute(connection, "SELECT count(*) FROM notifications_rawpayload", []).fetchall()
-    looks = []
-
-    def write() -> None:
-        looks.append(1)
-        execute(connection, "DELETE FROM notifications_rawpayload", [])
-
-    with pytest.raises(OperationalError, match="locked"):
-        until_unlocked(connection, 60_000, write)
-    assert len(looks) == 1
+    assert looks_at("DELETE FROM notifications_rawpayload", error="locked") == 1
     execute(connection, "ROLLBACK", [])
 
 
