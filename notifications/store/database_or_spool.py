@@ -86,12 +86,15 @@ def _insert_bounded(record: Record, db: BaseDatabaseWrapper, *, failed_before: b
 
 
 def _insert_row(record: Record, db: BaseDatabaseWrapper) -> None:
-    notifies, since = notifier.is_due(db), time.monotonic()
-    inserted = insert.insert(record, db, notifies=notifies)
-    if not notifies:
+    since, inserted = time.monotonic(), False
+    if not notifier.begin(db):
+        insert.insert(record, db)
         notifier.notify(db)
-    elif inserted:
-        notifier.sent(since)
+        return
+    try:
+        inserted = insert.insert(record, db, notifies=True)
+    finally:
+        notifier.end(since, sent=inserted)
 
 
 def waits_in_spool(record: Record) -> bool:

@@ -25,6 +25,8 @@ LONGEST_FOLDER: Final = 86
 TICK: Final = 50_000_000
 NOTIFY_CHANNEL: Final = "proppy"
 NOTIFY_INTERVAL: Final = 0.01
+#: Seconds that the statement which sends one takes at most, or is given up.
+LONGEST_NOTIFY: Final = 1.0
 
 
 class Sleeper:
@@ -92,20 +94,25 @@ class Notifier:
 
     The INSERT of a payload sends it itself if it is due: so a capture is one round trip and one commit.
 
-    A payload kept within 10 ms of a NOTIFY sends none: a worker that hears one looks again after 10 ms (listen.py).
+    A payload kept within 10 ms of a NOTIFY sends none: a worker that hears one looks again later (wait_for_work.py).
+    Nor does one that is kept while a NOTIFY is on its way: commits with one wait for each other, each with its fsync.
     """
 
     def __init__(self) -> None:
-        #: By time.monotonic(); before it, notify() sends nothing.
+        #: By time.monotonic(); before it, nobody sends one.
         self.quiet_until = 0.0
 
-    def is_due(self, db: BaseDatabaseWrapper) -> bool:
-        """Whether a statement that begins now, outside a transaction, should send the NOTIFY; then call `sent()`."""
-        return db.vendor == "postgresql" and time.monotonic() >= self.quiet_until
+    def begin(self, db: BaseDatabaseWrapper) -> bool:
+        """Whether a statement that begins now, outside a transaction, should send the NOTIFY; then call `end()`."""
+        now = time.monotonic()
+        if db.vendor != "postgresql" or now < self.quiet_until:
+            return False
+        self.quiet_until = now + LONGEST_NOTIFY
+        return True
 
-    def sent(self, since: float) -> None:
-        """A NOTIFY was committed by a statement that began at `since`, in seconds of time.monotonic()."""
-        self.quiet_until = since + NOTIFY_INTERVAL
+    def end(self, since: float, *, sent: bool) -> None:
+        """The statement is over that began at `since`, in seconds of time.monotonic(). Was its NOTIFY committed?"""
+        self.quiet_until = since + NOTIFY_INTERVAL if sent else 0.0
 
     def notify(self, db: BaseDatabaseWrapper) -> None:
         """Send after the commit of the caller's transaction, or now if there is none; at most every 10 ms.
@@ -121,13 +128,12 @@ class Notifier:
 
     def _send(self, db: BaseDatabaseWrapper) -> None:
         # The payload is already visible to all. If the interval swallows this call, it has not ended yet, so the worker
-        # that heard its first NOTIFY looks again later than now.
-        now = time.monotonic()
-        if now < self.quiet_until:
-            return
-        self.sent(since=now)
-        with suppress(Error), db.cursor() as cursor:
-            cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+        # that heard its first NOTIFY looks again later than now. If one is on its way, the worker looks when it comes.
+        since = time.monotonic()
+        if self.begin(db):
+            with suppress(Error), db.cursor() as cursor:
+                cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+            self.end(since, sent=True)
 
 
 notifier = Notifier()

@@ -6,6 +6,7 @@ import select
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,53 @@ class TestWakeUp:
             keep("demo", b"x")
             assert not self.woken(listener, 0.05)
         assert self.woken(listener)
+
+    @pytest.mark.parametrize("commits", [False, True], ids=["its row exists by then", "it is stored"])
+    def test_while_one_is_on_its_way_others_send_none(self, commits: bool, listener: Listener) -> None:
+        """Commits with a NOTIFY wait for each other: with all, PostgreSQL made one fsync for each payload."""
+        keep("demo", b"x", key="k")
+        self.settle(listener)
+
+        def keep_it(_: int) -> None:
+            keep("demo", b"x", key="k")
+
+        with ThreadPoolExecutor(1) as pool:
+            with transaction.atomic():
+                RawPayload.objects.all().delete()  # whoever has the same key waits for this transaction
+                first = pool.submit(in_threads, 1, keep_it)
+                wait_for(lambda: self.sends_notify("active"))
+                in_threads(1, lambda _: (keep("demo", b"y"), keep("demo", b"z")))
+                assert self.sends_notify("idle") == 0, "one NOTIFY at a time"
+                assert not self.woken(listener, 0)
+                transaction.set_rollback(not commits)
+            first.result(60)
+        assert RawPayload.objects.count() == 3
+        if commits:
+            assert self.woken(listener), "the NOTIFY that all of them count on"
+        else:
+            assert wake_workers.notifier.quiet_until == 0.0, "the next payload must send it"
+
+    @staticmethod
+    def settle(listener: Listener) -> None:
+        wait_for(lambda: select.select([listener], [], [], 0)[0])
+        listener.drain()
+        wake_workers.notifier.quiet_until = 0.0
+
+    @staticmethod
+    def sends_notify(state: str) -> int:
+        """How many connections have an INSERT with a NOTIFY as their last statement, in this state."""
+
+        def ask(_: int) -> int:  # by another connection: a transaction sees one state of pg_stat_activity
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
+                    " AND datname = current_database() AND query LIKE '%%pg_notify(%%' AND state = %s",
+                    [state],
+                )
+                count: int = cursor.fetchone()[0]
+                return count
+
+        return in_threads(1, ask)[0]
 
     def test_a_lost_connection_is_made_again(self, listener: Listener) -> None:
         with connection.cursor() as cursor:
