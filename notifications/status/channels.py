@@ -136,10 +136,16 @@ def lost_by_channel() -> dict[str, Lost]:
 
 
 def channel_statuses(
-    positions: Iterable[Position], now: datetime, lags: Mapping[int, Lag | None]
+    positions: Iterable[Position],
+    now: datetime,
+    lags: Mapping[int, Lag | None],
+    failures: Mapping[str, Failed] | None = None,
+    losses: Mapping[str, Lost] | None = None,
 ) -> dict[int, ChannelStatus]:
-    """By the positions' primary keys. Raises database errors."""
-    failures, losses, ours = failed_by_channel(), lost_by_channel(), machine_id()
+    """By the positions' primary keys. `failures` and `losses` if the caller has read them. Raises database errors."""
+    failures = failed_by_channel() if failures is None else failures
+    losses = lost_by_channel() if losses is None else losses
+    ours = machine_id()
 
     def status_of(each: Position) -> ChannelStatus:
         failed, lost = failures.get(each.channel, Failed()), losses.get(each.channel, Lost())

@@ -1,10 +1,8 @@
 """What the database says of both lanes, within a few seconds, or why it says nothing."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from django.db import Error, ProgrammingError
@@ -12,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, Sum
 
 from notifications.database import bounded_wait
+from notifications.database.bounded_counts import bounded_counts
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import fetch_all
 from notifications.models import FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
@@ -114,27 +113,25 @@ def answers(db: BaseDatabaseWrapper) -> None:
 
 def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus:
     most = COUNTED if whole else FEW
-    count = partial(_count, most=most)
     due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
     oldest = due.values_list("next_attempt_at", flat=True).first()
-    waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
-    payloads = {state.value: count(waiting.filter(state=state)) for state in WAITING} if whole else {}
-    payloads |= {state.value: count(RawPayload.objects.filter(IS_STUCK, state=state)) for state in STUCK}
+    payloads, counts = _counts(now, most, whole=whole)
     positions = list(Position.objects.order_by("channel", "journal", "machine"))
-    channels = channel_statuses(positions, now, lags(positions, seconds=lag_seconds) if lag_seconds else {})
     failed, lost = failed_by_channel(), lost_by_channel()
+    behind = lags(positions, seconds=lag_seconds) if lag_seconds else {}
+    channels = channel_statuses(positions, now, behind, failed, lost)
     return DatabaseStatus(
         most=most,
         payloads=payloads,
-        dead_open=_dead_open(now, payloads[State.DEAD], count, most),
-        other_bytes=count(_of_other_bytes(most)),
-        from_future=count(RawPayload.objects.from_future()),
+        dead_open=counts.dead_open,
+        other_bytes=counts.other_bytes,
+        from_future=counts.from_future,
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
         channels=list(channels.values()),
         failed_deliveries=sum(each.rows for each in failed.values()),
         failed={channel: each.rows for channel, each in failed.items()},
         failed_again=sum(each.again for each in failed.values()),
-        losses=count(Loss.objects.all()),
+        losses=counts.losses,
         lost_events=sum(each.events for each in lost.values()),
         lost_more=any(each.more for each in lost.values()),
         unseen_losses=unseen_losses(),
@@ -148,19 +145,47 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
     )
 
 
-def _dead_open(now: datetime, dead: int, count: Callable[[Any], int], most: int) -> int:
-    """Of `dead` ones. If they are `most` or more, those of closed groups, which may be many more, are not read."""
+class _Counts(NamedTuple):
+    """As in DatabaseStatus."""
+
+    dead_open: int
+    other_bytes: int
+    from_future: int
+    losses: int
+
+
+def _counts(now: datetime, most: int, *, whole: bool) -> tuple[dict[str, int], _Counts]:
+    """Of payloads by state, and of other rows. One query, unless very many are dead."""
+    waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
+    by_state = {state.value: waiting.filter(state=state) for state in WAITING} if whole else {}
+    by_state |= {state.value: RawPayload.objects.filter(IS_STUCK, state=state) for state in STUCK}
+    closed = _closed_groups(now)
+    dead = by_state[State.DEAD]
+    few_dead = dead.filter(pk__in=dead.order_by("-pk").values("pk")[:most])  # more than these are counted below
+    others = [
+        few_dead.exclude(failure__in=closed),
+        _of_other_bytes(most),
+        RawPayload.objects.from_future(),
+        Loss.objects.all(),
+    ]
+    found = bounded_counts([*by_state.values(), *others], most)
+    payloads, counts = dict(zip(by_state, found, strict=False)), _Counts(*found[len(by_state) :])
+    if payloads[State.DEAD] >= most:
+        counts = counts._replace(dead_open=_many_dead_open(closed, most))
+    return payloads, counts
+
+
+def _closed_groups(now: datetime) -> Any:
     is_muted = Q(state=FailureGroup.State.MUTED, muted_until__gt=now)
-    closed = FailureGroup.objects.filter(is_muted | Q(state=FailureGroup.State.RESOLVED))
-    rows = RawPayload.objects.filter(IS_STUCK, state=State.DEAD)
-    if not (dead and closed.exists()):
-        return dead
-    if dead < most:
-        return count(rows.exclude(failure__in=closed))
+    return FailureGroup.objects.filter(is_muted | Q(state=FailureGroup.State.RESOLVED))
+
+
+def _many_dead_open(closed: Any, most: int) -> int:
+    """Of `most` or more dead ones. Those of closed groups, which may be many more, are not read."""
     others = FailureGroup.objects.exclude(pk__in=closed)
-    in_groups = count(RawPayload.objects.filter(failure__in=others, state=State.DEAD))
-    youngest = rows.order_by("-pk").values("pk")[:COUNTED]
-    return min(most, in_groups + count(RawPayload.objects.filter(pk__in=youngest, failure=None)))
+    youngest = RawPayload.objects.filter(IS_STUCK, state=State.DEAD).order_by("-pk").values("pk")[:COUNTED]
+    in_groups = RawPayload.objects.filter(failure__in=others, state=State.DEAD)
+    return min(most, sum(bounded_counts([in_groups, RawPayload.objects.filter(pk__in=youngest, failure=None)], most)))
 
 
 def _of_other_bytes(most: int) -> Any:
@@ -177,7 +202,3 @@ def clock_differs(db: BaseDatabaseWrapper) -> float:
     ((theirs,),) = fetch_all(db, "SELECT extract(epoch FROM clock_timestamp())::float8", [])
     after = time.time()
     return float(theirs) - min(max(float(theirs), before), after)
-
-
-def _count(rows: Any, *, most: int) -> int:
-    return int(rows.order_by()[:most].count())

@@ -25,7 +25,7 @@ from notifications.utils.times import utc_now
 
 
 def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
-    """The verdict and the tiles. Some twenty queries, each of a few rows or bounded."""
+    """The verdict and the tiles. Some twelve queries, each of a few rows or bounded."""
     found, links = verdict(whole=True), Links(request)
     problems = [(problem, links.of_problem(problem.path), unbroken(problem.advice)) for problem in found.problems]
     return {

@@ -536,7 +536,7 @@ def test_metrics(client: Client) -> None:
 
 
 def test_the_verdict_counts_no_payload_without_a_limit(django_assert_max_num_queries: Any) -> None:
-    with django_assert_max_num_queries(25) as queries:
+    with django_assert_max_num_queries(13) as queries:
         verdict()
     counts = [each["sql"] for each in queries if "COUNT(" in each["sql"] and "rawpayload" in each["sql"]]
     assert counts
