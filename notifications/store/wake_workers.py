@@ -141,13 +141,15 @@ notifier = Notifier()
 
 def wake() -> None:
     """Wake the workers of this machine."""
-    with suppress(OSError):  # no descriptor left for the socket
-        _waker(conf.state_dir).wake()
+    try:
+        _waker(str(conf.state_dir)).wake()
+    except OSError:  # no descriptor left for the socket
+        return
 
 
 @cache
-def _waker(state_dir: Path) -> Waker:
-    return Waker(state_dir / "wake")
+def _waker(state_dir: str) -> Waker:
+    return Waker(Path(state_dir, "wake"))
 
 
 @cache

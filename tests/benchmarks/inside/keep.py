@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection
 
 from notifications import capture, keep
-from notifications.store.insert import VALUES
+from notifications.store import insert
 from notifications.wsgi import Request
 from tests.benchmarks.filling import TABLE
 from tests.benchmarks.payload import CONTENT_TYPE, HEADERS, body
@@ -21,7 +21,7 @@ from tests.benchmarks.timing import PAUSE, empty_times, microseconds, time_each
 Row = tuple[Any, ...]
 Insert = Callable[[Row], object]
 
-COLUMNS: Final = ["attempts", *VALUES]
+COLUMNS: Final = ["attempts", *insert.COLUMNS]
 #: Few, so that all meet the same load; more than one, since another connection's commit empties SQLite's cache.
 IN_A_ROW: Final = 20
 RECEIPT: Final = COLUMNS.index("receipt")
