@@ -111,7 +111,8 @@ def _judged(name: str, value: T, default: T) -> T:
     return default
 
 
-#: What was read: a request reads many settings, and none changes but in tests, by Django's signal.
+#: What was read: a request reads many settings, and none changes but in tests, by Django's signal. Emptied as the app
+#: is ready: an access while the settings are loaded finds only some of them.
 KNOWN: Final[dict[str, Any]] = {}
 
 
@@ -123,11 +124,6 @@ def _say_wrong(name: str, hint: str) -> None:
 @cache
 def _path(path: str | Path) -> Path:
     return Path(path)
-
-
-@cache
-def _database() -> str:
-    return _read("NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
 
 
 @cache
@@ -170,7 +166,7 @@ def _runs_tests() -> bool:
 
 
 class Conf:
-    """Read at each access, so that `override_settings` works."""
+    """A setting is kept from its first access until Django's `setting_changed`, which `override_settings` sends."""
 
     @property
     def state_dir(self) -> Path:
@@ -180,7 +176,7 @@ class Conf:
     @property
     def database(self) -> str:
         """The alias in DATABASES of the one database that the engine uses, whatever routers say."""
-        return _database()
+        return _read("NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
 
     @property
     def journal_url(self) -> str:
@@ -318,7 +314,6 @@ def _clear_caches(*, setting: str, **_: Any) -> None:
     if setting.startswith("NOTIFICATIONS_"):
         KNOWN.clear()
         _say_wrong.cache_clear()
-        _database.cache_clear()
         _sources.cache_clear()
         _channels.cache_clear()
 

@@ -148,31 +148,29 @@ def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus
 class _Counts(NamedTuple):
     """As in DatabaseStatus."""
 
-    dead_open: int
     other_bytes: int
     from_future: int
     losses: int
+    dead_open: int
 
 
 def _counts(now: datetime, most: int, *, whole: bool) -> tuple[dict[str, int], _Counts]:
-    """Of payloads by state, and of other rows. One query, unless very many are dead."""
+    """Of payloads by state, and of other rows. Two queries, unless very many are dead."""
     waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
     by_state = {state.value: waiting.filter(state=state) for state in WAITING} if whole else {}
     by_state |= {state.value: RawPayload.objects.filter(IS_STUCK, state=state) for state in STUCK}
-    closed = _closed_groups(now)
-    dead = by_state[State.DEAD]
-    few_dead = dead.filter(pk__in=dead.order_by("-pk").values("pk")[:most])  # more than these are counted below
-    others = [
-        few_dead.exclude(failure__in=closed),
-        _of_other_bytes(most),
-        RawPayload.objects.from_future(),
-        Loss.objects.all(),
-    ]
+    others = [_of_other_bytes(most), RawPayload.objects.from_future(), Loss.objects.all()]
+    closed, dead = _closed_groups(now), by_state[State.DEAD]
+    if has_closed := closed.exists():
+        few = dead.filter(pk__in=dead.order_by("-pk").values("pk")[:most])  # more than these are counted below
+        others.append(few.exclude(failure__in=closed))
     found = bounded_counts([*by_state.values(), *others], most)
-    payloads, counts = dict(zip(by_state, found, strict=False)), _Counts(*found[len(by_state) :])
-    if payloads[State.DEAD] >= most:
-        counts = counts._replace(dead_open=_many_dead_open(closed, most))
-    return payloads, counts
+    payloads, counts = dict(zip(by_state, found, strict=False)), found[len(by_state) :]
+    if not has_closed:
+        counts.append(payloads[State.DEAD])
+    elif payloads[State.DEAD] >= most:
+        counts[-1] = _many_dead_open(closed, most)
+    return payloads, _Counts(*counts)
 
 
 def _closed_groups(now: datetime) -> Any:

@@ -95,6 +95,8 @@ def _insert_row(record: Record, db: BaseDatabaseWrapper) -> None:
         inserted = insert.insert(record, db, notifies=True)
     finally:
         notifier.end(since, sent=inserted)
+    if not inserted and notifier.others_wait:
+        notifier.notify(db)
 
 
 def waits_in_spool(record: Record) -> bool:

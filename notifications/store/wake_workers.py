@@ -25,7 +25,7 @@ LONGEST_FOLDER: Final = 86
 TICK: Final = 50_000_000
 NOTIFY_CHANNEL: Final = "proppy"
 NOTIFY_INTERVAL: Final = 0.01
-#: Seconds that the statement which sends one takes at most, or is given up.
+#: Seconds after which another one may be sent, although the first is still on its way.
 LONGEST_NOTIFY: Final = 1.0
 
 
@@ -96,19 +96,25 @@ class Notifier:
 
     A payload kept within 10 ms of a NOTIFY sends none: a worker that hears one looks again later (wait_for_work.py).
     Nor does one that is kept while a NOTIFY is on its way: commits with one wait for each other, each with its fsync.
+    If that one then sends none, because its key came before, it sends one for the others. If it fails, or is held up
+    after its commit, the poll finds them.
     """
 
     def __init__(self) -> None:
         #: By time.monotonic(); before it, nobody sends one.
         self.quiet_until = 0.0
+        #: Whether somebody was told to send none since the last one began.
+        self.others_wait = False
 
     def begin(self, db: BaseDatabaseWrapper) -> bool:
         """Whether a statement that begins now, outside a transaction, should send the NOTIFY; then call `end()`."""
-        now = time.monotonic()
-        if db.vendor != "postgresql" or now < self.quiet_until:
+        if db.vendor != "postgresql":
             return False
-        self.quiet_until = now + LONGEST_NOTIFY
-        return True
+        now = time.monotonic()
+        self.others_wait = now < self.quiet_until
+        if not self.others_wait:
+            self.quiet_until = now + LONGEST_NOTIFY
+        return not self.others_wait
 
     def end(self, since: float, *, sent: bool) -> None:
         """The statement is over that began at `since`, in seconds of time.monotonic(). Was its NOTIFY committed?"""
@@ -129,11 +135,15 @@ class Notifier:
     def _send(self, db: BaseDatabaseWrapper) -> None:
         # The payload is already visible to all. If the interval swallows this call, it has not ended yet, so the worker
         # that heard its first NOTIFY looks again later than now. If one is on its way, the worker looks when it comes.
-        since = time.monotonic()
-        if self.begin(db):
+        since, sent = time.monotonic(), False
+        if not self.begin(db):
+            return
+        try:
             with suppress(Error), db.cursor() as cursor:
                 cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
-            self.end(since, sent=True)
+                sent = True
+        finally:
+            self.end(since, sent=sent)
 
 
 notifier = Notifier()
