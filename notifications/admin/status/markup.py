@@ -1,4 +1,4 @@
-"""Markup that is repeated for each slot of each chart: a template takes ten times as long for a page with thousands.
+"""Markup that is repeated for each slot of each chart, and each route: a template takes ten times as long.
 
 Each text goes through `escape`, as a template would have it; places are numbers of ours.
 """
@@ -7,8 +7,17 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from notifications.admin.status.routes import Route
+
+#: A row of the table of routes. At the width of a phone each cell says what it is.
+ROUTE: Final = (
+    '<tr><th scope="row">{}</th><td data-label="Requests">{}</td><td data-label="Errors">{}</td>'
+    '<td data-label="p50">{}</td><td data-label="p99">{}</td><td data-label="p99 before">{}</td>'
+    '<td data-label="Difference"><span class="change {}">{}</span></td></tr>'
+)
 #: Between cells while they are escaped together. No text has it.
 CELL_END: Final = "\n"
 
@@ -45,6 +54,19 @@ def _row(slot: Slot) -> str:
     cells, name = escape(CELL_END.join(slot.cells)).replace(CELL_END, "</td><td>"), escape(slot.name)
     head = f'<a href="{escape(slot.href)}">{name}</a>' if slot.href else name
     return f'<tr><th scope="row">{head}</th><td>{cells}</td></tr>'
+
+
+def route_rows(routes: Iterable[Route]) -> SafeString:
+    """Rows of the table of routes."""
+    return format_html_join(
+        "",
+        ROUTE,
+        (
+            (each.name, each.counted, each.failed, each.p50, change.now, change.before, change.kind, change.words)
+            for each in routes
+            for change in [each.change]
+        ),
+    )
 
 
 def unbroken(text: str) -> SafeString:

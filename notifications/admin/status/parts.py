@@ -13,7 +13,7 @@ from notifications.admin.status.charts import Charts, without_data
 from notifications.admin.status.figures import RELEASES, stopped
 from notifications.admin.status.gauges import Gauges
 from notifications.admin.status.links import Links
-from notifications.admin.status.markup import unbroken
+from notifications.admin.status.markup import route_rows, unbroken
 from notifications.admin.status.periods import PERIODS, Period, Window
 from notifications.admin.status.read_series import by_route, overview
 from notifications.admin.status.releases import effects
@@ -62,8 +62,9 @@ def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
     return {
         "releases": effects(figures),
         "have_names": bool(figures.labels(RELEASES)),
-        "routes": shown[:SHOWN],
-        "more_routes": shown[SHOWN:],
+        "routes": route_rows(shown[:SHOWN]),
+        "more_routes": route_rows(shown[SHOWN:]),
+        "more": len(shown[SHOWN:]),
         "route_charts": _split(list(Charts(figures, Links(request), found).of_routes())),
         "period": period,
     }
