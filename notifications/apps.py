@@ -9,9 +9,7 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from notifications import checks  # noqa: F401  it registers itself
-        from notifications.conf import KNOWN
         from notifications.database.router import install_router
         from notifications.events import failure_alerts  # noqa: F401  likewise
 
-        KNOWN.clear()
         install_router()

@@ -94,26 +94,22 @@ class ChannelConf:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def _read(name: str, default: T) -> T:
+def _read(of: Any, name: str, default: T) -> T:
     """A setting; the default instead of a value that cannot be meant. `manage.py check` reports it, and the log."""
-    try:
-        value: T = KNOWN[name]
-    except KeyError:
-        value = KNOWN[name] = _judged(name, getattr(settings, name, default), default)
+    value: T = getattr(of, name, default)
+    if value is default or value is RIGHT.get(name, _UNKNOWN):
+        return value
+    is_right, hint = RULES[name.removeprefix("NOTIFICATIONS_")]
+    if not is_right(value):
+        _say_wrong(name, hint)
+        return default
+    RIGHT[name] = value
     return value
 
 
-def _judged(name: str, value: T, default: T) -> T:
-    is_right, hint = RULES[name.removeprefix("NOTIFICATIONS_")]
-    if value is default or is_right(value):
-        return value
-    _say_wrong(name, hint)
-    return default
-
-
-#: What was read: a request reads many settings, and none changes but in tests, by Django's signal. Emptied as the app
-#: is ready: an access while the settings are loaded finds only some of them.
-KNOWN: Final[dict[str, Any]] = {}
+#: The last value of a setting that was right: a request reads many, and none changes but in tests.
+RIGHT: Final[dict[str, Any]] = {}
+_UNKNOWN: Final = object()
 
 
 @cache
@@ -127,8 +123,13 @@ def _path(path: str | Path) -> Path:
 
 
 @cache
+def _database() -> str:
+    return _read(settings, "NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
+
+
+@cache
 def _sources() -> dict[str, Source]:
-    entries: dict[str, Any] = _read("NOTIFICATIONS_SOURCES", {})
+    entries: dict[str, Any] = _read(settings, "NOTIFICATIONS_SOURCES", {})
     return {name: _source(name, options) for name, options in entries.items()}
 
 
@@ -143,7 +144,7 @@ def _source(name: str, options: Any) -> Source:
 
 @cache
 def _channels() -> dict[str, ChannelConf]:
-    entries: dict[str, Any] = _read("NOTIFICATIONS_CHANNELS", {})
+    entries: dict[str, Any] = _read(settings, "NOTIFICATIONS_CHANNELS", {})
     return {
         name: ChannelConf(name, options["class"], {k: v for k, v in options.items() if k != "class"})
         for name, options in entries.items()
@@ -166,48 +167,48 @@ def _runs_tests() -> bool:
 
 
 class Conf:
-    """A setting is kept from its first access until Django's `setting_changed`, which `override_settings` sends."""
+    """Read at each access, so that `override_settings` works."""
 
     @property
     def state_dir(self) -> Path:
         """Folder of spool, locks, wake-up sockets and the file journal."""
-        return _path(_read("NOTIFICATIONS_STATE_DIR", "var"))
+        return _path(_read(settings, "NOTIFICATIONS_STATE_DIR", "var"))
 
     @property
     def database(self) -> str:
         """The alias in DATABASES of the one database that the engine uses, whatever routers say."""
-        return _read("NOTIFICATIONS_DATABASE", DEFAULT_DB_ALIAS)
+        return _database()
 
     @property
     def journal_url(self) -> str:
         """auto, journald://, journald://NAMESPACE, file:///path or memory://. In tests auto is memory://."""
-        url = _read("NOTIFICATIONS_JOURNAL_URL", "auto")
+        url = _read(settings, "NOTIFICATIONS_JOURNAL_URL", "auto")
         return "memory://" if url == "auto" and _runs_tests() else url
 
     @property
     def text_journal_url(self) -> str:
         """Where to read plain lines "SLACK: …" of other programs; "" is the machine's journal, if journald is used."""
-        return _read("NOTIFICATIONS_TEXT_JOURNAL_URL", "")
+        return _read(settings, "NOTIFICATIONS_TEXT_JOURNAL_URL", "")
 
     @property
     def raw_max_body_bytes(self) -> int:
         """The largest accepted body, in bytes, unless its source has a limit."""
-        return _read("NOTIFICATIONS_RAW_MAX_BODY_BYTES", 10 * 1024 * 1024)
+        return _read(settings, "NOTIFICATIONS_RAW_MAX_BODY_BYTES", 10 * 1024 * 1024)
 
     @property
     def gate(self) -> str | bool:
         """Whether posts are answered in front of Django: True, False, or "auto" where that changes no answer."""
-        return _read("NOTIFICATIONS_GATE", "auto")
+        return _read(settings, "NOTIFICATIONS_GATE", "auto")
 
     @property
     def spool_max_bytes(self) -> int:
         """Bytes that may wait in the spool while the database is away."""
-        return _read("NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)
+        return _read(settings, "NOTIFICATIONS_SPOOL_MAX_BYTES", 1024 * 1024 * 1024)
 
     @property
     def min_free_bytes(self) -> int:
         """Free bytes on the disk of `state_dir` below which intake answers 503."""
-        return _read("NOTIFICATIONS_MIN_FREE_BYTES", 128 * 1024 * 1024)
+        return _read(settings, "NOTIFICATIONS_MIN_FREE_BYTES", 128 * 1024 * 1024)
 
     @property
     def body_storage_alias(self) -> str:
@@ -215,82 +216,82 @@ class Conf:
 
         All machines share the storage, and only one database uses it.
         """
-        return _read("NOTIFICATIONS_BODY_STORAGE", "")
+        return _read(settings, "NOTIFICATIONS_BODY_STORAGE", "")
 
     @property
     def trusted_uids(self) -> frozenset[int]:
         """Users whose events are trusted: that of this process, and root."""
-        return frozenset(_read("NOTIFICATIONS_TRUSTED_UIDS", (os.getuid(), 0)))
+        return frozenset(_read(settings, "NOTIFICATIONS_TRUSTED_UIDS", (os.getuid(), 0)))
 
     @property
     def metrics_interval(self) -> float:
         """Seconds between two reports of the request statistics."""
-        return _read("NOTIFICATIONS_METRICS_INTERVAL", 60.0)
+        return _read(settings, "NOTIFICATIONS_METRICS_INTERVAL", 60.0)
 
     @property
     def metrics_url(self) -> str:
         """statsd://host:port/prefix: a server that gets the request statistics too; "" is none."""
-        return _read("NOTIFICATIONS_METRICS_URL", "")
+        return _read(settings, "NOTIFICATIONS_METRICS_URL", "")
 
     @property
     def status_token(self) -> str:
         """Bearer token for /readyz and /metrics from other machines; "" answers only this machine."""
-        return _read("NOTIFICATIONS_STATUS_TOKEN", "")
+        return _read(settings, "NOTIFICATIONS_STATUS_TOKEN", "")
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
         """Addresses or networks whose X-Forwarded-For is trusted."""
-        return tuple(_read("NOTIFICATIONS_TRUSTED_PROXIES", ()))
+        return tuple(_read(settings, "NOTIFICATIONS_TRUSTED_PROXIES", ()))
 
     @property
     def https_proxy(self) -> str:
         """http://host:port: the proxy for the channels' HTTPS to others; "" is none. It may have a password."""
-        return _read("NOTIFICATIONS_HTTPS_PROXY", "")
+        return _read(settings, "NOTIFICATIONS_HTTPS_PROXY", "")
 
     @property
     def no_proxy(self) -> tuple[str, ...]:
         """Hosts that are reached without it: names with all below them, addresses, networks, or *; perhaps :port."""
-        return tuple(_read("NOTIFICATIONS_NO_PROXY", ()))
+        return tuple(_read(settings, "NOTIFICATIONS_NO_PROXY", ()))
 
     @property
     def rate_limits(self) -> bool:
         """Whether rate limits are on: those of sources and all others."""
-        return _read("NOTIFICATIONS_RATE_LIMITS", True)
+        return _read(settings, "NOTIFICATIONS_RATE_LIMITS", True)
 
     @property
     def alert_channel(self) -> str:
         """The channel that failed units are reported to."""
-        return _read("NOTIFICATIONS_ALERT_CHANNEL", "SLACK")
+        return _read(settings, "NOTIFICATIONS_ALERT_CHANNEL", "SLACK")
 
     @property
     def alert_log_units(self) -> frozenset[str]:
         """Units whose last log lines are sent with their failure. Those of other units may have secrets."""
-        return frozenset(_read("NOTIFICATIONS_ALERT_LOG_UNITS", ()))
+        return frozenset(_read(settings, "NOTIFICATIONS_ALERT_LOG_UNITS", ()))
 
     @property
     def site_url(self) -> str:
         """https://host: where people open the site, for links in messages; "" makes none."""
-        return _read("NOTIFICATIONS_SITE_URL", "")
+        return _read(settings, "NOTIFICATIONS_SITE_URL", "")
 
     @property
     def heartbeat_url(self) -> str:
         """Requested each minute while there is no critical problem; "" is none. It may have a secret."""
-        return _read("NOTIFICATIONS_HEARTBEAT_URL", "")
+        return _read(settings, "NOTIFICATIONS_HEARTBEAT_URL", "")
 
     @property
     def notify_socket(self) -> str:
         """Where a worker reports to systemd that it is ready and alive; "" if systemd did not start it."""
-        return _read("NOTIFICATIONS_NOTIFY_SOCKET", "")
+        return _read(settings, "NOTIFICATIONS_NOTIFY_SOCKET", "")
 
     @property
     def release(self) -> str:
         """What people call the code that runs, such as "1.4.0" or a commit: attempts and failure groups name it."""
-        return clean(_read("NOTIFICATIONS_RELEASE", ""))
+        return clean(_read(settings, "NOTIFICATIONS_RELEASE", ""))
 
     @property
     def follower_unit(self) -> str:
         """The unit that runs follow_journal: its own failure is posted directly; "" if none is known."""
-        return _read("NOTIFICATIONS_FOLLOWER_UNIT", "")
+        return _read(settings, "NOTIFICATIONS_FOLLOWER_UNIT", "")
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -312,8 +313,8 @@ conf = Conf()
 
 def _clear_caches(*, setting: str, **_: Any) -> None:
     if setting.startswith("NOTIFICATIONS_"):
-        KNOWN.clear()
         _say_wrong.cache_clear()
+        _database.cache_clear()
         _sources.cache_clear()
         _channels.cache_clear()
 

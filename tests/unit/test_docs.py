@@ -103,7 +103,7 @@ def test_settings_that_the_documents_name_exist(document: str) -> None:
 
 def test_the_settings_page_has_each_setting_of_the_engine() -> None:
     listed = re.findall(r"^\| `(NOTIFICATIONS_[A-Z_]+)` \|", TEXTS["docs/settings.md"], re.MULTILINE)
-    read = re.findall(r'_read\("(NOTIFICATIONS_[A-Z_]+)"', (ROOT / "notifications" / "conf.py").read_text())
+    read = re.findall(r'settings, "(NOTIFICATIONS_[A-Z_]+)"', (ROOT / "notifications" / "conf.py").read_text())
     assert sorted(listed) == sorted(set(read))
 
 

@@ -102,8 +102,11 @@ def test_what_does_not_concern_a_post_refuses_none(options: dict[str, Any], sett
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_setting_of_none_is_its_default(name: str, settings: Any) -> None:
+def test_a_setting_of_none_is_its_default_in_a_new_process_too(
+    name: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As os.environ.get() returns it."""
+    monkeypatch.setattr("notifications.conf.RIGHT", {})
     setattr(settings, f"NOTIFICATIONS_{name}", None)
     assert getattr(conf, "body_storage_alias" if name == "BODY_STORAGE" else name.lower()) is not None
 
