@@ -65,11 +65,13 @@ def configured(name: str) -> Source:
     return source
 
 
-def check_settings(source: Source) -> None:
-    """Raise Misconfigured if a post cannot be taken as the settings of its source want it."""
-    if problem := first_problem(source.name):
+def configured_for_posts(name: str) -> Source:
+    """The rules of a source that takes posts of others. Raises UnknownSource and Misconfigured."""
+    source = configured(name)
+    if problem := first_problem(name):
         _say_wrong(problem)
-        raise Misconfigured(f"the settings of source {source.name!r} are wrong: run manage.py check")
+        raise Misconfigured(f"the settings of source {name!r} are wrong: run manage.py check")
+    return source
 
 
 @cache
