@@ -97,7 +97,9 @@ class Handler(ASGIHandler):
             tells = scope["http_version"].startswith("1.") and module_of_server(receive, send) in self._tell
             meta, gate, admitted = admitted_of(scope) if type(self) is Handler else NOT_ADMITTED
             if gate and admitted:
-                body = await receive_body(receive, length_meta(scope), admitted.limit, tells_cut_chunks=tells)
+                body = await receive_body(
+                    receive, length_meta(scope), admitted.rules.body_limit, tells_cut_chunks=tells
+                )
                 if answer := await answer_in_thread(gate, admitted, meta, body):
                     return await send_answer(send, admitted, answer)
                 receive = Received(body)

@@ -144,7 +144,8 @@ def _network(address: str) -> str:
 
 def check_source_rate(source: Source, address: str) -> None:
     """Raise RateLimited if the client at this address posts more often than the source's `rate`."""
-    limit = _source_limit(source.name, source.rate_limit) if source.rate_limit else None
+    rate = source.rate_limit
+    limit = _source_limit(source.name, rate) if rate else None
     if limit is not None and (seconds := limit.hit(client_key(address))):
         raise RateLimited(f"more than {limit.rate} from your address to {source.name}", retry_after=seconds)
 

@@ -32,8 +32,13 @@ def answer(post: Post, source: str) -> Answer:
         return refusal(UnknownSource("no such source"))
     if post.method != "POST":
         return Answer(405, ALWAYS | {"Allow": "POST"}, b'{"error": "POST only"}')
+    return stored(post, rules)
+
+
+def stored(post: Post, rules: Source) -> Answer:
+    """The same for a post whose source is known and open."""
     try:
-        return accepted(store_post(post, source))
+        return accepted(store_post(post, rules))
     except IntakeError as error:
         return refusal(error)
 

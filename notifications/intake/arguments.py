@@ -65,13 +65,11 @@ def configured(name: str) -> Source:
     return source
 
 
-def configured_for_posts(name: str) -> Source:
-    """The rules of a source that takes posts of others. Raises UnknownSource and Misconfigured."""
-    source = configured(name)
-    if problem := first_problem(name):
+def check_settings(source: Source) -> None:
+    """Raise Misconfigured if a post cannot be taken as the settings of its source want it."""
+    if problem := first_problem(source.name):
         _say_wrong(problem)
-        raise Misconfigured(f"the settings of source {name!r} are wrong: run manage.py check")
-    return source
+        raise Misconfigured(f"the settings of source {source.name!r} are wrong: run manage.py check")
 
 
 @cache

@@ -11,12 +11,12 @@ from django.http import HttpRequest
 from notifications.bodies.storage import LARGE
 from notifications.conf import Source
 from notifications.database.transactions import connection_for_rows
-from notifications.errors import BadRequest, SignatureRefused, UnknownSource
+from notifications.errors import BadRequest, SignatureRefused
 from notifications.events.series_counts import counted
 from notifications.http.rate_limits import check_source_rate
 from notifications.http.signatures import BadSignature, verify
 from notifications.intake import quota
-from notifications.intake.arguments import LONGEST_KEY, configured_for_posts, is_key
+from notifications.intake.arguments import LONGEST_KEY, check_settings, configured, is_key
 from notifications.intake.keep_bytes import store
 from notifications.intake.request_body import read_body, stored_headers
 from notifications.proxies import client_address
@@ -40,24 +40,23 @@ def capture(request: HttpRequest, source: str) -> uuid.UUID:
 
     Raises a subclass of IntakeError: its `status` is the answer.
     """
-    return store_post(post_of(request), source)
+    return store_post(post_of(request), configured(source))
 
 
 def post_of(request: HttpRequest) -> Post:
     return Post(request.method or "", request.path, request.META, partial(read_body, request))
 
 
-def store_post(post: Post, source: str) -> uuid.UUID:
+def store_post(post: Post, rules: Source) -> uuid.UUID:
     """Store the body of a post, and return the receipt. Raises a subclass of IntakeError."""
     began = time.monotonic()
     try:
-        receipt, size = _store(post, configured_for_posts(source))
-    except UnknownSource:  # as many as a client invents
-        raise
+        check_settings(rules)
+        receipt, size = _store(post, rules)
     except Exception:
-        counted.add("refused", source)
+        counted.add("refused", rules.name)
         raise
-    counted.add("received", source, size, ms=(time.monotonic() - began) * 1000)
+    counted.add("received", rules.name, size, ms=(time.monotonic() - began) * 1000)
     return receipt
 
 

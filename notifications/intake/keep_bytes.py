@@ -15,7 +15,7 @@ from notifications.store import insert
 from notifications.store.database_or_spool import check_disk, put, waits_in_spool
 from notifications.store.new_payload import Record, digest_of, dump_headers
 from notifications.store.wake_workers import notifier, wake
-from notifications.utils.clean_text import clean
+from notifications.utils.clean_text import clean, clean_texts
 
 
 def keep(
@@ -70,7 +70,7 @@ def store(
         headers_json=dump_headers(headers),
         idempotency_key=key or "",
         quarantined_for=clean(quarantined_for) if quarantined_for else "",
-        **{name: clean(value) for name, value in columns.items()},
+        **clean_texts(columns),
     )
     if db.in_atomic_block:
         waits_in_spool(record)  # raises KeyReused

@@ -134,10 +134,10 @@ class CommitQueue:
         with self._lock:
             if self._led_by not in {leader, None}:
                 return
-            group = self._waiting[: _fitting(self._waiting)]
-            del self._waiting[: len(group)]
             self._led_by = None
-            if group:
+            if self._waiting:
+                group = self._waiting[: _fitting(self._waiting)]
+                del self._waiting[: len(group)]
                 self._make_leader(group[0], group)
                 group[0].call()
 

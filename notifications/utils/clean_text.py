@@ -1,7 +1,7 @@
 """Cleans text and values for databases, JSON, logs and terminals."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 DEEPEST: Final = 100
@@ -17,6 +17,15 @@ def clean(text: str) -> str:
     if type(text) is str and text.isascii() and "\0" not in text:
         return text
     return utf8(text.replace("\0", "\ufffd"))
+
+
+def clean_texts(texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Each text of them cleaned. Most need nothing, so all are looked at together first."""
+    if set(map(type, texts.values())) == {str}:
+        together = "".join(texts.values())
+        if together.isascii() and "\0" not in together:
+            return texts
+    return {name: clean(text) for name, text in texts.items()}
 
 
 def clean_values(value: Any, text: Callable[[str], str] = clean, depth: int = 0) -> Any:

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from notifications.conf import conf
-from notifications.database.transactions import close_open, used_connections
-from notifications.intake.answer import DECIDED, Answer, answer, open_source, wants_page
+from notifications.conf import Source, conf
+from notifications.database.transactions import close_open, is_open, used_connections
+from notifications.intake.answer import DECIDED, Answer, open_source, stored, wants_page
 from notifications.intake.capture_post import Post
 from notifications.intake.gate.middlewares import REQUEST_STATS, TRUSTED_PROXIES, middlewares
 from notifications.intake.gate.own_middlewares import OwnMiddlewares
@@ -38,8 +38,7 @@ Meta = MutableMapping[str, Any]
 class Admitted(NamedTuple):
     """A post that is answered at the gate, if it can be stored."""
 
-    source: str
-    limit: int
+    rules: Source
     path: str
     route: str
     headers: list[tuple[str, str]]
@@ -87,7 +86,7 @@ class Gate:
             return None
         if headers is None:
             return None
-        return Admitted(source, rules.body_limit, f"{rehearsed.script}{path}", route, headers)
+        return Admitted(rules, f"{rehearsed.script}{path}", route, headers)
 
     def answer(self, admitted: Admitted, meta: Meta, read: Callable[[int], bytes]) -> Answer | None:
         """Store the post. None leaves the answer to Django; `meta` says what was decided.
@@ -96,10 +95,8 @@ class Gate:
         """
         began = meta[BEGAN] = time.monotonic()
         try:
-            if problem := close_open("An earlier request"):
-                logger.error("%s", problem)
-            tend_connections()
-            decided = answer(Post("POST", admitted.path, meta, read), admitted.source)
+            _begin()
+            decided = stored(Post("POST", admitted.path, meta, read), admitted.rules)
         except Exception as error:
             if self._is_forced:
                 logger.exception("POST %s failed; the view reports it, too, unless a middleware answers", admitted.path)
@@ -115,9 +112,21 @@ class Gate:
         return decided
 
 
+def _begin() -> None:
+    """As a request of Django begins, and with no transaction open."""
+    used = used_connections()
+    if any(map(is_open, used)):
+        logger.error("%s", close_open("An earlier request"))
+    _tend(used)
+
+
 def tend_connections() -> None:
     """What Django does at the start and end of a request: CONN_MAX_AGE holds, and broken connections are closed."""
-    for db in used_connections():
+    _tend(used_connections())
+
+
+def _tend(used: list[Any]) -> None:
+    for db in used:
         if not db.in_atomic_block:  # of a test case: others were closed before
             db.close_if_unusable_or_obsolete()
 

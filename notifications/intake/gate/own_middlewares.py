@@ -53,8 +53,11 @@ class OwnMiddlewares:
 def _valid(headers: Mapping[str, str]) -> Mapping[str, str]:
     """As a response has them, which encodes some and refuses others. Most need neither."""
     texts = [*headers, *headers.values()]
-    plain = all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts)
-    return headers if plain else ResponseHeaders(headers)
+    if set(map(type, texts)) == {str}:
+        together = "".join(texts)
+        if together.isascii() and together.isprintable():
+            return headers
+    return ResponseHeaders(headers)
 
 
 def _is_used(middleware: Any) -> bool:

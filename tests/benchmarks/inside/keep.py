@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection
 
 from notifications import capture, keep
-from notifications.store.insert import VALUES
+from notifications.store.insert import COLUMNS as OF_A_RECORD
 from notifications.wsgi import Request
 from tests.benchmarks.filling import TABLE
 from tests.benchmarks.payload import CONTENT_TYPE, HEADERS, body
@@ -21,14 +21,14 @@ from tests.benchmarks.timing import PAUSE, empty_times, microseconds, time_each
 Row = tuple[Any, ...]
 Insert = Callable[[Row], object]
 
-COLUMNS: Final = ["attempts", *VALUES]
+COLUMNS: Final = ["attempts", *OF_A_RECORD]
 #: Few, so that all meet the same load; more than one, since another connection's commit empties SQLite's cache.
 IN_A_ROW: Final = 20
 RECEIPT: Final = COLUMNS.index("receipt")
 
 
 def run(*, rounds: int, calls: int, size: int) -> dict[str, list[float]]:
-    """Medians in µs, by round; "plain" is an INSERT into a table with the same rows, without secondary indexes."""
+    """Medians in µs, by round; "plain": an INSERT without secondary indexes, on SQLite beside the same rows."""
     data = body(size)
     insert, plain = _on_sqlite() if connection.vendor == "sqlite" else _on_postgresql()
     #: By name: what is called, and what gives so many arguments.
