@@ -139,7 +139,8 @@ def test_what_hangs_is_left_and_may_clean_up_at_the_end(monkeypatch: pytest.Monk
 
 
 def test_one_that_is_interrupted_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C comes to the main thread."""
+    """Ctrl-C comes to the main thread. A shell ignores it for what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started, goes_on, cleaned = threading.Event(), threading.Event(), threading.Event()
     close = examine.Doctor.close
 
@@ -166,6 +167,7 @@ def test_one_that_is_interrupted_cleans_up(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(KeyboardInterrupt):
         call_command("proppy_doctor", "--only", NAME)
     helper.join()
+    signal.signal(signal.SIGINT, before)
     unregister(NAME)
     assert cleaned.is_set()
 

@@ -1,9 +1,13 @@
 """Fixtures of the gate's tests."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.handlers import exception
+from django.core.handlers.exception import response_for_exception
+from django.db import connections
 from django.utils import translation
 
 from notifications.http import asgi_servers
@@ -31,8 +35,18 @@ def in_transaction(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The applications work in the test's thread and on its connection."""
     monkeypatch.setattr(on_event_loop, "in_thread", in_tests_thread)
     monkeypatch.setattr(asgi_servers, "PARSERS", {Uvicorn.__module__: ("django", (5, 0))})
+    monkeypatch.setattr(exception, "response_for_exception", _without_connections)
     with kept_connections():
         yield
+
+
+def _without_connections(*arguments: Any) -> Any:
+    """Django's own. Under ASGI a thread of the loop calls it: a page for who has a session connects there, for good."""
+    try:
+        return response_for_exception(*arguments)
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            connections.close_all()
 
 
 @pytest.fixture(autouse=True)
