@@ -13,7 +13,7 @@ from typing import Final, Generic, Protocol, cast
 
 from django.db import Error, connections
 
-from notifications.channels import Unavailable, Undeliverable
+from notifications.channels import Channel, Unavailable, Undeliverable
 from notifications.database.deadline import deadline
 from notifications.database.transactions import atomic, nothing_left_open
 from notifications.events.event import RESERVED
@@ -29,6 +29,7 @@ from notifications.follow_journal.shared_reader import SharedReader
 from notifications.follow_journal.silent_journalctl import SilenceWatch
 from notifications.follow_journal.when_to_save import PositionSaver
 from notifications.journal import Entry, Gap, Journal
+from notifications.losses.base_consumer import Observer
 from notifications.positions import saved_position
 from notifications.positions.key import Key
 from notifications.positions.lock import Lock
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two calls of `Channel.idle()`.
 IDLE_INTERVAL: Final = 1.0
+#: The `idle()` of consumers that have nothing to do while they wait.
+NOTHING: Final = (Channel.idle, Observer.idle)
 #: Seconds of the database for a delivery in its transaction, and for the rest.
 LONGEST_WORK: Final = 15.0
 LONGEST_IDLE: Final = 10.0
@@ -110,6 +113,7 @@ class Follower(Generic[T]):
         pace.hold(held_for)
         self._delivery = Delivery(consumer, pace, signals=not audit)
         self._idle_at = 0.0
+        self._has_idle = type(consumer).idle not in NOTHING
         self._delivered = self._messages = 0
         #: The engine's own accounts and counts may see an entry a second later: to look takes more than to count.
         self._unhurried = LONGEST_WAIT if consumer.name in RESERVED else 0.0
@@ -232,7 +236,7 @@ class Follower(Generic[T]):
         return LONGEST_WAIT
 
     def _call_idle(self) -> None:
-        if self._idling.seconds_left():
+        if not self._has_idle or self._idling.seconds_left():
             return
         try:
             with nothing_left_open(f"The channel {self._consumer.name}"), deadline(LONGEST_IDLE):

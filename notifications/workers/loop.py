@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from types import FrameType
@@ -74,9 +75,14 @@ def turn(worker: Worker, stop: Stop) -> None:
                 return
             if delay > 0:
                 descriptor = worker.fileno()
-                stop.wait(min(delay, LONGEST_WAIT), *([] if descriptor is None else [descriptor]))
+                stop.wait(min(delay, _next_second()), *([] if descriptor is None else [descriptor]))
     finally:
         worker.close()
+
+
+def _next_second() -> float:
+    """Seconds until all loops that wait so long turn together: one that wakes alone takes the processor longer."""
+    return LONGEST_WAIT - time.monotonic() % LONGEST_WAIT
 
 
 def run(
@@ -120,7 +126,7 @@ def _join(
     said_stopping = False
     for thread in threads:
         while thread.is_alive():
-            thread.join(LONGEST_WAIT)
+            thread.join(_next_second())
             stop.watchdog.ping(threads)
             if heart is not None:
                 heart.beat(stop.watchdog.unturned(threads))

@@ -47,8 +47,17 @@ def test_turns_until_nothing_is_left(stop: Stop) -> None:
 def test_turns_at_least_each_second_whatever_poll_says(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(Stop, "wait", lambda _, seconds, *others: waits.append(seconds))
+    monkeypatch.setattr("time.monotonic", lambda: 41.0)
     turn(Scripted(FAR, 0.5, None), stop)
     assert waits == [1.0, 0.5]
+
+
+def test_loops_that_have_nothing_to_do_turn_at_the_same_time(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(Stop, "wait", lambda _, seconds, *others: waits.append(seconds))
+    monkeypatch.setattr("time.monotonic", lambda: 41.25)
+    turn(Scripted(FAR, 1.0, 0.5, None), stop)
+    assert waits == [0.75, 0.75, 0.5]
 
 
 def test_does_not_turn_once_it_is_told_to_stop(stop: Stop) -> None:
