@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two calls of `Channel.idle()`.
 IDLE_INTERVAL: Final = 1.0
 #: The `idle()` of consumers that have nothing to do while they wait.
-NOTHING: Final = (Channel.idle, Observer.idle)
+NOTHING: Final[tuple[object, ...]] = (Channel.idle, Observer.idle)
 #: Seconds of the database for a delivery in its transaction, and for the rest.
 LONGEST_WORK: Final = 15.0
 LONGEST_IDLE: Final = 10.0

@@ -65,8 +65,8 @@ class ProcessRaw:
         self._spool_outage = Outage("spool", longest=LONGEST_SPOOL_PAUSE)
         self._met_conflict = False
         self._correct_times = CorrectTimes()
-        #: By time.monotonic(): no claim comes before it, else a worker that dies each time would release nothing.
-        self._look_for_dead_at = 0.0
+        #: By time.monotonic(): then spool and dead workers come before a claim, for one that dies at each claim.
+        self._look_around_at = 0.0
         #: Seconds for a handler of the last claim.
         self._lease = conf.source("").lease
         #: The payload whose attempt has started. After an error it stays, for `_recover()`.
@@ -122,22 +122,26 @@ class ProcessRaw:
     def _turn(self) -> float | None:
         with deadline(LONGEST_WORK):
             limit_transactions(bounded_wait.connection(), self._lease)
-            imported = self._import_spool()
-            looks = time.monotonic() >= self._look_for_dead_at
-            released = self._release_dead() if looks else 0
+            is_late = time.monotonic() >= self._look_around_at
+            found = self._look_around() if is_late else 0
         handled = self._handle_claim(State.RECEIVED, self._batch)  # at once: what has come just now wakes the worker
         with deadline(LONGEST_WORK):
-            released += 0 if handled or looks else self._release_dead()
+            found += 0 if handled or is_late else self._look_around()
             corrected = self._correct_times()
         # Retries one by one: a payload that kills its worker must not take others along.
         handled += self._handle_claim(State.RETRYING, 1)
-        if imported or released or corrected or handled:
+        if found or corrected or handled:
             return 0.0
         return None if self._drain else self._seconds_until_due()
 
+    def _look_around(self) -> int:
+        """Import from the spool, and release what dead workers hold. Returns the number of payloads."""
+        imported = self._import_spool()
+        self._look_around_at = time.monotonic() + (0.0 if imported else LONGEST_WAIT)  # there may be more
+        return imported + self._release_dead()
+
     def _release_dead(self) -> int:
         """Release the claims of workers that died or hang. Returns the number of payloads."""
-        self._look_for_dead_at = time.monotonic() + LONGEST_WAIT
         with departed() as tokens:
             for token in filter(is_excused, tokens):
                 RawPayload.objects.give_back(token)

@@ -286,6 +286,22 @@ class TestPause:
         assert len([one for one in caplog.records if "cannot be read" in one.message]) == 1
 
 
+@pytest.fixture
+def turn_clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time by which a turn looks at the spool: it passes only here."""
+    clock = SimpleNamespace(now=1000.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def spooled() -> None:
+    """A payload that waits in the spool."""
+    breaker.open()
+    keep("demo", b"x")
+    breaker.close()
+
+
 @pytest.mark.usefixtures("no_pauses")
 class TestDatabaseAway:
     def test_what_was_in_hand_is_taken_up_at_once(
@@ -346,13 +362,40 @@ class TestDatabaseAway:
             make_due()
         assert states() == ["dead"]
 
-    def test_the_spool_is_imported_before_anything_else(self, make: Make, on_demo: Register) -> None:
+    def test_a_worker_that_starts_imports_the_spool_before_anything_else(self, make: Make, on_demo: Register) -> None:
         on_demo(lambda _: None)
-        breaker.open()
-        keep("demo", b"x")
-        breaker.close()
+        spooled()
         assert make().poll() == 0
         assert (states(), spool().waiting()) == (["done"], [])
+
+    @pytest.mark.usefixtures("turn_clock")
+    def test_what_comes_now_does_not_wait_for_a_look_at_the_spool(self, make: Make, on_demo: Register) -> None:
+        seen: list[int] = []
+        on_demo(lambda _: seen.append(len(spool().waiting())))
+        worker = make()
+        drain(worker)
+        spooled()
+        kept()
+        drain(worker)
+        assert (seen, states()) == ([1, 0], ["done", "done"])
+
+    def test_a_spool_empties_while_payloads_come_without_a_pause(
+        self, make: Make, on_demo: Register, monkeypatch: pytest.MonkeyPatch, turn_clock: SimpleNamespace
+    ) -> None:
+        """A batch in each turn, once a second has passed."""
+        monkeypatch.setattr("notifications.store.spool_import.BATCH", 1)
+        on_demo(lambda _: None)
+        worker = make()
+        drain(worker)
+        for _ in range(3):
+            spooled()
+        left = []
+        for seconds in (0.5, 0.5, 0.0, 0.0):
+            turn_clock.now += seconds
+            kept()
+            assert worker.poll() == 0
+            left.append(len(spool().waiting()))
+        assert left == [3, 2, 1, 0]
 
     def test_what_a_dead_worker_had_is_released_before_the_next_may_die(self, make: Make, on_demo: Register) -> None:
         """Else a handler that kills each worker would leave all that they claimed, as long as payloads come."""
