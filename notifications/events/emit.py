@@ -19,12 +19,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from notifications.conf import conf
 from notifications.database.loop_connections import thread_connection
 from notifications.database.transactions import in_own_block
-from notifications.events.encoding import INFO, SHORT, cut, dump_data, readable
+from notifications.events.encoding import SHORT, cut, dump_data, readable
 from notifications.events.event import NAME, RESERVED
-from notifications.events.in_hand import RECEIPT, receipt_in_hand
+from notifications.events.in_hand import receipt_in_hand
 from notifications.events.outbox import Outbox
 from notifications.events.process_token import new_token
-from notifications.journal import journal_from_url
+from notifications.journal import event_fields, journal_from_url
 from notifications.utils.process_exit import before_exit
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ def emit(name: str, text: str, /, *, on_commit: bool = True, **fields: Any) -> N
         if on_commit and (open_here := _open_transactions()):
             _send_after(open_here, (name, text, data, receipt_in_hand.get()))
         else:
-            process_outbox().write(new_entry(name, text, data, receipt_in_hand.get()))
+            # As _send() does: each call of a function counts here.
+            outbox, event_id = process_outbox(), f"{_token}:{next(_numbers)}"
+            outbox.write_record(outbox.journal.encode_event(name, text, event_id, data, receipt_in_hand.get()))
     except Exception:  # an event must never fail the request
         logger.exception("emit(%r, …) dropped its event", name)
 
@@ -125,7 +127,8 @@ MOST_NAMES: Final = 1000
 
 
 def _send(name: str, text: str, data: str, receipt: UUID | None) -> None:
-    process_outbox().write(new_entry(name, text, data, receipt))
+    outbox, event_id = process_outbox(), f"{_token}:{next(_numbers)}"
+    outbox.write_record(outbox.journal.encode_event(name, text, event_id, data, receipt))
 
 
 def new_entry(name: str, text: str, data: str = "", receipt: UUID | None = None) -> dict[str, str]:
@@ -133,18 +136,7 @@ def new_entry(name: str, text: str, data: str = "", receipt: UUID | None = None)
 
     `data`: its fields as JSON, "" if none. `receipt`: of the payload in hand.
     """
-    entry = {
-        "MESSAGE": f"{name}: {text}",
-        "PRIORITY": INFO,
-        "SYSLOG_IDENTIFIER": "proppy",
-        "PROPPY_EVENT": name,
-        "PROPPY_ID": f"{_token}:{next(_numbers)}",
-    }
-    if data:
-        entry["PROPPY_DATA"] = data
-    if receipt:
-        entry[RECEIPT] = str(receipt)
-    return entry
+    return event_fields(name, text, f"{_token}:{next(_numbers)}", data, receipt)
 
 
 def lost_entry(reason: str, count: int, since: datetime, until: datetime) -> dict[str, str]:

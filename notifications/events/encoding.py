@@ -18,7 +18,6 @@ MAX_BYTES: Final = 64 * 1024
 #: Characters that are never more bytes.
 SHORT: Final = MAX_BYTES // 4
 CUT_MARK: Final = " […cut: larger things belong in keep()]"
-INFO: Final = "6"
 
 
 def cut(text: str) -> str:

@@ -6,5 +6,3 @@ from uuid import UUID
 
 #: None outside a handler. A thread that a handler starts has it only in a copied context (contextvars.copy_context).
 receipt_in_hand: Final[ContextVar[UUID | None]] = ContextVar("receipt_in_hand", default=None)
-#: The field of a journal entry.
-RECEIPT: Final = "PROPPY_RECEIPT"

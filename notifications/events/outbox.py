@@ -68,7 +68,10 @@ class Outbox:
 
     def write(self, entry: Mapping[str, str]) -> None:
         """Write the entry now, or queue it, or count it as lost."""
-        record = self.journal.encode(entry)
+        self.write_record(self.journal.encode(entry))
+
+    def write_record(self, record: bytes) -> None:
+        """The same of what the journal has encoded."""
         # Those that wait come first. And no event loop waits for a disk.
         if not self.queue and not (self.journal.uses_files and _get_running_loop()):
             try:

@@ -17,10 +17,10 @@ import orjson
 
 from notifications.conf import conf
 from notifications.events.emit import process_outbox
-from notifications.events.encoding import INFO, readable
+from notifications.events.encoding import readable
 from notifications.events.event import SERIES
 from notifications.events.process_token import new_token
-from notifications.journal import EntryTooLarge
+from notifications.journal import EntryTooLarge, event_fields
 from notifications.utils import graphemes
 from notifications.utils.clean_text import clean, one_line
 from notifications.utils.forks import renew_after_fork
@@ -108,14 +108,8 @@ class Writer:
         self._waiting.popleft()
 
     def _entry(self, minute: int, piece: Mapping[str, Any]) -> dict[str, str]:
-        return {
-            "MESSAGE": f"{SERIES}: {_program()}",
-            "PRIORITY": INFO,
-            "SYSLOG_IDENTIFIER": "proppy",
-            "PROPPY_EVENT": SERIES,
-            "PROPPY_ID": f"{self._token}#{next(self._numbers)}",
-            "PROPPY_DATA": orjson.dumps({"minute": minute, "series": piece}).decode(),
-        }
+        data = orjson.dumps({"minute": minute, "series": piece}).decode()
+        return event_fields(SERIES, _program(), f"{self._token}#{next(self._numbers)}", data)
 
 
 writer = Writer()

@@ -39,8 +39,8 @@ from notifications.workers.outage import Outage
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two calls of `Channel.idle()`.
-IDLE_INTERVAL: Final = 1.0
+#: Seconds between two calls of `Channel.idle()`, at least: two turns may be a little less than a second apart.
+IDLE_INTERVAL: Final = 0.9
 #: The `idle()` of consumers that have nothing to do while they wait.
 NOTHING: Final[tuple[object, ...]] = (Channel.idle, Observer.idle)
 #: Seconds of the database for a delivery in its transaction, and for the rest.
@@ -113,7 +113,7 @@ class Follower(Generic[T]):
         pace.hold(held_for)
         self._delivery = Delivery(consumer, pace, signals=not audit)
         self._idle_at = 0.0
-        self._has_idle = type(consumer).idle not in NOTHING
+        self._has_idle = getattr(consumer.idle, "__func__", None) not in NOTHING
         self._delivered = self._messages = 0
         #: The engine's own accounts and counts may see an entry a second later: to look takes more than to count.
         self._unhurried = LONGEST_WAIT if consumer.name in RESERVED else 0.0

@@ -20,6 +20,7 @@ from notifications.journal.base import (
     decode,
     encode,
 )
+from notifications.journal.event_fields import event_fields
 from notifications.journal.file.journal import FileJournal
 from notifications.journal.journald.journal import JournaldJournal, check_namespace
 from notifications.journal.memory import MemoryJournal
@@ -40,6 +41,7 @@ __all__ = [
     "as_text",
     "decode",
     "encode",
+    "event_fields",
     "journal_from_url",
     "parse_url",
 ]

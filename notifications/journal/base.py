@@ -12,6 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+from notifications.journal.event_fields import event_fields
 
 #: Fields of an entry that readers return, besides `__CURSOR` and the time.
 FIELDS = ("MESSAGE", "PROPPY_EVENT", "PROPPY_ID", "PROPPY_DATA", "_PID", "_UID")
@@ -148,6 +151,10 @@ class Journal(ABC):
     @abstractmethod
     def encode(self, fields: Mapping[str, str]) -> bytes:
         """Returns the record for `write()`. Newlines, NULs and lone surrogates in a value cannot forge a field."""
+
+    def encode_event(self, name: str, text: str, event_id: str, data: str, receipt: UUID | None) -> bytes:
+        """Returns what `encode` makes of these `event_fields`. A journal may have a faster way."""
+        return self.encode(event_fields(name, text, event_id, data, receipt))
 
     @abstractmethod
     def write(self, record: bytes) -> None:

@@ -86,17 +86,21 @@ def _insert_bounded(record: Record, db: BaseDatabaseWrapper, *, failed_before: b
 
 
 def _insert_row(record: Record, db: BaseDatabaseWrapper) -> None:
-    since, inserted = time.monotonic(), False
+    since = time.monotonic()
     if not notifier.begin(db):
         insert.insert(record, db)
         notifier.notify(db)
         return
+    inserted: bool | None = None
     try:
         inserted = insert.insert(record, db, notifies=True)
+    except KeyReused:
+        inserted = False
+        raise
     finally:
-        notifier.end(since, sent=inserted)
-    if not inserted and notifier.others_wait:
-        notifier.notify(db)
+        notifier.end(since, sent=bool(inserted))
+        if inserted is False and notifier.others_wait:  # it has sent none: its key came before
+            notifier.notify(db)
 
 
 def waits_in_spool(record: Record) -> bool:

@@ -26,7 +26,7 @@ TICK: Final = 50_000_000
 NOTIFY_CHANNEL: Final = "proppy"
 NOTIFY_INTERVAL: Final = 0.01
 #: Seconds after which another one may be sent, although the first is still on its way.
-LONGEST_NOTIFY: Final = 1.0
+LONGEST_NOTIFY: Final = 0.1
 
 
 class Sleeper:

@@ -81,7 +81,10 @@ def turn(worker: Worker, stop: Stop) -> None:
 
 
 def _next_second() -> float:
-    """Seconds until all loops that wait so long turn together: one that wakes alone takes the processor longer."""
+    """Seconds until all loops that wait so long turn together: one that wakes alone takes the processor longer.
+
+    The kernel wakes them a little later, so two turns may be a little less than LONGEST_WAIT apart.
+    """
     return LONGEST_WAIT - time.monotonic() % LONGEST_WAIT
 
 

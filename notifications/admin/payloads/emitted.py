@@ -7,8 +7,8 @@ from notifications.conf import conf
 from notifications.events.emit import process_outbox
 from notifications.events.encoding import event_of
 from notifications.events.event import Event
-from notifications.events.in_hand import RECEIPT
 from notifications.journal import Found
+from notifications.journal.event_fields import RECEIPT
 from notifications.models import Machine, RawPayload
 from notifications.operations.machines import are_several_possible
 from notifications.positions.key import machine_id

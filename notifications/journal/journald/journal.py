@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from notifications.journal.base import (
     AUDIT_FIELDS,
@@ -18,6 +19,7 @@ from notifications.journal.base import (
     encode,
     written_since,
 )
+from notifications.journal.event_fields import INFO, PROPPY, RECEIPT
 from notifications.journal.journald import quota
 from notifications.journal.journald.reader import JournaldReader
 from notifications.journal.journald.search import search
@@ -53,7 +55,7 @@ class JournaldJournal(Journal):
         self,
         namespace: str = "",
         *,
-        identifier: str = "proppy",
+        identifier: str = PROPPY,
         links: Path | None = None,
         archive: Path | None = None,
         socket: str = "",
@@ -72,6 +74,20 @@ class JournaldJournal(Journal):
         if text.count("\n") > len(fields):
             return _encode_with_lengths(fields)
         return text.encode("utf-8", "surrogatepass")
+
+    def encode_event(self, name: str, text: str, event_id: str, data: str, receipt: UUID | None) -> bytes:
+        lines = (
+            f"MESSAGE={name}: {text}\nPRIORITY={INFO}\nSYSLOG_IDENTIFIER={PROPPY}\nPROPPY_EVENT={name}\n"
+            f"PROPPY_ID={event_id}\n"
+        )
+        count = 5
+        if data:
+            lines, count = f"{lines}PROPPY_DATA={data}\n", 6
+        if receipt:
+            lines, count = f"{lines}{RECEIPT}={receipt}\n", count + 1
+        if lines.count("\n") > count:
+            return super().encode_event(name, text, event_id, data, receipt)
+        return lines.encode("utf-8", "surrogatepass")
 
     def write(self, record: bytes) -> None:
         self._sender.send(record)

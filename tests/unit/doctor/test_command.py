@@ -164,11 +164,13 @@ def test_one_that_is_interrupted_cleans_up(monkeypatch: pytest.MonkeyPatch) -> N
     register(NAME)(look)
     helper = threading.Thread(target=interrupt)
     helper.start()
-    with pytest.raises(KeyboardInterrupt):
-        call_command("proppy_doctor", "--only", NAME)
-    helper.join()
-    signal.signal(signal.SIGINT, before)
-    unregister(NAME)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call_command("proppy_doctor", "--only", NAME)
+    finally:
+        helper.join()
+        signal.signal(signal.SIGINT, before)
+        unregister(NAME)
     assert cleaned.is_set()
 
 

@@ -22,10 +22,11 @@ from notifications.events import emit as events
 from notifications.events import outbox
 from notifications.events.encoding import CUT_MARK, MAX_BYTES, event_of
 from notifications.events.event import Event
-from notifications.events.in_hand import RECEIPT, receipt_in_hand
+from notifications.events.in_hand import receipt_in_hand
 from notifications.events.outbox import Outbox
 from notifications.events.process_token import ID
-from notifications.journal import Entry, JournaldJournal, as_text
+from notifications.journal import Entry, JournaldJournal, as_text, event_fields
+from notifications.journal.event_fields import RECEIPT
 from tests.support.journals import exit_code, in_child, read_all
 from tests.support.tell import FlakyJournal
 from tests.support.threads import in_threads
@@ -160,6 +161,16 @@ def test_any_text_arrives_as_it_is_generated(text: str, value: str) -> None:
 def test_journald_gets_one_field_for_each(text: str) -> None:
     fields = events.new_entry("OPS", text)
     assert parse_native(JournaldJournal().encode(fields)) == [
+        (name, value.encode("utf-8", "surrogatepass")) for name, value in fields.items()
+    ]
+
+
+@pytest.mark.parametrize("text", ["Ada signed up", "", *FORGERIES, "a\nb\0c\ud800"])
+@pytest.mark.parametrize("data", ["", '{"user":7}', "\n", "{}\nPROPPY_RECEIPT=x"])
+@pytest.mark.parametrize("receipt", [None, UUID(int=1)])
+def test_journald_gets_the_same_from_the_short_way(text: str, data: str, receipt: UUID | None) -> None:
+    fields = event_fields("OPS", text, "token:1", data, receipt)
+    assert parse_native(JournaldJournal().encode_event("OPS", text, "token:1", data, receipt)) == [
         (name, value.encode("utf-8", "surrogatepass")) for name, value in fields.items()
     ]
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from notifications.events.in_hand import RECEIPT
 from notifications.journal import FileJournal, Found, Journal, JournaldJournal, MemoryJournal
+from notifications.journal.event_fields import RECEIPT
 from notifications.journal.file import search
 from notifications.journal.file.files import path_of
 from notifications.journal.json_lines import MAX_LINE
