@@ -61,6 +61,8 @@ def _insert(record: Record, db: BaseDatabaseWrapper) -> bool:
         breaker.close()
         why = str(error).partition("\n")[0]  # later lines may quote the row
         logger.error("The database refuses payload %s (%s); it goes to the spool", record.receipt, why)
+    except group_commit.GroupFailed as error:  # whose leader reports; late, we would open what has closed since
+        logger.debug("Payload %s goes to the spool: %s", record.receipt, error)
     except (Error, OSError) as error:
         breaker.open(time.monotonic() - started)
         logger.warning("The database took no payload (%s); it goes to the spool", type(error).__name__)

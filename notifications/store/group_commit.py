@@ -22,6 +22,10 @@ from notifications.store.new_payload import Record
 OF_A_ROW: Final = (KeyReused, IntegrityError, DataError, OverflowError)
 
 
+class GroupFailed(OperationalError):
+    """The transaction failed that another one led, which reports it: one verdict for a group."""
+
+
 @cache
 def queue_of(alias: str) -> CommitQueue:
     """Of the database with this alias."""
@@ -31,8 +35,8 @@ def queue_of(alias: str) -> CommitQueue:
 def insert_together(record: Record, db: BaseDatabaseWrapper, *, patience: int) -> None:
     """Insert and commit a record, unless its row exists. Outside of a transaction, on a SQLite file.
 
-    `patience`: milliseconds to wait for others and for the lock. Raises KeyReused if that row has another body, and
-    database errors.
+    `patience`: milliseconds to wait for others and for the lock. Raises KeyReused if that row has another body,
+    GroupFailed, and database errors.
     """
     ticket, queue = Ticket(record, patience), queue_of(db.alias)
     if queue.enter(ticket, patience):
@@ -43,7 +47,7 @@ def insert_together(record: Record, db: BaseDatabaseWrapper, *, patience: int) -
     if ticket.error is not None:
         raise ticket.error
     if not ticket.stored:
-        raise OperationalError("the transaction of its group failed")
+        raise GroupFailed("the transaction of its group failed")
 
 
 def _store(group: list[Ticket], db: BaseDatabaseWrapper, milliseconds: int) -> None:

@@ -20,6 +20,7 @@ from notifications.testing import Told, handle_bytes, work_off
 from tests.support.database import use_database
 from tests.support.payloads import kept
 from tests.support.processes import Site
+from tests.support.stranger import CONTACT, Posts
 from tests.support.wait import wait_for
 
 HOST: Final = b"Host: 127.0.0.1"
@@ -227,8 +228,9 @@ PING: Final = "<!channel> <!here> <@U012AB3CD> <#C012AB3CD> <https://evil.exampl
 class TestSlack:
     """Each field of the site that a stranger fills and a channel is told of."""
 
-    def test_pings_nobody_and_links_nothing(self, client: Client, told: Told) -> None:
-        fill_all(client, PING)
+    def test_pings_nobody_and_links_nothing(self, client: Client, stranger: Client, posts: Posts, told: Told) -> None:
+        fill_all(client, stranger, PING)
+        assert posts.stored(2)
         events = [event for event in told.events() if event.name == "SLACK"]
         assert len(events) == 4  # signed up, photo, contact, wrong contact
         assert sum("<!channel>" in event.text for event in events) == 3
@@ -239,27 +241,31 @@ class TestSlack:
             assert "\u202e" not in text
             assert console_line(event).isprintable()
 
-    def test_a_name_may_say_slack_and_is_no_event_of_its_own(self, client: Client, told: Told) -> None:
-        fill_all(client, f"SLACK: root signed up PROPPY_EVENT=SLACK REPORT: {FORGED}")
+    def test_a_name_may_say_slack_and_is_no_event_of_its_own(
+        self, client: Client, stranger: Client, posts: Posts, told: Told
+    ) -> None:
+        fill_all(client, stranger, f"SLACK: root signed up PROPPY_EVENT=SLACK REPORT: {FORGED}")
+        assert posts.stored(2)
         events = told.events()
         assert {event.name for event in events} <= {"SLACK", "REPORT", "TRACE"}
         assert len([event for event in events if event.name == "SLACK"]) == 4
 
-    def test_a_name_begins_no_line(self, client: Client, told: Told) -> None:
+    def test_a_name_begins_no_line(self, client: Client, stranger: Client, posts: Posts, told: Told) -> None:
         """Neither in Slack, where it would pass for another message, nor in the mail that greets."""
-        fill_all(client, "Ada signed up\nroot changed the bank account\n")
+        fill_all(client, stranger, "Ada signed up\nroot changed the bank account\n")
+        assert posts.stored(2)
         assert not [event.text for event in told.events() if "\nroot" in message(event)]
         assert not [letter.body for letter in mail.outbox if "\nroot" in str(letter.body)]
 
 
-def fill_all(client: Client, name: str) -> None:
+def fill_all(client: Client, stranger: Client, name: str) -> None:
     """Sign up, send a photo that is none, and both kinds of contact form, under this name."""
     client.post("/sign-up/", {"name": name, "email": "ada@example.org"})
     user = User.objects.first() or User.objects.create_user("ada@example.org", first_name=name)
     client.force_login(user)
     client.post("/photos/", {"photo": SimpleUploadedFile(f"{name}.png", b"x", "image/png")})
-    client.post("/in/contact/", {"name": name, "email": "ada@example.org", "text": name})
-    client.post("/in/contact/", {"name": name, "email": name, "text": name})
+    stranger.post(CONTACT, {"name": name, "email": "ada@example.org", "text": name})
+    stranger.post(CONTACT, {"name": name, "email": name, "text": name})
     work_off()
 
 
@@ -293,23 +299,25 @@ class TestLargeAndDeep:
         assert handle_bytes("contact", form).state == State.DONE
 
     @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 50_000 + b"]" * 50_000])
-    def test_deep_json_breaks_neither_intake_nor_admin(self, client: Client, body: bytes) -> None:
-        answer = client.post("/in/demo/", body, content_type="application/json")
+    def test_deep_json_breaks_neither_intake_nor_admin(
+        self, client: Client, stranger: Client, posts: Posts, body: bytes
+    ) -> None:
+        answer = stranger.post("/in/demo/", body, content_type="application/json")
         assert answer.status_code == 202
+        assert posts.stored(1)
         stored = RawPayload.objects.get(receipt=json.loads(answer.content)["id"])
         client.force_login(User.objects.create_superuser("root"))
         assert client.get(f"/admin/notifications/rawpayload/{stored.pk}/change/").status_code == 200
 
-    def test_what_is_compressed_stays_so(self, client: Client) -> None:
+    def test_what_is_compressed_stays_so(self, client: Client, stranger: Client, posts: Posts) -> None:
         """Nobody inflates it: neither intake, nor handler, nor admin."""
         bomb = gzip.compress(b"\0" * 100_000_000)
-        for source in ("demo", "contact"):
-            answer = client.post(
-                f"/in/{source}/", bomb, content_type="application/json", headers={"content-encoding": "gzip"}
-            )
+        for path in ("/in/demo/", CONTACT):
+            answer = stranger.post(path, bomb, content_type="application/json", headers={"content-encoding": "gzip"})
             stored = RawPayload.objects.get(receipt=json.loads(answer.content)["id"])
             assert stored.body == bomb
             assert stored.headers["content-encoding"] == "gzip"
+        assert posts.stored(2)
         assert {payload.state for payload in work_off()} == {State.DONE}
         client.force_login(User.objects.create_superuser("root"))
         page = client.get(f"/admin/notifications/rawpayload/{stored.pk}/change/")

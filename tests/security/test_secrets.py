@@ -19,6 +19,7 @@ from tests.support.child import BASE_DIR
 from tests.support.ports import free_port
 from tests.support.processes import Site
 from tests.support.slack import FakeSlack
+from tests.support.stranger import CONTACT, Posts
 from tests.support.visitor import Visitor
 from tests.support.wait import wait_for
 from tests.support.warm_python import run_python
@@ -254,13 +255,15 @@ class TestLinks:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_written_in_a_form_is_in_no_event(client: Client, told: Told) -> None:
+def test_what_is_written_in_a_form_is_in_no_event(client: Client, stranger: Client, posts: Posts, told: Told) -> None:
     """Who may read the journal sees names, and no address, message or session."""
     client.post("/sign-up/", {"name": "Ada", "email": "ada@example.org"})
     client.post("/photos/", {"photo": ""})
     form = {"name": "Ada", "email": "ada@example.org", "text": "my secret"}
-    client.post("/in/contact/", form, headers={"authorization": BEARER})
-    client.post("/in/contact/", form | {"email": "my secret"})
+    for sender, path in ((client, "/in/contact/"), (stranger, CONTACT)):
+        sender.post(path, form, headers={"authorization": BEARER})
+        sender.post(path, form | {"email": "my secret"})
+    assert posts.stored(2)
     work_off()
     events = "\n".join(f"{event.text} {event.data}" for event in told.events())
     assert "Ada signed up" in events

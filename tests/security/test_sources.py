@@ -14,6 +14,7 @@ from notifications import health, keep
 from notifications.conf import Source
 from notifications.http.signatures import SCHEMES, BadSignature, sign, verify
 from notifications.models import RawPayload
+from tests.support.stranger import Posts
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -40,35 +41,41 @@ pytestmark = pytest.mark.django_db
         "/IN/{}/",
     ],
 )
-def test_an_internal_source_has_no_address(client: Client, source: str, path: str) -> None:
+def test_an_internal_source_has_no_address(stranger: Client, source: str, path: str, posts: Posts) -> None:
     for written in {source, source.upper(), source.title(), f"%{ord(source[0]):02x}{source[1:]}"}:
-        answer = client.post(path.format(written), b"{}", content_type="application/json")
+        answer = stranger.post(path.format(written), b"{}", content_type="application/json")
         assert answer.status_code == 404, written
     assert not RawPayload.objects.exists()
+    assert posts.stored(0)
+    assert not stranger.cookies  # with one, the gate would not look at the next post
 
 
 @pytest.mark.parametrize("source", INTERNAL)
-def test_nobody_learns_which_there_are(client: Client, source: str) -> None:
+def test_nobody_learns_which_there_are(stranger: Client, source: str, posts: Posts) -> None:
     for method in ("POST", "GET", "PUT", "OPTIONS"):
-        hidden, none = (client.generic(method, f"/in/{name}/", b"x") for name in (source, "no-such-source"))
+        hidden, none = (stranger.generic(method, f"/in/{name}/", b"x") for name in (source, "no-such-source"))
         assert (hidden.status_code, hidden.content) == (none.status_code, none.content)
         assert hidden.headers.keys() == none.headers.keys()
+    assert posts.stored(0)
+    assert not stranger.cookies  # with one, the gate would not look at the next post
 
 
 @pytest.mark.parametrize(
     "header", ["x-source", "x-http-method-override", "x-original-url", "x-rewrite-url", "x-forwarded-path"]
 )
-def test_no_header_changes_the_address(client: Client, header: str) -> None:
-    answer = client.post("/in/demo/", b"x", content_type="text/plain", headers={header: "/in/welcome/"})
+def test_no_header_changes_the_address(stranger: Client, posts: Posts, header: str) -> None:
+    answer = stranger.post("/in/demo/", b"x", content_type="text/plain", headers={header: "/in/welcome/"})
     assert answer.status_code == 202
     assert RawPayload.objects.get().source == "demo"
+    assert posts.stored(1)
 
 
-def test_a_key_takes_no_receipt_of_an_internal_source(client: Client) -> None:
+def test_a_key_takes_no_receipt_of_an_internal_source(stranger: Client, posts: Posts) -> None:
     ours = keep("welcome", b"{}", key="1")
-    answer = client.post("/in/demo/", b"evil", content_type="text/plain", headers={"idempotency-key": "1"})
+    answer = stranger.post("/in/demo/", b"evil", content_type="text/plain", headers={"idempotency-key": "1"})
     assert json.loads(answer.content)["id"] != str(ours)
     assert RawPayload.objects.get(receipt=ours).body == b"{}"
+    assert posts.stored(1)
 
 
 def test_a_new_source_is_closed() -> None:

@@ -21,6 +21,7 @@ from notifications.models import RawPayload, State
 from notifications.operations.send_copy import send, target_of
 from tests.support.admin import payload
 from tests.support.in_process import work_off
+from tests.support.stranger import CONTACT, Posts
 from tests.support.webhook import Receiver, response
 
 REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -136,13 +137,16 @@ XXE: Final = f'<!DOCTYPE x [<!ENTITY e SYSTEM "{ADDRESS}">]><x>&e;</x>'.encode()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_address_that_a_stranger_sends_is_ever_opened(client: Client, no_network: list[Any]) -> None:
+def test_no_address_that_a_stranger_sends_is_ever_opened(
+    client: Client, stranger: Client, posts: Posts, no_network: list[Any]
+) -> None:
     client.post("/sign-up/", {"name": ADDRESS, "email": "ada@example.org"})
     for body in (SVG, XXE, ADDRESS.encode(), b"%!PS\n(" + ADDRESS.encode() + b") run"):
         client.post("/photos/", {"photo": SimpleUploadedFile("p.png", body, "image/png")})
-        client.post("/in/demo/", body, content_type="application/xml", HTTP_REFERER=ADDRESS, HTTP_ORIGIN=ADDRESS)
+        stranger.post("/in/demo/", body, content_type="application/xml", HTTP_REFERER=ADDRESS, HTTP_ORIGIN=ADDRESS)
     form = {"name": ADDRESS, "email": "ada@example.org", "text": ADDRESS, "url": ADDRESS}
-    client.post("/in/contact/", form, query_params={"callback": ADDRESS})
+    stranger.post(CONTACT, form, query_params={"callback": ADDRESS})
+    assert posts.stored(5)
     assert {payload.state for payload in work_off()} == {State.DONE}
     client.force_login(User.objects.create_superuser("root"))
     for pk in RawPayload.objects.values_list("pk", flat=True):

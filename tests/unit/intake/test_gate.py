@@ -1,7 +1,7 @@
 """The gate answers as the view does, byte for byte, under WSGI and ASGI; what it does not answer, Django answers."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any, Final
 
@@ -10,10 +10,14 @@ import pytest
 from django.conf import settings as current
 from django.http import HttpRequest
 from django.test import override_settings
+from django.urls import set_urlconf
+from django.utils import timezone, translation
 
 from notifications.errors import KeyReused, NowhereToStore
 from notifications.http.signatures import sign
 from notifications.intake.gate import gate as gates
+from notifications.models import RawPayload
+from notifications.utils.times import utc_now
 from tests.support.gate_calls import AtGate, Called
 from tests.support.gate_ways import WAYS, Way, environ
 
@@ -295,6 +299,46 @@ def test_the_language_of_one_is_not_the_language_of_the_next(at_gate: AtGate, wa
         ]
     assert [headers(each)["Content-Language"] for each in called] == ["de", "fr", "de", "en"]
     assert len(at_gate.answered) == 4
+
+
+urlpatterns: list[Any] = []
+#: What an earlier request may have left to its thread.
+LEFT: Final[dict[str, Callable[[], Any]]] = {
+    "a time zone": lambda: timezone.activate("Pacific/Kiritimati"),
+    "a URLconf": lambda: set_urlconf(__name__),
+    "a language": lambda: translation.activate("de"),
+}
+
+
+@pytest.fixture
+def _thread() -> Iterator[None]:
+    yield
+    timezone.deactivate()
+    set_urlconf(None)
+
+
+@pytest.mark.usefixtures("_thread")
+@pytest.mark.parametrize("path", ["/in/open/", "/in/open"])
+@pytest.mark.parametrize("leave", LEFT.values(), ids=LEFT)
+def test_what_is_left_to_the_thread_changes_nothing(
+    leave: Callable[[], Any], path: str, at_gate: AtGate, way: Way
+) -> None:
+    def make() -> dict[str, Any]:
+        leave()
+        return environ(path)
+
+    began = utc_now()
+    with override_settings(MIDDLEWARE=[*STOCK[:2], f"{DJANGO}locale.LocaleMiddleware", *STOCK[2:]]):
+        fresh = way.call(way.application(), environ(path))
+        view, gate = both(way, make)
+        next_page = way.call(way.application(), environ(path, REQUEST_METHOD="GET"))
+    assert gate == view == fresh
+    assert gate.status == 202
+    assert len(at_gate.answered) == 2
+    assert next_page.status == 405
+    times = [(row.received_at, row.next_attempt_at) for row in RawPayload.objects.all()]
+    assert len(times) == 3
+    assert all(began <= at <= utc_now() for row in times for at in row)
 
 
 class Own:

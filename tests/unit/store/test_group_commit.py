@@ -21,8 +21,9 @@ from notifications.database import bounded_wait, fast_sql
 from notifications.errors import KeyReused
 from notifications.models import RawPayload
 from notifications.store import commit_queue, group_commit, insert
-from notifications.store.database_breaker import breaker
+from notifications.store.database_breaker import Breaker, breaker
 from notifications.store.spool import spool
+from notifications.store.spool_import import import_spool
 from tests.support.threads import in_threads
 from tests.support.wait import wait_for
 
@@ -103,6 +104,45 @@ def call(sqlite_file: Path, held: Held) -> Iterator[Call]:
             held.let_go()
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each failure took that was reported to the breaker."""
+    times: list[float] = []
+
+    def note(took: float = 0.0) -> None:
+        times.append(took)
+        Breaker.open(breaker, took)
+
+    monkeypatch.setattr(breaker, "open", note)
+    return times
+
+
+@pytest.fixture
+def commit_fails(monkeypatch: pytest.MonkeyPatch) -> list[list[bool]]:
+    """Each COMMIT of a group fails. Of each: whether its records had their outcomes before it returned."""
+    group, store, seen = list[commit_queue.Ticket](), group_commit._store, list[list[bool]]()
+
+    def noted(tickets: list[commit_queue.Ticket], db: Any, milliseconds: int) -> None:
+        group[:] = tickets
+        store(tickets, db, milliseconds)
+
+    def fail(db: Any, sql: str, values: Any) -> Any:
+        if sql != "COMMIT":
+            return fast_sql.execute(db, sql, values)
+        seen.append([ticket.is_over for ticket in group])
+        raise OperationalError("disk I/O error")
+
+    monkeypatch.setattr(group_commit, "_store", noted)
+    monkeypatch.setattr(group_commit, "execute", fail)
+    return seen
+
+
+@pytest.fixture
+def known(sqlite_file: Path) -> uuid.UUID:
+    """The receipt of a row with the key "k"."""
+    return keep("demo", b"known", key="k")
+
+
 def rows() -> set[bytes]:
     return {bytes(row.body) for row in RawPayload.objects.all()}
 
@@ -162,6 +202,88 @@ def test_a_lock_sends_all_of_the_group_to_the_spool(call: Call, held: Held, sqli
         assert len({future.result(60) for future in calls}) == 2
         wait_for(lambda: spooled() == {FIRST, b"a", b"b"}, message="all are in the spool")
     assert rows() == set()
+
+
+@pytest.mark.usefixtures("commit_fails")
+def test_a_group_that_fails_is_one_failure(
+    call: Call, held: Held, opened: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = [call("demo", body) for body in (b"a", b"b", b"c")]
+    held.let_go()
+    assert len({future.result(60) for future in calls}) == 3
+    assert (rows(), spooled()) == ({FIRST}, {b"a", b"b", b"c"})
+    assert len(opened) == 1
+    assert breaker.is_open()
+    assert caplog.text.count("it goes to the spool") == 1
+
+
+@pytest.mark.usefixtures("commit_fails")
+def test_a_late_one_of_a_group_that_failed_says_nothing_of_the_database(
+    call: Call, held: Held, opened: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database has worked since."""
+    wait, go = commit_queue.Ticket.wait, threading.Event()
+
+    def wait_late(ticket: commit_queue.Ticket, milliseconds: int) -> bool:
+        called = wait(ticket, 60_000)
+        return called and (ticket.record.body != b"late" or go.wait(60))
+
+    monkeypatch.setattr(commit_queue.Ticket, "wait", wait_late)
+    leader, late = call("demo", b"leads"), call("demo", b"late")
+    held.let_go()
+    assert leader.result(60)
+    assert breaker.is_open()
+    breaker.close()
+    go.set()
+    assert late.result(60)
+    assert spooled() == {b"leads", b"late"}
+    assert len(opened) == 1
+    assert not breaker.is_open()
+
+
+def test_who_gives_up_by_itself_reports_it(call: Call, opened: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    """Its leader is stuck, and says nothing."""
+    assert call("demo", b"waits").result(60)
+    assert len(opened) == 1
+    assert opened[0] >= bounded_wait.LOCKED_MS / 1000
+    assert caplog.text.count("it goes to the spool") == 1
+
+
+def test_a_key_that_is_stored_is_no_answer_before_the_commit(
+    known: uuid.UUID, call: Call, held: Held, commit_fails: list[list[bool]]
+) -> None:
+    """Of a group neither who repeats it nor who is new is told anything, or is told that it is stored."""
+    calls = [call("demo", b"known", key="k"), call("demo", b"new"), call("demo", b"known", key="k")]
+    held.let_go()
+    repeated, new, again = (future.result(60) for future in calls)
+    assert repeated == again == known != new
+    assert commit_fails == [[False, False, False]]
+    assert (rows(), spooled()) == ({FIRST, b"known"}, {b"known", b"new"})
+
+
+def test_who_gives_up_while_its_row_is_written_is_stored_once(
+    call: Call, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes to the spool, its leader commits the row with the same receipt, and the import finds that."""
+    follower: list[Future[uuid.UUID]] = []
+
+    def insert_slowly(record: Any, db: Any, **options: Any) -> bool:
+        if record.body == b"leads":
+            wait_for(lambda: bool(follower and follower[0].done()), message="the other one gives up")
+        return INSERT(record, db, **options)
+
+    monkeypatch.setattr(insert, "insert", insert_slowly)
+    leader = call("demo", b"leads")
+    follower.append(call("demo", b"gives up"))
+    held.let_go()
+    receipt = follower[0].result(60)
+    assert spooled() == {b"gives up"}
+    assert leader.result(60)
+    assert rows() == {FIRST, b"leads", b"gives up"}
+    import_spool()
+    assert spooled() == set()
+    assert [bytes(row.body) for row in RawPayload.objects.filter(receipt=receipt)] == [b"gives up"]
+    assert RawPayload.objects.count() == 3
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
