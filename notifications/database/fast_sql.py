@@ -4,6 +4,7 @@ On SQLite it translates the placeholders of each statement again. On PostgreSQL 
 gets the whole body as text, and parses and plans it each time.
 """
 
+from asyncio import _get_running_loop
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -22,7 +23,8 @@ def execute(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
     Pass times and UUIDs through `time_value` and `uuid_value`.
     """
     db.close_if_health_check_failed()
-    db.ensure_connection()
+    if db.connection is None or _get_running_loop() is not None:  # refused there; to ask takes as long as the rest
+        db.ensure_connection()
     db.validate_no_broken_transaction()
     with db.wrap_database_errors:
         if db.vendor == "sqlite":
@@ -119,7 +121,7 @@ def time_value(db: BaseDatabaseWrapper, value: Any) -> Any:
     if value is None:
         return None
     if db.vendor == "sqlite" and (db.timezone is None or db.timezone is value.tzinfo is UTC):
-        return str(value.astimezone(UTC).replace(tzinfo=None))
+        return str((value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None))
     return db.ops.adapt_datetimefield_value(value)
 
 

@@ -68,6 +68,17 @@ class CommitQueue:
         self._leaders = 0
         self._led_by: int | None = None
 
+    def begin_alone(self) -> int:
+        """The number of a leader that stores one record, then calls `end_alone()`. 0: another is at work."""
+        with self._lock:
+            if self._led_by is not None:
+                return 0
+            return self._next_leader()
+
+    def end_alone(self, leader: int) -> None:
+        """The next in the queue leads."""
+        self._hand_over(leader)
+
     def enter(self, ticket: Ticket, milliseconds: int) -> bool:
         """Whether the ticket is to store its `group`; then it must call `leave()`. False: another has stored it.
 
@@ -101,9 +112,12 @@ class CommitQueue:
             return False
 
     def _make_leader(self, ticket: Ticket, group: list[Ticket]) -> None:
+        ticket.leader, ticket.group = self._next_leader(), group
+
+    def _next_leader(self) -> int:
         self._leaders += 1
-        self._led_by = ticket.leader = self._leaders
-        ticket.group = group
+        self._led_by = self._leaders
+        return self._leaders
 
     def _give_up(self, ticket: Ticket) -> None:
         """Raise OperationalError, unless it was called just now.

@@ -38,7 +38,18 @@ def insert_together(record: Record, db: BaseDatabaseWrapper, *, patience: int) -
     `patience`: milliseconds to wait for others and for the lock. Raises KeyReused if that row has another body,
     GroupFailed, and database errors.
     """
-    ticket, queue = Ticket(record, patience), queue_of(db.alias)
+    queue = queue_of(db.alias)
+    if leader := queue.begin_alone():  # as most: it needs no ticket
+        try:
+            bounded_wait.until_unlocked(db, patience, partial(insert.insert, record, db))
+        finally:
+            queue.end_alone(leader)
+    else:
+        _insert_with_others(record, db, queue, patience)
+
+
+def _insert_with_others(record: Record, db: BaseDatabaseWrapper, queue: CommitQueue, patience: int) -> None:
+    ticket = Ticket(record, patience)
     if queue.enter(ticket, patience):
         try:
             _store(ticket.group or [], db, ticket.milliseconds_left())
