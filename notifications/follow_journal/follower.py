@@ -40,7 +40,7 @@ from notifications.workers.outage import Outage
 logger = logging.getLogger(__name__)
 
 #: Seconds between two calls of `Channel.idle()`, at least: two turns may be a little less than a second apart.
-IDLE_INTERVAL: Final = 0.9
+IDLE_INTERVAL: Final = 0.875
 #: The `idle()` of consumers that have nothing to do while they wait.
 NOTHING: Final[tuple[object, ...]] = (Channel.idle, Observer.idle)
 #: Seconds of the database for a delivery in its transaction, and for the rest.

@@ -22,7 +22,7 @@ from notifications.workers.outage import Outage
 logger = logging.getLogger(__name__)
 
 #: Seconds between two saves while only events of other channels come.
-INTERVAL: Final = 0.9
+INTERVAL: Final = 0.875
 #: The most seconds between two attempts while the database is away.
 LONGEST_PAUSE: Final = 10.0
 #: Seconds for a save, which delays deliveries.

@@ -10,7 +10,7 @@ from notifications.models import RawPayload
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at new payloads, and at failed ones: of these millions may wait, rightly.
-INTERVAL: Final = 0.9
+INTERVAL: Final = 0.875
 LONG_INTERVAL: Final = 60.0
 #: A look that takes long is followed by a pause so many times as long.
 PATIENCE: Final = 50.0
