@@ -1,4 +1,4 @@
-"""Journals without journald; a real journald is in tests/integration/test_doctor_journald.py."""
+"""Journals without journald; a real journald is in tests/integration/test_doctor_services.py."""
 
 import os
 import socket

@@ -90,6 +90,7 @@ def test_a_state_folder_of_a_network(examine: Examine, monkeypatch: pytest.Monke
     monkeypatch.setattr(state_folder, "file_system", lambda _: "nfs4")
     findings, status = examine("state-folder")
     assert "is on nfs4" in findings[0].text
+    assert findings[0].advice.startswith("Name a folder on a disk of this machine")
     assert status == 1
 
 
@@ -135,4 +136,6 @@ def test_settings_that_are_wrong_are_those_of_the_checks(examine: Examine, setti
     texts = [each.text for each in findings]
     assert "NOTIFICATIONS_SPOOL_MAX_BYTES is 'many'. (notifications.E011)" in texts
     assert "NOTIFICATIONS_SITE_URL is 'shop.test'. (notifications.E011)" in texts
+    (of_url,) = [each for each in findings if each.text.startswith("NOTIFICATIONS_SITE_URL")]
+    assert "https://" in of_url.advice
     assert status == 2
