@@ -67,8 +67,9 @@ class Search:
             for rows in prune.in_batches(list(sizes)):
                 loaded = RawPayload.objects.filter(pk__in=[pk for pk, _, _ in rows]).order_by("pk")
                 tried = self._tried([pk for pk, _, _ in rows])
-                yield [found for payload in loaded if (found := self._look(payload, tried))]
-            self.seen += len(pks)
+                matches = [found for payload in loaded if (found := self._look(payload, tried))]
+                self.seen += len(rows)
+                yield matches
 
     def spooled(self) -> list[Waiting]:
         """Matching files of this machine's spool, also those set aside. Raises OSError."""

@@ -1,7 +1,7 @@
 """What `proppy_doctor` finds: one line of facts, and what to do next."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Result(StrEnum):
@@ -14,12 +14,24 @@ class Result(StrEnum):
     OK = "ok"
 
 
-class Finding(NamedTuple):
-    """`text` has the facts in one sentence without its stop, `advice` says what to do: "" only where all is well."""
-
+class _Fields(NamedTuple):
     result: Result
     text: str
-    advice: str = ""
+    advice: str
+
+
+class Finding(_Fields):
+    """`text` has the facts in one sentence without its stop, `advice` says what to do: "" only where all is well.
+
+    Raises ValueError if it does not say what to do.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, result: Result, text: str, advice: str = "") -> Self:
+        if result != Result.OK and not advice.strip():
+            raise ValueError(f"a finding that is not ok must say what to do: {text}")
+        return super().__new__(cls, result, text, advice)
 
 
 def ok(text: str) -> Finding:

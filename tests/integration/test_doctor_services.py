@@ -107,7 +107,8 @@ class TestPostgreSQL:
         connections["default"].close()
         with use_database(nowhere):
             findings, status = examine("database")
-            assert examine("migrations")[0][0].result == "unknown"
+            migrations = examine("migrations")[0][0]
+        assert (migrations.result, migrations.advice) == ("unknown", "Bring the database back first.")
         assert "cannot be used" in findings[-1].text
         assert "Start it, or mend" in findings[-1].advice
         assert not any("geheim" in each.text + each.advice for each in findings)

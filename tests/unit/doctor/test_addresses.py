@@ -65,7 +65,8 @@ def test_a_heartbeat_is_not_made(only: Only, settings: Any, receiver: Receiver) 
     settings.NOTIFICATIONS_HEARTBEAT_URL = f"http://127.0.0.1:{free_port()}/geheim"
     finding = only("heartbeat-url")
     assert finding.result == "FAILED"
-    assert "geheim" not in finding.text
+    assert finding.advice.startswith("Is its address right, does it run, and does a firewall or proxy")
+    assert "geheim" not in finding.text + finding.advice
 
 
 def test_a_statsd_server_that_listens_and_one_that_does_not(only: Only, settings: Any) -> None:
@@ -112,6 +113,7 @@ def test_the_clock_of_a_neighbour(
     findings, status = examine("clock")
     assert text in findings[-1].text
     assert status == bool(differs)
+    assert findings[-1].advice.startswith("Set the clocks of all machines by NTP") == bool(differs)
     assert [request.path for request in receiver.requests] == ["/"], "not the secret address"
 
 
@@ -121,4 +123,5 @@ def test_a_neighbour_that_says_no_time(examine: Examine, settings: Any, receiver
     settings.NOTIFICATIONS_HEARTBEAT_URL = f"http://127.0.0.1:{receiver.port}/geheim"
     findings, status = examine("clock")
     assert findings[-1].result == "unknown"
+    assert findings[-1].advice == "The examination of that neighbour says more."
     assert status == 3

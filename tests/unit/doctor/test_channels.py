@@ -54,6 +54,7 @@ def test_a_scope_for_the_looks_alone_is_a_warning_unless_there_are_none(of_bot: 
     slack.scopes = "chat:write"
     findings, status = of_bot()
     assert (findings[1].text, status) == ("it lacks the scope chat:write.customize: name and icon are not shown", 1)
+    assert "add chat:write.customize, reinstall" in findings[1].advice
     assert of_bot(username="", icon="")[1] == 0
 
 
@@ -72,6 +73,7 @@ def test_a_server_that_names_no_scopes_and_takes_nothing_back(of_bot: Any, slack
     )
     findings, status = of_bot(channel="#ops")
     assert [each.result for each in findings] == ["ok", "unknown", "FAILED"]
+    assert findings[1].advice == "The next line says whether they suffice."
     assert "cannot be deleted: bad_token" in findings[-1].text
     assert "delete it in Slack then" in findings[-1].advice
     assert status == 2
@@ -90,8 +92,9 @@ def test_a_slack_that_hangs(of_bot: Any, slack: FakeSlack, monkeypatch: pytest.M
     monkeypatch.setattr(running, "LONGEST", 0.3)
     monkeypatch.setattr(bot_or_webhook, "TIMEOUT", 0.5)
     slack.answers("timeout")
-    (finding,), _ = of_bot()
-    assert finding.text == "no answer within 0.3 s"
+    (finding,), status = of_bot()
+    assert (finding.text, status) == ("no answer within 0.3 s", 2)
+    assert finding.advice.startswith("Is its address right, and does it run? A firewall")
 
 
 def test_no_token_and_no_webhook(of_bot: Any) -> None:
@@ -132,24 +135,39 @@ def test_a_webhook_is_asked_and_gets_no_event(of_webhook: Any, receiver: Receive
     assert status == 0
 
 
-@pytest.mark.parametrize(("code", "status"), [(404, 1), (301, 1), (502, 1), (405, 0), (501, 0), (403, 0)])
-def test_what_a_webhook_answers_to_a_question(of_webhook: Any, receiver: Receiver, code: int, status: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "advice"),
+    [
+        (404, 1, "Mend WEBHOOK_URL"),
+        (301, 1, "Mend WEBHOOK_URL"),
+        (502, 1, "See the receiver's log."),
+        (405, 0, ""),
+        (501, 0, ""),
+        (403, 0, ""),
+    ],
+)
+def test_what_a_webhook_answers_to_a_question(
+    of_webhook: Any, receiver: Receiver, code: int, status: int, advice: str
+) -> None:
     receiver.answers(response(code))
     finding, ended = of_webhook()
     assert f"answers {code} to HEAD" in finding.text
     assert ended == status
+    assert finding.advice.partition(",")[0] == advice
 
 
 def test_a_webhook_that_is_away(of_webhook: Any) -> None:
     finding, status = of_webhook(url=f"http://127.0.0.1:{free_port()}/geheim")
     assert finding.text.startswith("127.0.0.1 cannot be reached: ")
-    assert "geheim" not in finding.text
+    assert finding.advice.startswith("Is its address right, does it run, and does a firewall or proxy")
+    assert "geheim" not in finding.text + finding.advice
     assert status == 2
 
 
 def test_a_channel_that_cannot_be_made(of_webhook: Any) -> None:
     finding, status = of_webhook(url="no address")
     assert finding.text.startswith("it cannot be made: WEBHOOK_URL")
+    assert finding.advice.startswith("Fix its entry in NOTIFICATIONS_CHANNELS")
     assert status == 2
 
 

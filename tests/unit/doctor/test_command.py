@@ -112,6 +112,18 @@ def test_what_an_examination_raises_is_unknown_and_the_others_go_on(found: Found
     assert status == 3
 
 
+def test_a_finding_that_is_not_ok_says_what_to_do(found: Found) -> None:
+    for made in (warning, failed, unknown):
+        with pytest.raises(ValueError, match="must say what to do: it holds no index"):
+            made("it holds no index", " ")
+    assert ok("it answers").advice == ""
+    register(NAME)(lambda: [failed("it holds no index", "")])
+    text, status = run("--only", NAME)
+    assert "unknown  search  the examination itself failed: ValueError: " in text
+    assert "must say what to do: it holds no index\n                 Mend what it says" in text
+    assert status == 3
+
+
 def test_what_hangs_is_left_and_may_clean_up_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine, "LONGEST", 0.2)
     cleaned, goes_on = threading.Event(), threading.Event()

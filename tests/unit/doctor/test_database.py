@@ -1,4 +1,4 @@
-"""A SQLite that lacks something; PostgreSQL is asked in tests/integration/test_doctor_postgresql.py."""
+"""A SQLite that lacks something; PostgreSQL is asked in tests/integration/test_doctor_services.py."""
 
 import gc
 import re
@@ -32,6 +32,7 @@ def test_a_file_that_is_not_there_is_not_made(examine: Examine, tmp_path: Path) 
     assert (findings[-1].text, status) == (f"there is no file {missing}", 2)
     assert findings[-1].advice.startswith("Run manage.py migrate")
     assert migrations[0].result == "unknown"
+    assert migrations[0].advice.startswith("Run manage.py migrate")
     assert not missing.exists()
 
 
@@ -71,7 +72,7 @@ def test_without_wal(examine: Examine, tmp_path: Path) -> None:
     with use_database(f"sqlite:///{tmp_path / 'plain.sqlite3'}", init_command="", transaction_mode=None):
         connections["default"].ensure_connection()
         findings, status = examine("database")
-    assert any("lock each other out" in each.text for each in findings)
+    assert any("lock each other out" in each.text and "journal_mode=WAL" in each.advice for each in findings)
     assert status == 1
 
 

@@ -83,7 +83,9 @@ def test_a_missing_right(examine: Examine, large: Denied, right: str, advice: st
 
 def test_other_bytes_come_back(only: Only, large: Denied) -> None:
     large.denies = "same"
-    assert "other bytes than it took" in only("bodies").text
+    finding = only("bodies")
+    assert "other bytes than it took" in finding.text
+    assert finding.advice.startswith("Mend its bucket")
     assert files(large) == []
 
 
