@@ -55,6 +55,11 @@ record = Record(
 )
 assert spool().write(record)
 """
+#: The page is seen, or is not: another tab is in front of it.
+SEEN: Final = """state => {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 class Shop:
@@ -229,6 +234,24 @@ def test_it_is_refreshed_while_somebody_looks_and_says_when_it_no_longer_is(shop
     page.context.clear_cookies()
     page.clock.run_for(61_000)
     expect(page.locator("#status-fresh")).to_contain_text("no longer refreshed")
+
+
+def test_a_page_that_nobody_sees_is_not_refreshed_until_somebody_does(shop: Shop) -> None:
+    page, asked = shop.page, list[str]()
+    page.on("request", lambda request: asked.append(request.url) if "part=" in request.url else None)
+    page.clock.install()
+    shop.open()
+    parts = set(page.locator("[data-part]").evaluate_all("all => all.map(each => each.dataset.part)"))
+    page.evaluate(SEEN, "hidden")
+    for _ in range(10):
+        page.clock.run_for(61_000)
+    page.evaluate(SEEN, "hidden")  # such an event alone is not enough
+    page.clock.run_for(61_000)
+    assert asked == []
+    page.evaluate("document.querySelectorAll('[data-part]').forEach(each => { each.firstElementChild.dataset.old = 1; })")
+    page.evaluate(SEEN, "visible")  # and the clock stands still
+    expect(page.locator("[data-old]")).to_have_count(0)
+    assert sorted(re.findall(r"part=(\w+)", " ".join(asked))) == sorted(parts)
 
 
 def test_it_says_that_the_site_does_not_answer_and_goes_on_when_it_does(shop: Shop) -> None:
