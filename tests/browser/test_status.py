@@ -120,14 +120,28 @@ def test_everybody_can_use_it(
     found = [each for each in violations(shop.page) if "tile" in str(each) or "status" in str(each)]
     assert found == [], "our part of Django's own index"
     assert not shop.page.evaluate(TOO_WIDE)
+    goes_away(shop)
+    assert violations(shop.page) == [], "with what it says when the site does not answer"
+    assert not shop.page.evaluate(TOO_WIDE)
     context.close()
 
 
-def test_the_keyboard_reaches_everything(shop: Shop) -> None:
+def goes_away(shop: Shop) -> None:
+    """The open page has asked in vain for its next figures."""
+    shop.page.clock.install()
+    shop.open()
+    shop.page.route("**/*part=*", lambda route: route.abort())
+    shop.page.clock.run_for(31_000)
+    expect(shop.page.locator("#status-fresh")).to_contain_text("did not answer")
+
+
+def test_the_keyboard_reaches_everything_in_each_period(shop: Shop) -> None:
     shop.happens(STORY)
-    shop.open("?period=day")
-    shop.page.evaluate("document.querySelector('#chart-received details').open = true")
-    assert unreached(shop.page) == set()
+    for period in ("hour", "day", "month"):
+        shop.open(f"?period={period}")
+        expect(shop.page.locator(f"#period-{period}")).to_have_attribute("aria-current", "true")
+        shop.page.evaluate("document.querySelector('#chart-received details').open = true")
+        assert unreached(shop.page) == set(), period
 
 
 def test_an_outage_of_slack(shop: Shop, slack: FakeSlack) -> None:
@@ -256,11 +270,7 @@ def test_a_page_that_nobody_sees_is_not_refreshed_until_somebody_does(shop: Shop
 
 def test_it_says_that_the_site_does_not_answer_and_goes_on_when_it_does(shop: Shop) -> None:
     page = shop.page
-    page.clock.install()
-    shop.open()
-    page.route("**/*part=*", lambda route: route.abort())
-    page.clock.run_for(31_000)
-    expect(page.locator("#status-fresh")).to_contain_text("did not answer")
+    goes_away(shop)
     page.unroute("**/*part=*")
     page.clock.run_for(61_000)
     expect(page.locator("#status-fresh")).to_be_empty()
