@@ -55,6 +55,11 @@ record = Record(
 )
 assert spool().write(record)
 """
+#: The page is seen, or is not: another tab is in front of it.
+SEEN: Final = """state => {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 class Shop:
@@ -80,14 +85,19 @@ class Shop:
         return self.page.locator(f"#tile-{key}")
 
     def wait_for_tile(self, key: str, state: str) -> Locator:
-        """The tile, once it says so; the page is looked at again."""
+        """The tile, once it says so."""
+        return self.wait_for(f"#tile-{key}", state)
+
+    def wait_for(self, selector: str, text: str, query: str = "") -> Locator:
+        """The element, once it says so; the page is looked at again."""
+        found = self.page.locator(selector)
 
         def says() -> bool:
-            self.open()
-            return bool(re.search(state, self.tile(key).locator(".tile-state").inner_text()))
+            self.open(query)
+            return bool(re.search(text, found.inner_text()))
 
-        wait_for(says, timeout=SOON, message=state)
-        return self.tile(key)
+        wait_for(says, timeout=SOON, message=text)
+        return found
 
 
 @pytest.fixture
@@ -115,14 +125,28 @@ def test_everybody_can_use_it(
     found = [each for each in violations(shop.page) if "tile" in str(each) or "status" in str(each)]
     assert found == [], "our part of Django's own index"
     assert not shop.page.evaluate(TOO_WIDE)
+    goes_away(shop)
+    assert violations(shop.page) == [], "with what it says when the site does not answer"
+    assert not shop.page.evaluate(TOO_WIDE)
     context.close()
 
 
-def test_the_keyboard_reaches_everything(shop: Shop) -> None:
+def goes_away(shop: Shop) -> None:
+    """The open page has asked in vain for its next figures."""
+    shop.page.clock.install()
+    shop.open()
+    shop.page.route("**/*part=*", lambda route: route.abort())
+    shop.page.clock.run_for(31_000)
+    expect(shop.page.locator("#status-fresh")).to_contain_text("did not answer")
+
+
+def test_the_keyboard_reaches_everything_in_each_period(shop: Shop) -> None:
     shop.happens(STORY)
-    shop.open("?period=day")
-    shop.page.evaluate("document.querySelector('#chart-received details').open = true")
-    assert unreached(shop.page) == set()
+    for period in ("hour", "day", "month"):
+        shop.open(f"?period={period}")
+        expect(shop.page.locator(f"#period-{period}")).to_have_attribute("aria-current", "true")
+        shop.page.evaluate("document.querySelector('#chart-received details').open = true")
+        assert unreached(shop.page) == set(), period
 
 
 def test_an_outage_of_slack(shop: Shop, slack: FakeSlack) -> None:
@@ -156,7 +180,12 @@ def test_a_full_spool(site: Site, page: Page) -> None:
     expect(shop.tile("spool")).to_contain_text("1 file waits")
     expect(shop.tile("workers")).to_contain_text("no process_raw runs")
     site.start("process_raw")
-    shop.wait_for_tile("spool", "Empty").get_by_role("link").click()
+    site.start("follow_journal")
+    shop.wait_for_tile("spool", "Empty")
+    chart = shop.wait_for("#chart-handled", "handled 1 in all", "?period=hour")
+    chart.get_by_text("Figures").click()
+    expect(chart.locator("tbody tr")).to_have_count(1)
+    shop.tile("spool").get_by_role("link").click()
     assert "received=hour" in page.url
     page.get_by_role("link", name="…").first.click()
     expect(page.get_by_text("What happened")).to_be_visible()
@@ -183,13 +212,14 @@ def test_a_release_that_doubled_the_times_of_a_route(shop: Shop) -> None:
     release = shop.page.locator(".releases > li").first
     expect(release).to_contain_text(re.compile(r"^1\.5\.0 \(.*, (19|20) h ago\) made 1 route twice as slow: "))
     expect(release.locator("li").first).to_contain_text(f"{SLOW}: twice as slow")
-    expect(shop.page.locator("#chart-busiest-p99 .mark-name")).to_have_text("1.5.0")
+    expect(shop.page.locator("#chart-times .mark-name")).to_have_text("1.5.0")
+    chart = shop.page.locator("#chart-busiest-p99")
+    expect(chart.locator(".mark-name")).to_have_text("1.5.0")
+    chart.get_by_text("Figures").click()
+    expect(chart.get_by_role("columnheader").filter(has_text=SLOW)).to_be_visible()
     row = shop.page.locator(".routes tbody tr").first
     expect(row).to_contain_text(SLOW)
     expect(row.locator(".change")).to_have_text(re.compile("slow"))
-    chart = shop.page.locator("#chart-busiest-p99")
-    chart.get_by_text("Figures").click()
-    expect(chart.get_by_role("columnheader").filter(has_text=SLOW)).to_be_visible()
 
 
 def test_from_a_point_of_a_chart_to_the_payloads_of_that_time(shop: Shop) -> None:
@@ -231,13 +261,27 @@ def test_it_is_refreshed_while_somebody_looks_and_says_when_it_no_longer_is(shop
     expect(page.locator("#status-fresh")).to_contain_text("no longer refreshed")
 
 
-def test_it_says_that_the_site_does_not_answer_and_goes_on_when_it_does(shop: Shop) -> None:
-    page = shop.page
+def test_a_page_that_nobody_sees_is_not_refreshed_until_somebody_does(shop: Shop) -> None:
+    page, asked = shop.page, list[str]()
+    page.on("request", lambda request: asked.append(request.url) if "part=" in request.url else None)
     page.clock.install()
     shop.open()
-    page.route("**/*part=*", lambda route: route.abort())
-    page.clock.run_for(31_000)
-    expect(page.locator("#status-fresh")).to_contain_text("did not answer")
+    parts = set(page.locator("[data-part]").evaluate_all("all => all.map(each => each.dataset.part)"))
+    page.evaluate(SEEN, "hidden")
+    for _ in range(10):
+        page.clock.run_for(61_000)
+    page.evaluate(SEEN, "hidden")  # such an event alone is not enough
+    page.clock.run_for(61_000)
+    assert asked == []
+    page.evaluate("for (const each of document.querySelectorAll('[data-part] > *')) each.dataset.old = 'yes'")
+    page.evaluate(SEEN, "visible")  # long before its next turn
+    expect(page.locator("[data-old]")).to_have_count(0)
+    assert sorted(re.findall(r"part=(\w+)", " ".join(asked))) == sorted(parts)
+
+
+def test_it_says_that_the_site_does_not_answer_and_goes_on_when_it_does(shop: Shop) -> None:
+    page = shop.page
+    goes_away(shop)
     page.unroute("**/*part=*")
     page.clock.run_for(61_000)
     expect(page.locator("#status-fresh")).to_be_empty()

@@ -9,8 +9,9 @@ from playwright.sync_api import Error, Page
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: Whether something sticks out to the right.
 TOO_WIDE: Final = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+#: Those of the content, and of the site's own header.
 CONTROLS: Final = (
-    ":is(#content, main) "
+    ":is(#content, main, header.top) "
     ":is(a[href]:not([tabindex='-1']), button, select, summary, textarea, input:not([type=hidden]), [tabindex='0'])"
 )
 #: Gives each control that can be seen a number; how many there are.
@@ -18,6 +19,8 @@ NUMBER: Final = """
 selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility())
     .map((each, number) => { each.dataset.number = number; return number; }).length
 """
+#: axe-core takes the browser's own background for white, and it is dark in a dark scheme.
+PAINT: Final = "if (!document.styleSheets.length) document.documentElement.style.background = 'Canvas'"
 #: A page that refreshes itself may change while axe looks at it: it looks again.
 LOOKS: Final = 5
 
@@ -34,6 +37,7 @@ def violations(page: Page) -> list[Any]:
 
 
 def _found(page: Page) -> list[Any]:
+    page.evaluate(PAINT)
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
