@@ -1,5 +1,5 @@
-"""The settings of tests/app_settings.py, and the view answers each post."""
+"""The same as in gate_heard_settings.py, and the view answers each post."""
 
-from tests.app_settings import *  # noqa: F403
+from tests.support.gate_heard_settings import *  # noqa: F403
 
 NOTIFICATIONS_GATE = False

@@ -120,19 +120,19 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def commit_fails(monkeypatch: pytest.MonkeyPatch) -> list[list[bool]]:
     """Each COMMIT of a group fails. Of each: whether its records had their outcomes before it returned."""
-    group, store, seen = list[commit_queue.Ticket](), group_commit._store, list[list[bool]]()
+    tickets, seen = list[commit_queue.Ticket](), list[list[bool]]()
 
-    def noted(tickets: list[commit_queue.Ticket], db: Any, milliseconds: int) -> None:
-        group[:] = tickets
-        store(tickets, db, milliseconds)
+    def noted(record: Any, patience: int) -> commit_queue.Ticket:
+        tickets.append(commit_queue.Ticket(record, patience))
+        return tickets[-1]
 
     def fail(db: Any, sql: str, values: Any) -> Any:
         if sql != "COMMIT":
             return fast_sql.execute(db, sql, values)
-        seen.append([ticket.is_over for ticket in group])
+        seen.append([ticket.is_over for ticket in tickets if ticket.record.body != FIRST])
         raise OperationalError("disk I/O error")
 
-    monkeypatch.setattr(group_commit, "_store", noted)
+    monkeypatch.setattr(group_commit, "Ticket", noted)
     monkeypatch.setattr(group_commit, "execute", fail)
     return seen
 
