@@ -21,7 +21,7 @@ from tests.support.wait import wait_for
 BIN: Final = Path(os.environ.get("BENCH_PEERS_BIN", BASE_DIR / ".venv-bench-peers" / "bin"))
 CALLS: Final = 200
 STARTS: Final = 10
-THREADS: Final = (1, 8)
+THREADS: Final = (1, 4, 8)
 
 
 class Measured:

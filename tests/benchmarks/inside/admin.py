@@ -28,6 +28,7 @@ from notifications.models import (
 from notifications.models.attempts import MOST
 from notifications.utils.reason_fingerprint import reason_fingerprint
 from tests.benchmarks.filling import NUMBERS, TABLE, settle
+from tests.benchmarks.month import fill_month
 
 LIST: Final = "/admin/notifications/rawpayload/"
 GROUPS: Final = "/admin/notifications/failuregroup/"
@@ -44,8 +45,9 @@ CHUNK: Final = 5000
 VISITS: Final = 6
 
 
-def run(*, deliveries: int) -> dict[str, float]:
-    """Median times of each page in ms, by name, with so many failed deliveries."""
+def run(*, deliveries: int, minutes: int) -> dict[str, float]:
+    """Median times of each page in ms, by name, with so many failed deliveries, and minutes of each of thirty days."""
+    fill_month(minutes)
     _break_some()
     _record_attempts()
     _fail_deliveries(deliveries)
@@ -173,7 +175,12 @@ def _times(client: Client) -> dict[str, float]:
         "bodies side by side": f"{GROUPS}{group}/compare/",
         "index with tiles": "/admin/",
         **{f"status of a {period}": f"{STATUS}?period={period}" for period in ("hour", "day", "month")},
-        **{f"refresh of {part}": f"{STATUS}?part={part}" for part in ("now", "figures", "routes")},
+        "refresh of now": f"{STATUS}?part=now",
+        **{
+            f"refresh of {part} of a {period}": f"{STATUS}?part={part}&period={period}"
+            for part in ("figures", "routes")
+            for period in ("hour", "day", "month")
+        },
     }
     return {name: _time(client, address) for name, address in pages.items()}
 

@@ -26,7 +26,7 @@ P99: Final = "p99 of the site's intake at 60 % of its highest rate, SQLite NORMA
 EMPTY: Final = "an empty view of a stock project"
 EMPTY_P99: Final = "p99 of the empty view at 60 % of its own"
 SHARE: Final = 0.6
-THREADS: Final = (1, 8)
+THREADS: Final = (1, 4, 8)
 
 Rates = dict[str, list[float]]
 #: Where a server finds it, the path that is posted to, its environment.

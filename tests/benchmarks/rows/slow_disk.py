@@ -14,7 +14,7 @@ from tests.benchmarks.table import Row, at_least, unmeasured
 MILLISECONDS: Final = 2
 PATH: Final = f"`POST /in/<source>/` of the site, SQLite FULL, an fsync of {MILLISECONDS} ms, 8 connections, gunicorn"
 LIMIT: Final = "one INSERT + COMMIT at a time on that disk"
-THREADS: Final = (1, 8)
+THREADS: Final = (1, 4, 8)
 
 
 def rows(lab: Lab) -> Iterator[Row]:
