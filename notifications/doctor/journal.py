@@ -29,7 +29,7 @@ PATIENCE: Final = 3.0
 def journal() -> Iterator[Finding]:
     """The journal of events."""
     try:
-        url = _chosen(conf.journal_url)
+        url = chosen(conf.journal_url)
     except ValueError as error:
         yield failed(str(error), "Mend NOTIFICATIONS_JOURNAL_URL.")
         return
@@ -48,7 +48,7 @@ def journal() -> Iterator[Finding]:
 def text_journal() -> Iterator[Finding]:
     """The journal of other programs' plain lines, if it is another one than that of the events."""
     try:
-        events = _chosen(conf.journal_url)
+        events = chosen(conf.journal_url)
         url = conf.text_journal_url or ("journald://" if events.startswith("journald:") else "")
         kind, place = parse_url(url) if url else ("", "")
     except ValueError as error:
@@ -64,7 +64,7 @@ def text_journal() -> Iterator[Finding]:
         yield from _journald(url, place, trusts=False)
 
 
-def _chosen(url: str) -> str:
+def chosen(url: str) -> str:
     """What `auto` means. Raises ValueError if it is no journal."""
     if url != "auto":
         parse_url(url)

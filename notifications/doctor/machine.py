@@ -15,6 +15,7 @@ from django.db import connections
 
 from notifications.checks.databases import engine_options, vendor
 from notifications.conf import conf
+from notifications.doctor.journal import chosen
 from notifications.journal import parse_url
 from notifications.journal.journald.stored_entries import journal_paths
 from notifications.store import disk_space
@@ -120,7 +121,7 @@ def _places() -> Iterator[tuple[str, Path]]:
     if vendor() == "sqlite" and not disk_space.is_in_memory(connections[conf.database]):
         yield "database", Path(engine_options()["NAME"]).absolute()
     try:
-        kind, place = parse_url(conf.journal_url)
+        kind, place = parse_url(chosen(conf.journal_url))
     except ValueError:
         return
     if kind == "file":

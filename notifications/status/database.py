@@ -155,7 +155,7 @@ class _Counts(NamedTuple):
 
 
 def _counts(now: datetime, most: int, *, whole: bool) -> tuple[dict[str, int], _Counts]:
-    """Of payloads by state, and of other rows. Two queries, unless very many are dead."""
+    """Of payloads by state, and of other rows. Two queries; a third where some groups are closed and very many dead."""
     waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
     by_state = {state.value: waiting.filter(state=state) for state in WAITING} if whole else {}
     by_state |= {state.value: RawPayload.objects.filter(IS_STUCK, state=state) for state in STUCK}

@@ -56,6 +56,17 @@ def test_a_disk_without_inodes(only: Only, monkeypatch: pytest.MonkeyPatch) -> N
     assert "only 0 inodes" in finding.text
 
 
+def test_the_disk_of_the_journal_that_auto_means(
+    examine: Examine, state_dir: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.NOTIFICATIONS_JOURNAL_URL = "auto"
+    monkeypatch.setattr("notifications.conf._runs_tests", lambda: False)
+    monkeypatch.setattr("notifications.journal.journald.journal.SOCKETS", "/nowhere")
+    findings, _ = examine("disks")
+    assert "journal" in findings[0].text.partition(")")[0]
+    assert not list(state_dir.iterdir()), "to ask chooses none"
+
+
 def test_a_state_folder_that_can_be_written(only: Only, state_dir: Path) -> None:
     assert only("state-folder").text.startswith(f"{state_dir} belongs to ")
     assert list(state_dir.iterdir()) == []
