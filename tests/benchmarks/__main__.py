@@ -37,7 +37,7 @@ def main() -> int:
     print(f"\n{report}", end="")
     if options.write:
         replace_table(PAGE, "make bench", report)
-        replace_table(README, "make bench", f"{bullets(rows)}\nOn {machine()}.\n\n")
+        replace_table(README, "make bench", f"{bullets(rows)}- Measured on {machine()}.\n")
     missed = [row for row in rows if row.reached is False]
     return bool(options.check and missed)
 
