@@ -4,7 +4,6 @@ On SQLite it translates the placeholders of each statement again. On PostgreSQL 
 gets the whole body as text, and parses and plans it each time.
 """
 
-from asyncio import _get_running_loop
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -23,8 +22,7 @@ def execute(db: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> Any:
     Pass times and UUIDs through `time_value` and `uuid_value`.
     """
     db.close_if_health_check_failed()
-    if db.connection is None or _get_running_loop() is not None:  # refused there; to ask takes as long as the rest
-        db.ensure_connection()
+    db.ensure_connection()  # also what refuses on an event loop, and in a test that may not use the database
     db.validate_no_broken_transaction()
     with db.wrap_database_errors:
         if db.vendor == "sqlite":

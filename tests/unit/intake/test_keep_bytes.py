@@ -18,6 +18,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.utils import DataError, IntegrityError, OperationalError
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from notifications import keep
 from notifications.database import bounded_wait
@@ -59,6 +60,15 @@ def acknowledge(body: bytes, *, key: str) -> None:
 
 def waiting() -> int:
     return len(spool().waiting())
+
+
+def test_a_test_that_may_not_use_the_database_is_told_though_a_connection_is_open(
+    django_db_blocker: DjangoDbBlocker,
+) -> None:
+    keep("demo", b"x")
+    with django_db_blocker.block(), pytest.raises(RuntimeError, match="not allowed"):
+        keep("demo", b"y")
+    assert (RawPayload.objects.count(), waiting()) == (1, 0)
 
 
 def test_gives_the_receipt_of_what_it_stored() -> None:
