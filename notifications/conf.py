@@ -155,7 +155,7 @@ def _channels() -> dict[str, ChannelConf]:
 _has_run_tests = False
 
 
-def _runs_tests() -> bool:
+def runs_tests() -> bool:
     """Whether Django's test environment is or was set up here: what a test emits must not reach people.
 
     A process that has run tests also writes its END, which counts their events, where those are.
@@ -183,7 +183,7 @@ class Conf:
     def journal_url(self) -> str:
         """auto, journald://, journald://NAMESPACE, file:///path or memory://. In tests auto is memory://."""
         url = _read(settings, "NOTIFICATIONS_JOURNAL_URL", "auto")
-        return "memory://" if url == "auto" and _runs_tests() else url
+        return "memory://" if url == "auto" and runs_tests() else url
 
     @property
     def text_journal_url(self) -> str:

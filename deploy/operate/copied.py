@@ -1,11 +1,12 @@
 """Shows how many bytes of a backup or a restore have been copied: by the engine's bar, or a line from time to time."""
 
+import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 #: Seconds between two looks at a file that grows.
 LOOK: Final = 0.5
@@ -35,8 +36,23 @@ class Copied:
     @contextmanager
     def growing(self, path: Path, size: int) -> Iterator[None]:
         """In the block a program or library writes this file, which will have about `size` bytes."""
+        with self._watched(lambda: path.stat().st_size, size):
+            yield
+
+    @contextmanager
+    def read(self, path: Path) -> Iterator[BinaryIO]:
+        """Yields the file for the standard input of a program, which reads it in the block."""
+        # A program that inherits an open file has its place in common with us.
+        with (
+            path.open("rb") as file,
+            self._watched(lambda: os.lseek(file.fileno(), 0, os.SEEK_CUR), path.stat().st_size),
+        ):
+            yield file
+
+    @contextmanager
+    def _watched(self, seen: Callable[[], int], size: int) -> Iterator[None]:
         over = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(path, size, over))
+        thread = threading.Thread(target=self._watch, args=(seen, size, over))
         thread.start()
         try:
             yield
@@ -45,7 +61,7 @@ class Copied:
             thread.join()
         self.add(size)
 
-    def _watch(self, path: Path, size: int, over: threading.Event) -> None:
+    def _watch(self, seen: Callable[[], int], size: int, over: threading.Event) -> None:
         while not over.wait(LOOK):
             with suppress(OSError):  # it is not there yet
-                self._bar.show(self._seen + min(path.stat().st_size, size))
+                self._bar.show(self._seen + min(seen(), size))

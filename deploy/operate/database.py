@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import django
 from django.conf import settings
 
 from deploy.operate import postgresql
+from deploy.operate.copied import Copied
 from deploy.operate.swap import Place
 
 SQLITE: Final = "database.sqlite3"
@@ -90,14 +91,14 @@ def stage(folder: Path) -> None:
         _copy_sqlite(copy, places()[-1].restored)
 
 
-def load(folder: Path) -> None:
+def load(folder: Path, copied: Copied) -> None:
     """Load a copy into the database if it is a server. Nothing may use it meanwhile. Raises Failed."""
     config = _database()
     if _is_sqlite(config):
         return
-    with postgresql.set_aside():
+    with postgresql.set_aside(), copied.read(folder / POSTGRESQL) as dumped:
         options = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
-        _run(["pg_restore", *options, f"--dbname={config['NAME']}", str(folder / POSTGRESQL)], config)
+        _run(["pg_restore", *options, f"--dbname={config['NAME']}"], config, given=dumped)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
@@ -121,10 +122,12 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _run(command: Sequence[str], config: Mapping[str, Any]) -> None:
+def _run(command: Sequence[str], config: Mapping[str, Any], given: BinaryIO | None = None) -> None:
+    """`given`: its standard input. Raises Failed."""
     if not shutil.which(command[0]):
         raise Failed(f"There is no {command[0]}: apt-get install postgresql-client, of the server's version or newer.")
-    done = subprocess.run(command, env={**os.environ, **_libpq(config)}, capture_output=True, text=True)
+    stdin = subprocess.DEVNULL if given is None else given
+    done = subprocess.run(command, env={**os.environ, **_libpq(config)}, stdin=stdin, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"{command[0]}: {done.stderr.strip()}")
 

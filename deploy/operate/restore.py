@@ -37,8 +37,8 @@ def restore(backup: Path, state: Path) -> None:
                 if (backup / place.used.name).is_dir():
                     copy_tree(backup / place.used.name, place.restored, copied)
             stage(backup, copied)
-        with swapped(places, state):
-            database.load(backup)
+            with swapped(places, state):
+                database.load(backup, copied)
     finally:
         for place in places:
             remove(place.restored)
@@ -66,9 +66,9 @@ def stage(backup: Path, copied: Copied) -> None:
 
 
 def _size(backup: Path) -> int:
-    """Bytes to copy: a server's dump is loaded by its own program, which does not say how far it is."""
+    """Bytes to copy, or to load into a server."""
     paths = [path for name in FOLDERS for path in (backup / name).rglob("*")]
-    paths += [database.copy_in(backup)] if database.places() else []
+    paths.append(database.copy_in(backup))
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 

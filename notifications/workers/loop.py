@@ -75,12 +75,12 @@ def turn(worker: Worker, stop: Stop) -> None:
                 return
             if delay > 0:
                 descriptor = worker.fileno()
-                stop.wait(min(delay, _next_second()), *([] if descriptor is None else [descriptor]))
+                stop.wait(min(delay, next_second()), *([] if descriptor is None else [descriptor]))
     finally:
         worker.close()
 
 
-def _next_second() -> float:
+def next_second() -> float:
     """Seconds until all loops that wait so long turn together: one that wakes alone takes the processor longer.
 
     The kernel wakes them a little later, so two turns may be a little less than LONGEST_WAIT apart.
@@ -129,7 +129,7 @@ def _join(
     said_stopping = False
     for thread in threads:
         while thread.is_alive():
-            thread.join(_next_second())
+            thread.join(next_second())
             stop.watchdog.ping(threads)
             if heart is not None:
                 heart.beat(stop.watchdog.unturned(threads))

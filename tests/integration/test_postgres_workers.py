@@ -165,7 +165,7 @@ class TestTrailingEdge:
     def _no_poll_no_datagram(self, postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (loop, claim_and_handle):
             monkeypatch.setattr(module, "LONGEST_WAIT", 300.0)
-        monkeypatch.setattr(loop, "_next_second", lambda: 300.0)
+        monkeypatch.setattr(loop, "next_second", lambda: 300.0)
         monkeypatch.setattr("notifications.intake.keep_bytes.wake", lambda: None)
         monkeypatch.setattr(wake_workers, "NOTIFY_INTERVAL", 4.0)
         monkeypatch.setattr(wake_workers.notifier, "quiet_until", 0.0)

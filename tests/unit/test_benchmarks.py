@@ -41,8 +41,8 @@ from tests.support.child import BASE_DIR, bare_env
 from tests.support.wait import wait_for
 
 #: Those that have rows which need nothing of a machine.
-MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "series", "admin"}
-FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|s|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
+MEASURES_SQLITE = {"keep", "process_raw", "idle", "claim_cost", "backlog", "memory", "series", "admin", "other_path"}
+FIGURE = re.compile(r"(\d[\d,.]*) (x|ms|µs|s|a second|MB|% of a core)( \(\d[\d,.]* to \d[\d,.]*\))?")
 
 
 @pytest.fixture
@@ -59,6 +59,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("emit", 2),
         ("keep", 7),
         ("post", 22),
+        ("other_path", 1),
         ("slow_disk", 1),
         ("process_raw", 2),
         ("idle", 3),
@@ -71,7 +72,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("catch_up", 1),
         ("slack_down", 1),
         ("hanging", 1),
-        ("admin", 2),
+        ("admin", 4),
         ("away", 2),
         ("weight", 5),
     ],

@@ -1,5 +1,6 @@
 """How far a backup or a restore has got."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_file_that_a_library_writes_is_seen_to_grow(said: Said, tmp_path: Path
     lines = said.lines()
     assert lines[0].startswith(" 25 %  1.00k of 4.00k, ")
     assert lines[-1].startswith("100 %  4.00k of 4.00k, ")
+
+
+def test_a_file_that_a_program_reads_is_seen_to_come(said: Said, tmp_path: Path) -> None:
+    path = tmp_path / "database.dump"
+    path.write_bytes(bytes(4096))
+    with Copied(4096) as copied, copied.read(path) as file:
+        subprocess.run(["head", "-c", "1024"], stdin=file, stdout=subprocess.DEVNULL, check=True)
+        wait_for(lambda: any(line.startswith(" 25 %") for line in said.lines()), message="a quarter of it")
+    assert said.lines()[-1].startswith("100 %  4.00k of 4.00k, ")
 
 
 def test_a_folder_is_counted_while_it_is_copied(said: Said, tmp_path: Path) -> None:

@@ -13,6 +13,6 @@ MICROSECONDS: Final = 0.5
 
 
 def rows(lab: Lab) -> Iterator[Row]:
-    numbers = lab.inside(lab.site(), "other_path", rounds=lab.rounds, calls=lab.count(CALLS))
+    numbers = lab.inside(lab.site(), "other_path", rounds=lab.rounds, calls=CALLS)
     text = f"an entry without a gate {median(numbers['shut']):.2f} µs; in tight loops"
     yield at_most(PATH, "", numbers["added"], MICROSECONDS, text, "µs")

@@ -60,7 +60,7 @@ def test_the_disk_of_the_journal_that_auto_means(
     examine: Examine, state_dir: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.NOTIFICATIONS_JOURNAL_URL = "auto"
-    monkeypatch.setattr("notifications.conf._runs_tests", lambda: False)
+    monkeypatch.setattr("notifications.conf.runs_tests", lambda: False)
     monkeypatch.setattr("notifications.journal.journald.journal.SOCKETS", "/nowhere")
     findings, _ = examine("disks")
     assert "journal" in findings[0].text.partition(")")[0]

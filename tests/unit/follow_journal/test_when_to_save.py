@@ -4,7 +4,7 @@ from typing import Any, Final
 import pytest
 from django.db import OperationalError, transaction
 
-from notifications.follow_journal.when_to_save import INTERVAL, PositionSaver
+from notifications.follow_journal.when_to_save import INTERVAL, LONGEST_PAUSE, PositionSaver
 from notifications.journal import Entry, Gap
 from notifications.models import Loss, Position
 from notifications.positions import saved_position
@@ -84,11 +84,11 @@ def test_a_database_that_is_away_is_tried_again(saver: PositionSaver, away: Away
     saver.delivered(entry(1))
     saver.delivered(entry(2))  # is not held up by one more attempt
     assert (away.tries, saved_position.find(KEY)) == (1, None)
-    clock.now += INTERVAL
+    clock.now += LONGEST_PAUSE
     saver.delivered(entry(3))
     assert away.tries == 2
     away.away = False
-    clock.now += INTERVAL
+    clock.now += LONGEST_PAUSE
     saver.save_if_due()
     assert saved_position.find(KEY) == "3"
     assert Position.objects.get().delivered_at is not None
