@@ -24,7 +24,15 @@ OTHERS: Final = (
 QUICK: Final = "not services and not slow and not system"
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.python}-{pair.django}")
+#: Where both ends pass, what is between them does: it is tried before a release.
+OLDEST, BETWEEN, NEWEST = PAIRS
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [OLDEST, pytest.param(BETWEEN, marks=pytest.mark.release), NEWEST],
+    ids=lambda pair: f"{pair.python}-{pair.django}",
+)
 def test_the_engine_works_on(pair: Pair, tmp_path: Path) -> None:
     if pair[1:] == (f"{sys.version_info[0]}.{sys.version_info[1]}", "{}.{}".format(*django.VERSION)):
         pytest.skip("make test runs on this pair")
