@@ -88,7 +88,8 @@ def test_a_killed_worker_holds_nothing_though_its_children_live(lingering: Site,
     os.kill(process.pid, signal.SIGKILL)
     wait_for(lambda: not process.alive)
     try:
-        assert held(state) == set()
+        # A child that was forked a moment ago has not closed or executed yet.
+        wait_for(lambda: held(state) == set(), timeout=SOON)
         assert all(Path(f"/proc/{child}").exists() for child in children)
         successor = lingering.start(name)
         wait_for(lambda: held(state) == locked, timeout=SOON)
