@@ -1,18 +1,17 @@
 """The status of each channel: its position, what waits, what failed, what was lost, who follows it."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from django.db.models import Count, Sum
-
-from notifications.models import FailedDelivery, Loss, Position
+from notifications.database import bounded_wait
+from notifications.models import Position
 from notifications.operations.problem import RESTART
 from notifications.positions.key import TEXT, machine_id
 from notifications.positions.lock import Holder, holder
+from notifications.status.database_rows import DatabaseRows, read_of_channels
 from notifications.status.lag_counting import Lag
 from notifications.utils.times import utc_now
 
@@ -115,37 +114,33 @@ class Failed(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Events that a channel never saw; `more`: and an unknown number besides."""
+    """Events that a channel never saw, in so many records; `more`: and an unknown number besides."""
 
     events: int = 0
     more: bool = False
+    records: int = 0
 
 
-def failed_by_channel() -> dict[str, Failed]:
-    """Counted from an index alone, or from the few that wait. Raises database errors."""
-    waiting = FailedDelivery.objects.filter(again_at__isnull=False)
-    again = Counter(waiting.values_list("channel", flat=True).iterator())  # GROUP BY would take the other index
-    counts = FailedDelivery.objects.values_list("channel").annotate(Count("pk")).order_by("channel")
-    return {name: Failed(count, again[name]) for name, count in counts}
+def failed_by_channel(rows: DatabaseRows) -> dict[str, Failed]:
+    """In the order of their names."""
+    again = dict(rows["again"])
+    return {name: Failed(count, again.get(name, 0)) for name, count in sorted(rows["failed"])}
 
 
-def lost_by_channel() -> dict[str, Lost]:
-    """Losses of all channels are under "". Raises database errors."""
-    counts = Loss.objects.values_list("channel").annotate(Sum("count"), Count("pk"), Count("count"))
-    return {name: Lost(lost or 0, rows > known) for name, lost, rows, known in counts}
+def lost_by_channel(rows: DatabaseRows) -> dict[str, Lost]:
+    """Losses of all channels are under ""."""
+    return {name: Lost(lost or 0, records > known, records) for name, lost, records, known in rows["lost"]}
 
 
 def channel_statuses(
     positions: Iterable[Position],
     now: datetime,
     lags: Mapping[int, Lag | None],
-    failures: Mapping[str, Failed] | None = None,
-    losses: Mapping[str, Lost] | None = None,
+    rows: DatabaseRows | None = None,
 ) -> dict[int, ChannelStatus]:
-    """By the positions' primary keys. `failures` and `losses` if the caller has read them. Raises database errors."""
-    failures = failed_by_channel() if failures is None else failures
-    losses = lost_by_channel() if losses is None else losses
-    ours = machine_id()
+    """By the positions' primary keys. `rows` are read if the caller has not. Raises database errors."""
+    rows = read_of_channels(bounded_wait.connection()) if rows is None else rows
+    failures, losses, ours = failed_by_channel(rows), lost_by_channel(rows), machine_id()
 
     def status_of(each: Position) -> ChannelStatus:
         failed, lost = failures.get(each.channel, Failed()), losses.get(each.channel, Lost())

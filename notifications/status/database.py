@@ -1,32 +1,28 @@
 """What the database says of both lanes, within a few seconds, or why it says nothing."""
 
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q, Sum
 
-from notifications.database import bounded_wait
-from notifications.database.bounded_counts import bounded_counts
 from notifications.database.deadline import deadline
 from notifications.database.fast_sql import fetch_all
-from notifications.models import FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
-from notifications.models.states import IS_STUCK, STUCK, WAITING
-from notifications.positions.key import machine_id
+from notifications.database.read_together import read_together
+from notifications.models import Position, State
+from notifications.models.states import STUCK, WAITING
 from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
+from notifications.status.database_rows import CLOCK, COUNTED, FEW, POSITION, POSITION_TIMES, DatabaseRows, read_all
 from notifications.status.lag import lags
 from notifications.status.unseen import UnseenLosses, UnseenRefused, unseen_losses, unseen_refused
-from notifications.store.new_payload import OTHER_BYTES
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
 from notifications.utils.times import utc_now
 
-#: Counting stops here: a long queue must not make the status slow, and still less the verdict.
-COUNTED: Final = 100_000
-FEW: Final = 1_000
 #: Seconds after which a PostgreSQL that does not answer is away, or too slow. Connecting has its own limit
 #: (connect_timeout).
 LONGEST: Final = 2.0
@@ -90,15 +86,19 @@ class Answer(NamedTuple):
     is_away: bool = False
 
 
-def ask(db: BaseDatabaseWrapper, *, lag_seconds: float, whole: bool) -> Answer:
-    """Never raises. A connection that failed is closed: the next one to ask opens another."""
+def ask(db: BaseDatabaseWrapper, *, lag_seconds: float, whole: bool, has_answered: bool = False) -> Answer:
+    """Never raises. A connection that failed is closed: the next one to ask opens another.
+
+    `has_answered`: a moment ago, to the caller: then it is not away, and one query is saved.
+    """
     is_away, until = True, time.monotonic() + LONGEST
     try:
         with deadline(LONGEST):
-            answers(db)
+            if not has_answered:
+                answers(db)
         is_away = False  # from here on it may only be slow
         with deadline(max(LEAST, until - time.monotonic()) + lag_seconds):
-            return Answer(_status(utc_now(), lag_seconds, whole=whole))
+            return Answer(_status(db, lag_seconds, whole=whole))
     except Error as error:
         if db.vendor == "postgresql" and not isinstance(error, ProgrammingError):
             db.close()
@@ -111,85 +111,52 @@ def answers(db: BaseDatabaseWrapper) -> None:
     fetch_all(db, "SELECT 1", [])
 
 
-def _status(now: datetime, lag_seconds: float, *, whole: bool) -> DatabaseStatus:
+def _status(db: BaseDatabaseWrapper, lag_seconds: float, *, whole: bool) -> DatabaseStatus:
+    now, before = utc_now(), time.time()
     most = COUNTED if whole else FEW
-    due = RawPayload.objects.filter(state=State.RECEIVED, next_attempt_at__lte=now).order_by("next_attempt_at")
-    oldest = due.values_list("next_attempt_at", flat=True).first()
-    payloads, counts = _counts(now, most, whole=whole)
-    positions = list(Position.objects.order_by("channel", "journal", "machine"))
-    failed, lost = failed_by_channel(), lost_by_channel()
+    rows = read_all(db, now, most, whole=whole)
+    ahead = differs(rows.one("clock"), before)
+    positions = [_position(rows, row) for row in rows["positions"]]
     behind = lags(positions, seconds=lag_seconds) if lag_seconds else {}
-    channels = channel_statuses(positions, now, behind, failed, lost)
+    failed, lost, oldest = failed_by_channel(rows), lost_by_channel(rows), rows.time(rows.one("oldest"))
     return DatabaseStatus(
         most=most,
-        payloads=payloads,
-        dead_open=counts.dead_open,
-        other_bytes=counts.other_bytes,
-        from_future=counts.from_future,
+        payloads={state.value: rows.one(state) for state in (*(WAITING if whole else ()), *STUCK)},
+        dead_open=_dead_open(rows, most),
+        other_bytes=rows.one("other_bytes"),
+        from_future=rows.one("from_future"),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
-        channels=list(channels.values()),
+        channels=list(channel_statuses(positions, now, behind, rows).values()),
         failed_deliveries=sum(each.rows for each in failed.values()),
         failed={channel: each.rows for channel, each in failed.items()},
         failed_again=sum(each.again for each in failed.values()),
-        losses=counts.losses,
+        losses=sum(each.records for each in lost.values()),
         lost_events=sum(each.events for each in lost.values()),
         lost_more=any(each.more for each in lost.values()),
-        unseen_losses=unseen_losses(),
-        refused=dict(Refusal.objects.values_list("reason").annotate(Sum("count")).order_by("reason")),
-        unseen_refused=unseen_refused(),
-        clock_differs=clock_differs(bounded_wait.connection()),
-        machines=[
-            MachineStatus(each.machine, each.host, (now - each.seen_at).total_seconds(), each.problems, each.workers)
-            for each in Machine.objects.exclude(machine=machine_id()).order_by("host", "machine")
-        ],
+        unseen_losses=unseen_losses(rows),
+        refused=dict(sorted(rows["refused"])),
+        unseen_refused=unseen_refused(rows),
+        clock_differs=ahead,
+        machines=[_machine(rows, now, row) for row in sorted(rows["machines"], key=lambda row: (row[1], row[0]))],
     )
 
 
-class _Counts(NamedTuple):
-    """As in DatabaseStatus."""
-
-    other_bytes: int
-    from_future: int
-    losses: int
-    dead_open: int
+def _position(rows: DatabaseRows, row: Sequence[Any]) -> Position:
+    """Without what the status does not read."""
+    values = dict(zip(POSITION, row, strict=True))
+    return Position(**values | {name: rows.time(values[name]) for name in POSITION_TIMES})
 
 
-def _counts(now: datetime, most: int, *, whole: bool) -> tuple[dict[str, int], _Counts]:
-    """Of payloads by state, and of other rows. Two queries; a third where some groups are closed and very many dead."""
-    waiting = RawPayload.objects.filter(next_attempt_at__isnull=False)
-    by_state = {state.value: waiting.filter(state=state) for state in WAITING} if whole else {}
-    by_state |= {state.value: RawPayload.objects.filter(IS_STUCK, state=state) for state in STUCK}
-    others = [_of_other_bytes(most), RawPayload.objects.from_future(), Loss.objects.all()]
-    closed, dead = _closed_groups(now), by_state[State.DEAD]
-    if has_closed := closed.exists():
-        few = dead.filter(pk__in=dead.order_by("-pk").values("pk")[:most])  # more than these are counted below
-        others.append(few.exclude(failure__in=closed))
-    found = bounded_counts([*by_state.values(), *others], most)
-    payloads, counts = dict(zip(by_state, found, strict=False)), found[len(by_state) :]
-    if not has_closed:
-        counts.append(payloads[State.DEAD])
-    elif payloads[State.DEAD] >= most:
-        counts[-1] = _many_dead_open(closed, most)
-    return payloads, _Counts(*counts)
+def _machine(rows: DatabaseRows, now: datetime, row: Sequence[Any]) -> MachineStatus:
+    machine, host, seen_at, *lists = row
+    seen = (now - (rows.time(seen_at) or now)).total_seconds()
+    problems, workers = (json.loads(each) if isinstance(each, str) else each for each in lists)  # SQLite has texts
+    return MachineStatus(machine, host, seen, problems, workers)
 
 
-def _closed_groups(now: datetime) -> Any:
-    is_muted = Q(state=FailureGroup.State.MUTED, muted_until__gt=now)
-    return FailureGroup.objects.filter(is_muted | Q(state=FailureGroup.State.RESOLVED))
-
-
-def _many_dead_open(closed: Any, most: int) -> int:
-    """Of `most` or more dead ones. Those of closed groups, which may be many more, are not read."""
-    others = FailureGroup.objects.exclude(pk__in=closed)
-    youngest = RawPayload.objects.filter(IS_STUCK, state=State.DEAD).order_by("-pk").values("pk")[:COUNTED]
-    in_groups = RawPayload.objects.filter(failure__in=others, state=State.DEAD)
-    return min(most, sum(bounded_counts([in_groups, RawPayload.objects.filter(pk__in=youngest, failure=None)], most)))
-
-
-def _of_other_bytes(most: int) -> Any:
-    """Of the youngest in quarantine: to read the errors of more would take too long."""
-    youngest = RawPayload.objects.filter(IS_STUCK, state=State.QUARANTINED).order_by("-pk").values("pk")[:most]
-    return RawPayload.objects.filter(pk__in=youngest, error__startswith=OTHER_BYTES)
+def _dead_open(rows: DatabaseRows, most: int) -> int:
+    found = rows.one("dead_open")
+    return int(rows.one(State.DEAD) if found is None else min(found, most))
 
 
 def clock_differs(db: BaseDatabaseWrapper) -> float:
@@ -197,6 +164,9 @@ def clock_differs(db: BaseDatabaseWrapper) -> float:
     if db.vendor != "postgresql":
         return 0.0
     before = time.time()
-    ((theirs,),) = fetch_all(db, "SELECT extract(epoch FROM clock_timestamp())::float8", [])
-    after = time.time()
-    return float(theirs) - min(max(float(theirs), before), after)
+    return differs(read_together(db, {"clock": CLOCK})["clock"][0][0], before)
+
+
+def differs(theirs: float | None, before: float) -> float:
+    """None has our clock. The answer came after `before`."""
+    return 0.0 if theirs is None else theirs - min(max(theirs, before), time.time())

@@ -62,14 +62,14 @@ class Status:
         return asdict(self)
 
 
-def status(*, lag_seconds: float = 0.0, whole: bool = True) -> Status:
+def status(*, lag_seconds: float = 0.0, whole: bool = True, has_answered: bool = False) -> Status:
     """The status of the database, of this machine's spool and of its workers.
 
     `lag_seconds`: how long to read the journal for the channels' lag; 0 does not read it. `whole`: also count what
-    waits.
+    waits. `has_answered`: the database did, to the caller, a moment ago.
     """
     db = bounded_wait.connection()
-    answer = ask(db, lag_seconds=lag_seconds, whole=whole)
+    answer = ask(db, lag_seconds=lag_seconds, whole=whole, has_answered=has_answered)
     return replace(
         machine_status(),
         database=answer.status,

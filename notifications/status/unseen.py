@@ -2,17 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
-from django.db.models import Count, F, Max, Sum
-
-from notifications.events.event import SERIES
-from notifications.models import Loss, Refusal
-
-#: The youngest losses, of which the last is looked for: reports may come late.
-YOUNGEST: Final = 100
-#: What an older follow_journal refuses until it is restarted: newer web processes write events that it does not know.
-OF_UPGRADE: Final = {"reason": "no channel of this name", "name": SERIES}
+from notifications.status.database_rows import YOUNGEST, DatabaseRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +30,19 @@ class UnseenRefused:
     last: datetime | None
 
 
-def unseen_losses() -> UnseenLosses:
-    """Two queries. Raises database errors."""
-    unseen = Loss.objects.unseen()
-    found = unseen.aggregate(records=Count("pk"), events=Sum("count"), known=Count("count"))
-    youngest = unseen.order_by("-pk").values_list("until", "told_at", "channel", "reason")[:YOUNGEST]
-    rows = sorted((max(until, told_at or until), channel, reason) for until, told_at, channel, reason in youngest)
-    last, _, reason = rows[-1] if rows else (None, "", "")
-    channels = sorted({channel for _, channel, _ in rows}) if found["records"] <= YOUNGEST else []
-    more = found["records"] > found["known"]
-    return UnseenLosses(found["records"], found["events"] or 0, more, last, channels, reason)
+def unseen_losses(rows: DatabaseRows) -> UnseenLosses:
+    """Of those that nobody has marked as seen."""
+    ((records, events, known),) = rows["unseen"]
+    youngest = sorted(
+        (max(time for text in texts if (time := rows.time(text))), channel, reason)
+        for *texts, channel, reason in rows["youngest"]
+    )
+    last, _, reason = youngest[-1] if youngest else (None, "", "")
+    channels = sorted({channel for _, channel, _ in youngest}) if records <= YOUNGEST else []
+    return UnseenLosses(records, events or 0, records > known, last, channels, reason)
 
 
-def unseen_refused() -> UnseenRefused:
-    """One query, of a table with at most a thousand rows for each journal. Raises database errors."""
-    new = Sum(F("count") - F("seen_count"))
-    found = Refusal.objects.unseen().exclude(**OF_UPGRADE).aggregate(kinds=Count("pk"), entries=new, last=Max("until"))
-    return UnseenRefused(found["kinds"], found["entries"] or 0, found["last"])
+def unseen_refused(rows: DatabaseRows) -> UnseenRefused:
+    """Of a table with at most a thousand rows for each journal."""
+    ((kinds, entries, last),) = rows["unseen_refused"]
+    return UnseenRefused(kinds, entries or 0, rows.time(last))

@@ -62,13 +62,19 @@ class Verdict:
         return {"verdict": self.headline, "problems": problems} | self.status.as_dict()
 
 
-def verdict(*, lag_seconds: float = 0.0, whole: bool = False, database_problem: Callable[[], str] = str) -> Verdict:
+def verdict(
+    *,
+    lag_seconds: float = 0.0,
+    whole: bool = False,
+    has_answered: bool = False,
+    database_problem: Callable[[], str] = str,
+) -> Verdict:
     """What is wrong now. Raises nothing while the database is away or silent, and takes no more than 3 s then.
 
-    `lag_seconds` and `whole` are for the status. `database_problem`: what keeps this process from the database, or "",
-    as a worker knows it.
+    `lag_seconds`, `whole` and `has_answered` are for the status. `database_problem`: what keeps this process from the
+    database, or "", as a worker knows it.
     """
-    now = status(lag_seconds=lag_seconds, whole=whole)
+    now = status(lag_seconds=lag_seconds, whole=whole, has_answered=has_answered)
     problems = [
         *storage_problems(now, database_problem()),
         *worker_problems(now),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -19,14 +20,15 @@ from notifications.admin.status.read_series import by_route, overview
 from notifications.admin.status.releases import effects
 from notifications.admin.status.routes import SHOWN, changed_first, routes
 from notifications.admin.status.tiles import tiles
+from notifications.conf import conf
 from notifications.status.now import Status
 from notifications.status.verdict import verdict
 from notifications.utils.times import utc_now
 
 
 def now_part(request: HttpRequest, _: Period | None = None) -> dict[str, Any]:
-    """The verdict and the tiles. Some twelve queries, each of a few rows or bounded."""
-    found, links = verdict(whole=True), Links(request)
+    """The verdict and the tiles. One query, besides those for the request's session and user."""
+    found, links = verdict(whole=True, has_answered=_is_read_from_database(request)), Links(request)
     problems = [(problem, links.of_problem(problem.path), unbroken(problem.advice)) for problem in found.problems]
     return {
         "verdict": found,
@@ -68,6 +70,12 @@ def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
         "route_charts": _split(list(Charts(figures, Links(request), found).of_routes())),
         "period": period,
     }
+
+
+def _is_read_from_database(request: HttpRequest) -> bool:
+    """Whether this request's user was just read from the engine's database."""
+    user = getattr(request, "user", None)
+    return isinstance(user, Model) and user._state.db == conf.database
 
 
 def _split(charts: list[Chart]) -> dict[str, Any]:

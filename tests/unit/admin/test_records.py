@@ -37,7 +37,7 @@ def test_channels_show_how_they_are_doing(admin: Client, state_dir: Path, django
     Loss.objects.create(origin="o", channel="SLACK", reason="r", count=None, key="2", until=now)
     lock = Lock(Key(ours["machine"], "memory://", "SLACK"))
 
-    with django_assert_num_queries(7 + 12):  # session, user, count, positions, twice failed, lost; and the verdict
+    with django_assert_num_queries(6):  # session, user, count, positions, their numbers; and the verdict
         answer = admin.get("/admin/notifications/position/")
     pages = [answer.content.decode(), admin.get(f"/admin/notifications/position/{slack.pk}/change/").content.decode()]
     lock.close()
