@@ -11,10 +11,9 @@ from django.utils.text import capfirst
 from notifications.admin.status import drawing, markup
 from notifications.admin.status.ends import End, ends
 from notifications.admin.status.lines import Line
-from notifications.admin.status.marks import Text, mark_texts, percent
+from notifications.admin.status.marks import percent
 from notifications.admin.status.markup import Slot
 from notifications.admin.status.periods import Window
-from notifications.admin.status.releases import Mark
 from notifications.admin.status.wording import NONE, Words, count
 
 
@@ -45,7 +44,7 @@ class Chart:
     top: Callable[[float], float] = drawing.round_top
     href: str = ""
     at: Callable[[int], str] = lambda _: ""
-    marks: Sequence[Mark] = ()
+    time_axis: str = ""
     more: int = 0
     sums: bool = False
     is_known: bool = True
@@ -119,7 +118,7 @@ class Chart:
         running = self.window.period.running
         return running if running and slot == self.window.period.steps - 1 else f"at {self.window.names[slot]}"
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """All of its lines in words."""
         texts = (f"{line.name}: {self._most(line)}" if line.name else capfirst(self._most(line)) for line in self.lines)
@@ -164,19 +163,6 @@ class Chart:
         """Those of the table: the youngest first, without those that had nothing."""
         numbers = reversed(range(self.window.period.steps))
         return markup.rows(self.slots[n] for n in numbers if any(line.values[n] for line in self.lines))
-
-    @property
-    def ticks(self) -> list[Text]:
-        """What the axis of time names."""
-        steps = self.window.period.steps
-        return [
-            Text(percent(slot / steps), text, "start" if slot == 0 else "middle") for slot, text in self.window.ticks
-        ]
-
-    @property
-    def mark_texts(self) -> list[Text]:
-        """Where releases began, and which."""
-        return mark_texts(self.marks, self.window.period.steps)
 
 
 def _last(values: drawing.Values) -> tuple[int, float | None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 from notifications.admin.status import drawing
@@ -11,6 +11,8 @@ from notifications.admin.status.figures import ALL, P50, P99, Figures
 from notifications.admin.status.gauges import Gauges, Latest
 from notifications.admin.status.lines import Line, busiest, by_label, of_routes, slowest
 from notifications.admin.status.links import Links
+from notifications.admin.status.marks import mark_texts, ticks
+from notifications.admin.status.markup import time_axis
 from notifications.admin.status.releases import marks
 from notifications.admin.status.routes import Route
 from notifications.admin.status.wording import milliseconds, seconds
@@ -28,7 +30,7 @@ def without_data(charts: Sequence[Chart]) -> list[tuple[str, list[Chart]]]:
     return [(text, [each for each in charts if each.is_empty and each.none == text]) for text in sentences]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Charts:
     """Makes them of what was counted. Each group is a generator of its charts."""
 
@@ -94,9 +96,14 @@ class Charts:
         dropped = [Line("", figures.counts("dropped"), kind="line-bad")]
         yield self._chart("dropped", f"Events that emit() dropped {each}", dropped, **BARS)
 
+    @cached_property
+    def _time_axis(self) -> str:
+        window = self.figures.window
+        return time_axis(ticks(window), mark_texts(marks(self.figures), window.period.steps))
+
     def _chart(self, key: str, title: str, drawn: list[Line], **options: Any) -> Chart:
         figures = self.figures
-        options |= {"marks": marks(figures), "is_known": figures.counted.stop > 0}
+        options |= {"time_axis": self._time_axis, "is_known": figures.counted.stop > 0}
         return Chart(key=key, title=title, window=figures.window, lines=drawn, **options)
 
     def _gauge(self, name: str) -> list[Line]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from notifications.admin.status.periods import Window
 from notifications.admin.status.time_texts import TimeText, time_of
@@ -19,16 +19,13 @@ COUNTED: Final = ("requests", "releases", "waiting", "oldest", "handled")
 LATE: Final = timedelta(minutes=5)
 P50: Final = 0.5
 P99: Final = 0.99
-#: Of a query: which part of it, name, label, start, count, highest, buckets.
+#: Of a query: which part of it, name, label, start; then as a point.
 Row = tuple[int, str, str, TimeText, int, float, str]
-
-
-class Point(NamedTuple):
-    """A row of the table: how many, the highest, and the text of its buckets."""
-
-    number: int
-    highest: float
-    buckets: str
+#: A row of the table: how many, the highest, and the text of its buckets. There are thousands: a class takes longer.
+Point = tuple[int, float, str]
+NUMBER: Final = 0
+HIGHEST: Final = 1
+BUCKETS: Final = 2
 
 
 @lru_cache(maxsize=8192)
@@ -63,13 +60,14 @@ class Figures:
         self._slots = defaultdict(lambda: defaultdict(dict))
         self._numbers: dict[TimeText, int] = {}  # of slots: there are few of them
 
-    def take(self, row: Row) -> None:
-        """A row of the database. There are thousands."""
-        _, name, label, start, number, highest, buckets = row
-        slot = self._numbers.get(start)
-        if slot is None:
-            slot = self._numbers[start] = self.window.slot(time_of(start))
-        self._slots[name][label][slot] = Point(number, highest, buckets)
+    def take(self, rows: Iterable[Row]) -> None:
+        """Rows of the database."""
+        slots, numbers = self._slots, self._numbers
+        for _, name, label, start, number, highest, buckets in rows:
+            slot = numbers.get(start)
+            if slot is None:
+                slot = numbers[start] = self.window.slot(time_of(start))
+            slots[name][label][slot] = number, highest, buckets
 
     def labels(self, name: str) -> list[str]:
         """The labels that have points, without that for all."""
@@ -97,15 +95,15 @@ class Figures:
         """What was counted in each slot: nothing is 0, but None where nothing at all is known yet, or any more."""
         known = self.counted
         found = enumerate(self._each(name, label))
-        return [point.number if point else 0 if slot in known else None for slot, point in found]
+        return [point[NUMBER] if point else 0 if slot in known else None for slot, point in found]
 
     def highest(self, name: str, label: str = ALL) -> list[float | None]:
         """A gauge's highest in each slot; None where nobody looked."""
-        return [point.highest if point else None for point in self._each(name, label)]
+        return [point[HIGHEST] if point else None for point in self._each(name, label)]
 
     def quantiles(self, name: str, label: str, share: float) -> list[float | None]:
         """In ms; None where nothing was measured."""
-        return [quantile(_counts(point.buckets), share) if point else None for point in self._each(name, label)]
+        return [quantile(_counts(point[BUCKETS]), share) if point else None for point in self._each(name, label)]
 
     def _each(self, name: str, label: str) -> Iterator[Point | None]:
         points = self.points(name, label)

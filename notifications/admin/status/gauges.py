@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from notifications.admin.status.figures import ALL, LATE, RELEASES, Figures
+from notifications.admin.status.figures import ALL, HIGHEST, LATE, RELEASES, Figures
 from notifications.admin.status.periods import CLOCK, DATE
 
 #: Gauges, and why nobody measures one while other things are counted.
@@ -38,7 +38,7 @@ class Gauges:
         if end is None:
             return Latest()
         if points and now - end <= LATE:
-            return Latest(points[max(points)].highest)
+            return Latest(points[max(points)][HIGHEST])
         if end > now - LATE:  # the slot that runs has older samples
             end = self._minutes.window.since
         others = _end(self._minutes, RELEASES)

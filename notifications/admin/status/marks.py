@@ -1,8 +1,10 @@
-"""Names and places of the vertical marks in a chart, so that no name covers another."""
+"""Names and places of the times below a chart and of its vertical marks, so that no name covers another."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
+from notifications.admin.status.periods import Window
 from notifications.admin.status.releases import Mark
 from notifications.utils import graphemes
 
@@ -23,9 +25,16 @@ class Text(NamedTuple):
     anchor: str = "middle"
 
 
+@cache
 def percent(part: float) -> str:
     """A part of the slots' width, for an attribute."""
     return f"{part * SLOTS:.2f}%"
+
+
+def ticks(window: Window) -> list[Text]:
+    """Times that the axis names."""
+    places = ((slot / window.period.steps, text) for slot, text in window.ticks)
+    return [Text(percent(place), text, "middle" if place else "start") for place, text in places]
 
 
 def mark_texts(marks: Sequence[Mark], steps: int) -> list[Text]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from notifications.admin.status.marks import Text
 from notifications.admin.status.routes import Route
 
 #: A row of the table of routes. At the width of a phone each cell says what it is.
@@ -18,8 +19,16 @@ ROUTE: Final = (
     '<td data-label="p50">{}</td><td data-label="p99">{}</td><td data-label="p99 before">{}</td>'
     '<td data-label="Difference"><span class="change {}">{}</span></td></tr>'
 )
-#: Between cells while they are escaped together. No text has it.
+TICK: Final = (
+    '<line class="tick" x1="{0}" x2="{0}" y1="158" y2="162"/><text x="{0}" y="177" text-anchor="{2}">{1}</text>'
+)
+MARK: Final = (
+    '<line class="mark" x1="{0}" x2="{0}" y1="4" y2="158"/>'
+    '<text class="mark-name" x="{0}" dx="{3}" y="12" text-anchor="{2}">{1}</text>'
+)
+#: Between cells, and between texts of slots, while they are escaped together. Neither has it.
 CELL_END: Final = "\n"
+TEXT_END: Final = "\x1f"
 
 
 class Slot(NamedTuple):
@@ -35,14 +44,21 @@ class Slot(NamedTuple):
     text: str
 
 
-def hits(slots: Iterable[Slot], width: str) -> SafeString:
+def hits(slots: Sequence[Slot], width: str) -> SafeString:
     """Invisible places in the drawing, each with its figures as a tooltip."""
-    return mark_safe("".join(_hit(slot, width) for slot in slots))  # noqa: S308  escaped below
+    texts = escape(TEXT_END.join(slot.text for slot in slots)).split(TEXT_END)
+    return mark_safe("".join(map(_hit, slots, texts, [width] * len(slots))))  # noqa: S308  escaped here and below
 
 
-def _hit(slot: Slot, width: str) -> str:
-    place = f'<rect x="{slot.x}" y="18" width="{width}" height="140"><title>{escape(slot.text)}</title></rect>'
+def _hit(slot: Slot, escaped: str, width: str) -> str:
+    place = f'<rect x="{slot.x}" y="18" width="{width}" height="140"><title>{escaped}</title></rect>'
     return f'<a href="{escape(slot.href)}" tabindex="-1">{place}</a>' if slot.href else place
+
+
+def time_axis(ticks: Iterable[Text], marks: Iterable[Text]) -> SafeString:
+    """What charts of one window have in common: times below them, and where releases began."""
+    beside = ((*mark, "-4" if mark.anchor == "end" else "4") for mark in marks)
+    return format_html("{}\n{}", format_html_join("", TICK, ticks), format_html_join("", MARK, beside))
 
 
 def rows(slots: Iterable[Slot]) -> SafeString:

@@ -78,6 +78,8 @@ class Window:
     @cached_property
     def names(self) -> list[str]:
         """Each slot's time for people: "14:05", "29 Nov, 14:00", "29 Nov"."""
+        if self.period.step is Step.MINUTE:  # alike in all languages, and date_format takes twenty times as long
+            return [f"{each:%H:%M}" for each in self.local_starts]
         return [date_format(each, self._format) for each in self.local_starts]
 
     def name_of(self, moment: datetime) -> str:

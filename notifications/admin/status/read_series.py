@@ -1,10 +1,12 @@
 """What the page reads of the series: one query for each of its parts, however many periods it is about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from notifications.admin.status.figures import ALL, RELEASES, Figures
+from notifications.admin.status.figures import ALL, RELEASES, Figures, Row
 from notifications.admin.status.gauges import WHY
 from notifications.admin.status.periods import PERIODS, Window
 from notifications.admin.status.time_texts import time_of, time_text
@@ -48,11 +50,11 @@ class Overview(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A SELECT without its first word, its values, and what takes its rows."""
+    """A SELECT without its first word, its values, and what takes its rows, perhaps in several pieces."""
 
     sql: str
     values: Sequence[Any]
-    take: Callable[[Any], None]
+    take: Callable[[Iterable[Row]], None]
 
 
 def overview(shown: Window) -> Overview:
@@ -96,10 +98,10 @@ def _first_minutes(figures: Figures) -> _Part:
     known = max(window.before, window.now - KNOWN)
     values = [window.period.step.value, *_times(window.before, window.until, known)]
 
-    def take(row: Any) -> None:
-        _, _, label, start, *_ = row
-        if start is not None:
-            figures.first_minutes[label] = time_of(start)
+    def take(rows: Iterable[Row]) -> None:
+        for _, _, label, start, *_ in rows:
+            if start is not None:
+                figures.first_minutes[label] = time_of(start)
 
     return _Part(FIRST_MINUTES, values, take)
 
@@ -114,5 +116,5 @@ def _read(parts: Sequence[_Part]) -> None:
     sql = " UNION ALL ".join(parts_sql).format(time=time_text("start"))
     with bounded_wait.connection().cursor() as cursor:
         cursor.execute(sql, [value for part in parts for value in part.values])
-        for row in cursor.fetchall():
-            parts[row[0]].take(row)
+        for number, rows in groupby(cursor.fetchall(), itemgetter(0)):
+            parts[number].take(rows)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db.models import F
 
-from notifications.admin.status.figures import Point, Total
+from notifications.admin.status.figures import Total
 from notifications.admin.status.lines import busiest, slowest
 from notifications.admin.status.periods import PERIODS, Window
 from notifications.admin.status.read_series import by_route
@@ -24,7 +24,7 @@ HOUR = Window(PERIODS["hour"], NOW)
 def took(ms: float, count: int = 100) -> Total:
     buckets = [0] * 31
     buckets[bucket_of(ms)] = count
-    return Total([Point(count, ms, text_of(buckets))] if count else [])
+    return Total([(count, ms, text_of(buckets))] if count else [])
 
 
 @pytest.mark.parametrize(
