@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from tests.support.axe import TOO_WIDE, unreached, violations
 from tests.support.browser import DESKTOP, PHONE
 from tests.support.processes import Site
-from tests.support.shop_series import SLOW
+from tests.support.shop_series import ROUTES, SLOW
 from tests.support.slack import FakeSlack
 from tests.support.slack_http import Plain
 from tests.support.wait import wait_for
@@ -212,14 +212,27 @@ def test_a_release_that_doubled_the_times_of_a_route(shop: Shop) -> None:
     release = shop.page.locator(".releases > li").first
     expect(release).to_contain_text(re.compile(r"^1\.5\.0 \(.*, (19|20) h ago\) made 1 route twice as slow: "))
     expect(release.locator("li").first).to_contain_text(f"{SLOW}: twice as slow")
+    tile = shop.tile("times")
+    expect(tile).to_contain_text("1 route slower")
+    expect(tile).to_contain_text(f"{SLOW}: twice as slow")
     expect(shop.page.locator("#chart-times .mark-name")).to_have_text("1.5.0")
-    chart = shop.page.locator("#chart-busiest-p99")
+    expect(shop.page.locator(".routes tbody tr")).to_have_count(len(ROUTES))
+
+    tile.get_by_role("link").click()
+    expect(shop.page.locator("#routes-slower")).to_have_attribute("aria-current", "true")
+    expect(shop.page.locator("#group-routes")).to_be_in_viewport()
+    chart = shop.page.locator("#chart-slowest-p99")
     expect(chart.locator(".mark-name")).to_have_text("1.5.0")
-    chart.get_by_text("Figures").click()
-    expect(chart.get_by_role("columnheader").filter(has_text=SLOW)).to_be_visible()
-    row = shop.page.locator(".routes tbody tr").first
+    expect(chart.locator("path")).to_have_count(1)
+    row = shop.page.locator(".routes tbody tr")
+    expect(row).to_have_count(1)
     expect(row).to_contain_text(SLOW)
     expect(row.locator(".change")).to_have_text(re.compile("slow"))
+    shop.page.locator("#routes-all").click()
+    expect(row).to_have_count(len(ROUTES))
+    chart = shop.page.locator("#chart-busiest-p99")
+    chart.get_by_text("Figures").click()
+    expect(chart.get_by_role("columnheader").filter(has_text=SLOW)).to_be_visible()
 
 
 def test_from_a_point_of_a_chart_to_the_payloads_of_that_time(shop: Shop) -> None:

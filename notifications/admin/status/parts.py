@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from notifications.admin.status import changed_routes
 from notifications.admin.status.budget import OF, Budget, all_is_well, rates
 from notifications.admin.status.chart import Chart
 from notifications.admin.status.charts import Charts, without_data
@@ -57,17 +58,21 @@ def figures_part(request: HttpRequest, period: Period) -> dict[str, Any]:
 
 
 def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
-    """What releases did, and each route beside the period before. One query."""
-    figures = by_route(Window(period, utc_now()))
+    """What releases did, and each route beside the period before: all, or those of `?routes=`. One query."""
+    figures, choice = by_route(Window(period, utc_now())), request.GET.get("routes", "")
     found = routes(figures)
-    shown = changed_first(found)
+    chosen = changed_routes.chosen(found, choice)
+    shown = changed_first(chosen)
     return {
+        "times": [changed_routes.times_tile(found, period)],
         "releases": effects(figures),
         "have_names": bool(figures.labels(RELEASES)),
+        "has_routes": bool(found),
+        "route_chips": changed_routes.chips(found, choice, period),
         "routes": route_rows(shown[:SHOWN]),
         "more_routes": route_rows(shown[SHOWN:]),
         "more": len(shown[SHOWN:]),
-        "route_charts": _split(list(Charts(figures, Links(request), found).of_routes())),
+        "route_charts": _split(list(Charts(figures, Links(request), chosen).of_routes())),
         "period": period,
     }
 

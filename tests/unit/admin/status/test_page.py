@@ -113,7 +113,7 @@ def test_while_the_database_of_the_engine_is_away_the_verdict_is_there(admin: Cl
     assert "gone away" in page
     assert "What was counted cannot be read." in page
     assert "No request" not in page
-    assert page.count("data-part=") == 6
+    assert page.count("data-part=") == 7
 
 
 def test_its_address_has_two_names(admin: Client) -> None:
@@ -177,7 +177,7 @@ def test_a_part_is_what_the_page_has(admin: Client) -> None:
     for part, pieces in {
         "now": ["now"],
         "figures": ["rates", "requests", "others"],
-        "routes": ["releases", "routes"],
+        "routes": ["times", "releases", "routes"],
     }.items():
         found = get(admin, f"period=hour&part={part}")
         for piece in pieces:

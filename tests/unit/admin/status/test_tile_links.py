@@ -32,8 +32,9 @@ def _own_state(settings: Any, tmp_path: Path) -> None:
 
 
 def links(admin: Client) -> dict[str, str]:
-    """The address of each tile of the page, "" of those that are no link."""
-    return {key: unescape(address) for key, address in TITLE.findall(admin.get(STATUS).content.decode())}
+    """The address of each tile of the page, "" of those that are no link. That of routes has its list on the page."""
+    found = {key: unescape(address) for key, address in TITLE.findall(admin.get(STATUS).content.decode())}
+    return {key: address for key, address in found.items() if key != "times"}
 
 
 def of_payloads() -> dict[str, list[Model]]:
