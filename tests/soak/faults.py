@@ -99,6 +99,10 @@ class Faults:
         """What goes on."""
         return self._now
 
+    def had_each(self) -> bool:
+        """Whether each kind has begun, or no more will."""
+        return self._over.is_set() or self.seen.keys() == self._kinds.keys()
+
     def _guard(self) -> None:
         try:
             self._run()

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from tests.soak.held import PROCESS, REQUEST, Held
@@ -80,18 +81,20 @@ class Load:
         for _ in range(WARM_UP):
             self._note(await self._wires.exchange(http("GET", "/", self._chance), alone=True))
 
-    async def run(self, requests: int, rate: float, seconds: float) -> None:
-        """Send so many, until `stopped` or for at most so many seconds; all are answered when this returns."""
+    async def run(self, requests: int, rate: float, seconds: float, enough: Callable[[], bool] = lambda: True) -> None:
+        """Send so many and until it is `enough`, or `stopped`, or for at most so many seconds; all are answered when
+        this returns.
+        """
         started = time.monotonic()
         slow = asyncio.create_task(self.slow.run())
         async with asyncio.TaskGroup() as group:
-            for number in range(requests):
+            for number in count():
                 due = started + number / rate
                 if (early := due - time.monotonic()) > 0:
                     await asyncio.sleep(early)
                 while self.in_flight >= MOST:
                     await asyncio.sleep(0.01)
-                if self.stopped or due - started > seconds:
+                if self.stopped or due - started > seconds or (number >= requests and enough()):
                     break
                 request = (self._raw if self._chance.random() < RAW_SHARE else self._visitors).next()
                 self.in_flight += 1

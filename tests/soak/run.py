@@ -29,7 +29,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run it. Seconds of faults and of quiet are drawn between the two; `seconds` ends it early.
+    """How to run it. It sends so many requests, or more until each fault was there. Seconds of faults and of quiet are
+    drawn between the two; `seconds` ends it early.
 
     `only`: kinds of faults whose names begin so.
     """
@@ -100,7 +101,7 @@ async def _send(load: Load, faults: Faults, options: Options, say: Say) -> None:
     progress = asyncio.create_task(_progress(load, faults, say))
     with _ends_early(load, say), faults:
         try:
-            await load.run(options.requests, options.rate, options.seconds)
+            await load.run(options.requests, options.rate, options.seconds, faults.had_each)
         finally:
             progress.cancel()
 
