@@ -4,6 +4,9 @@ BIN := .venv/bin
 # One more than the cores: many tests wait for a process.
 JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 
+# Tests of services wait more.
+SERVICE_JOBS ?= $(shell echo $$(($$(nproc) + 2)))
+
 # Compiled tests are kept: to compile them again takes each of pytest's processes ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,12 +24,12 @@ run: .venv/local.installed ## Site and workers on http://127.0.0.1:8000 (HOST an
 test: lint ## Lint, and every test that needs neither root nor services
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not services and not slow and not system"
 
-test-all: test ## make test, then make test-services (about 17 minutes)
+test-all: test ## make test, then make test-services (17 to 35 minutes)
 	@$(MAKE) test-services
 
 test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a booted Debian 13; pairs of Python and Django; a short soak
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak and not release"
+	$(BIN)/python -m pytest -n $(SERVICE_JOBS) --dist loadscope -m "(services or slow or system) and not soak and not release"
 	$(BIN)/python -m pytest -m soak
 
 test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore

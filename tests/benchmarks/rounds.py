@@ -7,9 +7,18 @@ T = TypeVar("T")
 
 
 def interleaved(count: int, *measures: Callable[[], T]) -> list[list[T]]:
-    """The results of each measure, by round. The first round warms up and is not counted."""
-    rounds = [[measure() for measure in measures] for _ in range(count + 1)]
+    """The results of each measure, by round. The first round warms up and is not counted.
+
+    Each round begins with the next one: what comes before a measure leaves its traces.
+    """
+    rounds = [_round(measures, first) for first in range(count + 1)]
     return [list(results) for results in zip(*rounds[1:], strict=True)]
+
+
+def _round(measures: Sequence[Callable[[], T]], first: int) -> list[T]:
+    order = [(first + step) % len(measures) for step in range(len(measures))]
+    results = {number: measures[number]() for number in order}
+    return [results[number] for number in range(len(measures))]
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:

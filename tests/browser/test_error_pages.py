@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from notifications.errors import BodyTooShort, IntakeError, UnexpectedFailure
 from tests.support.axe import TOO_WIDE, unreached, violations
-from tests.support.browser import DESKTOP, PHONE
+from tests.support.browser import LOOKS
 from tests.support.processes import Site
 
 pytestmark = pytest.mark.services
@@ -118,9 +118,7 @@ def contact(page: Page, email: str, text: str) -> None:
     send(page, "#contact form")
 
 
-@pytest.mark.parametrize(
-    ("viewport", "scheme"), [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light")], ids=["light", "dark", "phone"]
-)
+@pytest.mark.parametrize(("viewport", "scheme"), LOOKS)
 def test_everybody_can_use_every_page(
     running: Site, browser: Browser, viewport: ViewportSize, scheme: Literal["light", "dark"]
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.support.axe import TOO_WIDE, unreached, violations
-from tests.support.browser import DESKTOP, PHONE
+from tests.support.browser import LOOKS
 from tests.support.processes import Site
 
 pytestmark = pytest.mark.services
@@ -101,8 +101,7 @@ def night(site: Site) -> Night:
     return Night(site)
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("viewport", "scheme"), LOOKS)
 def test_everybody_can_use_each_page(
     night: Night, browser: Browser, viewport: ViewportSize, scheme: Literal["light", "dark"]
 ) -> None:

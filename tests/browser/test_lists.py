@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.support.axe import unreached, violations
-from tests.support.browser import DESKTOP, PHONE
+from tests.support.browser import DESKTOP, LOOKS, PHONE
 from tests.support.crowded import PASSWORD, Crowded
 from tests.support.processes import Site
 
@@ -68,9 +68,7 @@ def everything(crowded: Crowded) -> list[str]:
     return [*(f"admin/{each}" for each in admin), "", "sign-in/", "sign-up/", "nothing/"]
 
 
-@pytest.mark.parametrize(
-    ("viewport", "scheme"), [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light")], ids=["light", "dark", "phone"]
-)
+@pytest.mark.parametrize(("viewport", "scheme"), LOOKS)
 def test_everybody_can_use_every_page(
     crowded: Crowded, browser: Browser, viewport: ViewportSize, scheme: Literal["light", "dark"]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from tests.support.axe import TOO_WIDE, unreached, violations
-from tests.support.browser import DESKTOP, PHONE
+from tests.support.browser import LOOKS
 from tests.support.processes import Site
 from tests.support.shop_series import ROUTES, SLOW
 from tests.support.slack import FakeSlack
@@ -105,8 +105,7 @@ def shop(site: Site, page: Page) -> Shop:
     return Shop(site, page)
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("viewport", "scheme"), LOOKS)
 def test_everybody_can_use_it(
     site: Site, browser: Browser, viewport: ViewportSize, scheme: Literal["light", "dark"]
 ) -> None:

@@ -20,6 +20,7 @@ from tests.soak.servers import FaultySlack, Mail
 from tests.soak.web import TIMEOUT, Ready, WebServer
 from tests.support import web_servers
 from tests.support.child import BASE_DIR, BIN, Process
+from tests.support.control_group import WEIGHT, CpuGroup, set_nice
 from tests.support.faults import PostgresServer, Server
 from tests.support.held_journald import HeldJournald
 from tests.support.postgres import Postgres
@@ -40,11 +41,14 @@ EXPECTED: Final = re.compile(r"Service Unavailable|WORKER TIMEOUT|was sent SIGKI
 class Plant:
     """A context manager. `rest(seconds)` waits, and says whether it is over; faults wait with it.
 
-    `nice`: of the workers, as `make run` has it.
+    `nice`: of the workers, as `make run` has it. `weight`: their CPUWeight, as units have it; each process has a
+    control group of its own then.
     """
 
-    def __init__(self, folder: Path, rest: Callable[[float], bool], *, nice: int = 10) -> None:
-        self.folder, self.rest, self._nice = folder, rest, nice
+    def __init__(
+        self, folder: Path, rest: Callable[[float], bool], *, nice: int = 10, weight: int | None = None
+    ) -> None:
+        self.folder, self.rest, self._nice, self._weight = folder, rest, nice, weight
         #: What web servers had in hand that were killed or frozen.
         self.held = Held()
         #: When journald was last back, by time.monotonic().
@@ -66,6 +70,8 @@ class Plant:
             self.ready = Ready(self.folder / "ready")
             stack.callback(self.ready.close)
             self.site = self._site()
+            self._groups = dict[str, CpuGroup]()
+            stack.callback(self._close_groups)
             self.workers = {name: self._worker(name) for name in ("process_raw", "follow_journal")}
             self.listener = stack.enter_context(socket.create_server(("127.0.0.1", self.site.port), backlog=BACKLOG))
             self.web = [self._web_server(number) for number in range(WEB_SERVERS)]
@@ -146,17 +152,36 @@ class Plant:
         return bool(follows and follows[0]) and any((self.folder / "state" / "workers").glob("*"))
 
     def _worker(self, name: str) -> Server:
-        command = ["nice", "-n", str(self._nice), str(BIN / "python"), "manage.py", name]
+        command = [str(BIN / "python"), "manage.py", name]
         log = self.folder / f"{name}.log"
-        return Server(name, lambda: Process(command, env=self.site.env, log=log, cwd=BASE_DIR), self.rest)
+
+        def make() -> Process:
+            process = Process(command, env=self.site.env, log=log, cwd=BASE_DIR)
+            set_nice(process.pid, self._nice)
+            return self._weighed(name, process, self._weight)
+
+        return Server(name, make, self.rest)
 
     def _web_server(self, number: int) -> WebServer:
         options, log = [f"--timeout={TIMEOUT}"], self.folder / f"web-{number}.log"
 
         def make() -> Process:
-            return web_servers.start(self.listener, env=self.site.env, log=log, options=options)
+            process = web_servers.start(self.listener, env=self.site.env, log=log, options=options)
+            return self._weighed(f"web-{number}", process, WEIGHT)
 
         return WebServer(f"web-{number}", make, self.ready, self.held, self.site.port)
+
+    def _weighed(self, name: str, process: Process, weight: int | None) -> Process:
+        """In its group, if the workers have a weight."""
+        if self._weight is not None and weight is not None:
+            if name not in self._groups:
+                self._groups[name] = CpuGroup(weight)
+            self._groups[name].join(process.pid)
+        return process
+
+    def _close_groups(self) -> None:
+        for group in self._groups.values():
+            group.close()
 
     def _kill(self) -> None:
         workers = [worker.process for worker in self.workers.values()]

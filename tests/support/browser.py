@@ -3,12 +3,19 @@
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize, sync_playwright
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+#: What pages are looked at in: each colour scheme and each width. A release is tried in light and wide as well.
+LOOKS: Final[list[Any]] = [
+    pytest.param(DESKTOP, "light", marks=pytest.mark.release, id="light"),
+    pytest.param(DESKTOP, "dark", id="dark"),
+    pytest.param(PHONE, "light", id="phone"),
+]
 # Without them Chromium calls home at every start, and floods a closed network with refused connections.
 FLAGS = [
     "--disable-gpu",

@@ -179,7 +179,7 @@ def test_what_is_compared_is_measured_in_turn() -> None:
         called.append(name)
         return len(called)
 
-    assert interleaved(2, lambda: measure("a"), lambda: measure("b")) == [[3, 5], [4, 6]]
+    assert interleaved(2, lambda: measure("a"), lambda: measure("b")) == [[4, 5], [3, 6]]
     assert called == ["a", "b"] * 3
     assert ratios([3, 5], [4, 10]) == [0.75, 0.5]
 

@@ -1,9 +1,10 @@
 """What visitors see of workers that have less weight than the web servers: the soak's mix without faults.
 
-Two whole sites, each with two web servers and both workers on all cores. Only one is busy at a time.
+Whole sites, each with two web servers and both workers on all cores. Only one is busy at a time.
 """
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -23,16 +24,21 @@ from tests.soak.histogram import Histogram
 from tests.soak.load import Load, Moment
 from tests.soak.plant import Plant
 from tests.soak.tally import Tally
+from tests.support.child import BASE_DIR
+from tests.support.control_group import has_cpu_groups
 from tests.support.wait import wait_for
 
-#: As `make run` has the workers; the units have the like.
+#: As `make run` has the workers.
 NICE: Final = 10
-PATH: Final = "the soak's mix at 100 requests a second, workers with nice 10"
-LIMIT: Final = "workers with nice 0"
+#: As the units have them.
+UNIT: Final = BASE_DIR / "deploy" / "systemd" / "proppy-process-raw.service"
+PATH: Final = "the soak's mix at 100 requests a second, workers with {}"
+LIMIT: Final = "workers like web servers"
 RATE: Final = 100.0
 SECONDS: Final = 15.0
-PILE: Final = "nothing waits after a minute of 200 requests a second, the first 10 s of it with an SMTP of 3 s"
-PILE_RATE, PILE_SECONDS, SLOW_SECONDS, LATENCY = 200.0, 60.0, 10.0, 3.0
+#: Nine mails a second: with more than 0.4 s each, four threads could not send them, whatever their weight.
+PILE: Final = "nothing waits after a minute of 200 requests a second with an SMTP of 0.3 s"
+PILE_RATE, PILE_SECONDS, LATENCY = 200.0, 60.0, 0.3
 
 #: Milliseconds of the median of all requests, of that of raw posts, and of their 99th percentiles.
 Times = tuple[float, float, float, float]
@@ -40,21 +46,29 @@ Times = tuple[float, float, float, float]
 
 def rows(lab: Lab) -> Iterator[Row]:
     if why := lacks("root", "journald", "postgresql"):
-        yield unmeasured(PATH, why)
+        yield unmeasured(PATH.format("less weight"), why)
         return
+    weight = int(re.search(r"^CPUWeight=(\d+)$", UNIT.read_text(), re.MULTILINE)[1])  # type: ignore[index]  # it is there
+    kinds: dict[str, dict[str, int]] = {LIMIT: {"nice": 0}, f"nice {NICE}": {"nice": NICE}}
+    if has_cpu_groups():
+        kinds[f"CPUWeight={weight}"] = {"nice": 0, "weight": weight}
     with ExitStack() as stack:
-        even, nice = (
-            stack.enter_context(Plant(lab.new_folder(), threading.Event().wait, nice=number)) for number in (0, NICE)
-        )
-        equal, less = interleaved(lab.rounds, partial(_times, lab, even, count()), partial(_times, lab, nice, count()))
-        for number, what in enumerate(("median", "median of posts", "p99", "p99 of posts")):
-            yield _row(what, [times[number] for times in less], [times[number] for times in equal])
-        yield at_most(PILE, "", [_seconds_of_pile(lab, nice)], 60, f"workers with nice {NICE}, on all cores", "s")
+        wait = threading.Event().wait
+        plants = [stack.enter_context(Plant(lab.new_folder(), wait, **kind)) for kind in kinds.values()]
+        equal, *others = interleaved(lab.rounds, *(partial(_times, lab, plant, count()) for plant in plants))
+        for name, less in zip(list(kinds)[1:], others, strict=True):
+            for number, what in enumerate(("median", "median of posts", "p99", "p99 of posts")):
+                path, ours = f"{what}, {PATH.format(name)}", [times[number] for times in less]
+                yield _row(path, ours, [times[number] for times in equal])
+        if not has_cpu_groups():
+            yield unmeasured(PATH.format(f"CPUWeight={weight}"), "control groups have no weights here")
+        pile = f"{PILE}, workers with {list(kinds)[-1]}"
+        yield at_most(pile, "", [_seconds_of_pile(lab, plants[-1])], 60, "on all cores", "s")
 
 
-def _row(what: str, ours: list[float], theirs: list[float]) -> Row:
-    text = f"{spread(ours, 'ms')}; nice 0 {spread(theirs, 'ms')}"
-    return reported(f"{what}, {PATH}", LIMIT, ratios(ours, theirs), text)
+def _row(path: str, ours: list[float], theirs: list[float]) -> Row:
+    text = f"{spread(ours, 'ms')}; {LIMIT} {spread(theirs, 'ms')}"
+    return reported(path, LIMIT, ratios(ours, theirs), text)
 
 
 def _times(lab: Lab, plant: Plant, rounds: Iterator[int]) -> Times:
@@ -67,12 +81,9 @@ def _times(lab: Lab, plant: Plant, rounds: Iterator[int]) -> Times:
 
 
 def _seconds_of_pile(lab: Lab, plant: Plant) -> float:
-    """Seconds from the last answer until all payloads are handled."""
+    """Seconds from the last answer until all payloads are handled; SMTP stays slow."""
     plant.mail.latency = LATENCY
-    mend = threading.Timer(lab.seconds(SLOW_SECONDS), lambda: setattr(plant.mail, "latency", 0.0))
-    mend.start()
     _sent(plant, PILE_RATE, lab.seconds(PILE_SECONDS), "pile")
-    mend.join()
     started = time.monotonic()
     with psycopg.connect(plant.postgres.url, autocommit=True) as connection:
         wait_for(lambda: _unfinished(connection) == 0, timeout=300, message="all payloads are handled")
