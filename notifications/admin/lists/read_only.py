@@ -26,6 +26,11 @@ class LeanChangeList(ChangeList):
         queryset = super().get_queryset(request, exclude_parameters)
         return self.model_admin.list_queryset(queryset)  # type: ignore[attr-defined, no-any-return]  # of ReadOnly
 
+    def get_results(self, request: HttpRequest) -> None:
+        """Without its actions where there is nothing to choose."""
+        super().get_results(request)
+        self.show_admin_actions = bool(self.result_list)
+
     @property
     def chips(self) -> list[Chips]:
         """The filters, as they are shown."""

@@ -47,6 +47,7 @@ def times_tile(routes: Sequence[Route], period: Period) -> Tile:
     ]
     facts += [f"and {count(len(slower) - NAMED)} more"] if len(slower) > NAMED else []
     facts += [f"{plural(len(faster), 'route')} faster"] if faster else []
+    facts += [f"slowest: {each.name}, p99 {each.change.now}" for each in routes[:1] if each not in slower[:NAMED]]
     compared = sum(each.change.is_known for each in routes)
     facts.append(f"{plural(compared, 'route')} compared with {period.before}")
     if slower:

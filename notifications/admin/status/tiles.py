@@ -47,7 +47,7 @@ def _waiting(now: DatabaseStatus, links: Links, *, is_worked_off: bool) -> Tile:
     late = age is not None and age >= WAITS
     if age is not None and age >= 1:
         facts.insert(0, f"oldest {since(utc_now() - timedelta(seconds=age))}{', too long' * late}")
-    state = f"{counted(total, now.most)} {'wait' if total > 1 else 'waits'}"
+    state = f"{counted(total, now.most)} payload{'s wait' if total > 1 else ' waits'}"
     mood = Mood.FINE if is_worked_off and not late else Mood.WARNING
     return Tile("waiting", "Waiting", state, mood, facts, href)
 
@@ -60,7 +60,7 @@ def _first(counts: dict[State, int]) -> str:
 def _dead(now: DatabaseStatus, links: Links) -> Tile:
     dead = now.payloads.get(State.DEAD, 0)
     known = dead - now.dead_open
-    facts = ["nothing tries them again"] if now.dead_open else []
+    facts = [f"nothing tries {'it' if dead == 1 else 'them'} again"] if now.dead_open else []
     facts += [f"{counted(known, now.most)} of muted or resolved failure groups"] if known else []
     mood = Mood.WARNING if now.dead_open else Mood.FINE
     return Tile("dead", "Dead", _number(dead, now.most, "dead"), mood, facts, links.to(RawPayload, state=State.DEAD))

@@ -50,6 +50,7 @@ def test_every_page_opens_and_escapes_what_it_shows(admin: Client, model: str) -
 def test_an_empty_list_says_what_comes_there(admin: Client, model: str) -> None:
     text = admin.get(reverse(f"admin:notifications_{model}_changelist")).content.decode()
     assert re.search(r"None( yet)?: \w+", text)
+    assert 'name="action"' not in text, "there is nothing to choose"
 
 
 def test_a_list_that_is_filtered_to_nothing_says_no_more_than_that(admin: Client) -> None:

@@ -55,6 +55,14 @@ def test_what_it_says_where_none_became_slower(changes: list[Change], state: str
     assert (found.state, found.mood, found.href) == (state, mood, "?period=hour#group-routes")
 
 
+def test_the_slowest_is_named_though_it_was_slow_before() -> None:
+    was_slow = Change("about the same", before="890 ms", now="897 ms", is_known=True)
+    assert times_tile(routes(was_slow, SLOWER), HOUR).facts[:2] == [
+        "GET /1/: twice as slow, p99 120 ms → 240 ms",
+        "slowest: GET /0/, p99 897 ms",
+    ]
+
+
 def test_a_choice_that_there_is_not_is_all() -> None:
     found = routes(SLOWER, SAME)
     assert chosen(found, "<b>") == chosen(found, "") == found

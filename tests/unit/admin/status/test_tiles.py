@@ -102,7 +102,7 @@ def test_what_waits_and_since_when() -> None:
     for state in (State.RECEIVED, State.RETRYING):
         payload(state=state, next_attempt_at=then)
     tile = found()["waiting"]
-    assert (tile.state, tile.mood) == ("2 wait", Mood.WARNING)
+    assert (tile.state, tile.mood) == ("2 payloads wait", Mood.WARNING)
     assert tile.facts == [f"oldest {since(then)}, too long", "1 new, 1 to be retried"]
     assert tile.href == f"{ADMIN}/rawpayload/?state=received"
 
@@ -110,7 +110,7 @@ def test_what_waits_and_since_when() -> None:
 def test_what_waits_a_moment_is_no_reason_to_look() -> None:
     keep("demo", b"x")
     tile = found()["waiting"]
-    assert (tile.state, tile.mood, tile.facts) == ("1 waits", Mood.FINE, ["1 new"])
+    assert (tile.state, tile.mood, tile.facts) == ("1 payload waits", Mood.FINE, ["1 new"])
 
 
 def test_what_nobody_works_off_is_one(workers: list[Heartbeat]) -> None:
@@ -123,7 +123,7 @@ def test_a_long_queue_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(database, "COUNTED", 2)
     for _ in range(3):
         keep("demo", b"x")
-    assert found()["waiting"].state == "at least 2 wait"
+    assert found()["waiting"].state == "at least 2 payloads wait"
 
 
 def test_dead_ones_but_for_those_of_muted_groups() -> None:
