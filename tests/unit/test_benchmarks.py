@@ -180,7 +180,7 @@ def test_what_is_compared_is_measured_in_turn() -> None:
         return len(called)
 
     assert interleaved(2, lambda: measure("a"), lambda: measure("b")) == [[4, 5], [3, 6]]
-    assert called == ["a", "b"] * 3
+    assert called == ["a", "b", "b", "a", "a", "b"], "each round begins with the next one"
     assert ratios([3, 5], [4, 10]) == [0.75, 0.5]
 
 
