@@ -39,6 +39,6 @@ def test_who_may_not_sees_nothing() -> None:
 
 def test_the_sites_index_has_them_and_that_of_one_app_does_not(admin: Client) -> None:
     payload()
-    assert "1 waits" in admin.get("/admin/").content.decode()
+    assert "1 payload waits" in admin.get("/admin/").content.decode()
     assert 'class="tiles"' not in admin.get("/admin/notifications/").content.decode()
     assert 'class="tiles"' not in staff().get("/admin/").content.decode()
