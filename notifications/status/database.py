@@ -16,8 +16,9 @@ from notifications.database.read_together import read_together
 from notifications.models import Position, State
 from notifications.models.states import STUCK, WAITING
 from notifications.status.channels import ChannelStatus, channel_statuses, failed_by_channel, lost_by_channel
-from notifications.status.database_rows import CLOCK, COUNTED, FEW, POSITION, POSITION_TIMES, DatabaseRows, read_all
+from notifications.status.database_rows import CLOCK, POSITION, POSITION_TIMES, DatabaseRows, read_all
 from notifications.status.lag import lags
+from notifications.status.payload_parts import COUNTED, FEW, MANY, read_many_dead_open
 from notifications.status.unseen import UnseenLosses, UnseenRefused, unseen_losses, unseen_refused
 from notifications.utils import graphemes
 from notifications.utils.clean_text import one_line
@@ -116,13 +117,15 @@ def _status(db: BaseDatabaseWrapper, lag_seconds: float, *, whole: bool) -> Data
     most = COUNTED if whole else FEW
     rows = read_all(db, now, most, whole=whole)
     ahead = differs(rows.one("clock"), before)
-    positions = [_position(rows, row) for row in rows["positions"]]
+    positions = sorted(
+        (_position(rows, row) for row in rows["positions"]), key=lambda each: (each.channel, each.journal, each.machine)
+    )
     behind = lags(positions, seconds=lag_seconds) if lag_seconds else {}
     failed, lost, oldest = failed_by_channel(rows), lost_by_channel(rows), rows.time(rows.one("oldest"))
     return DatabaseStatus(
         most=most,
         payloads={state.value: rows.one(state) for state in (*(WAITING if whole else ()), *STUCK)},
-        dead_open=_dead_open(rows, most),
+        dead_open=_dead_open(rows, now, most),
         other_bytes=rows.one("other_bytes"),
         from_future=rows.one("from_future"),
         oldest_waiting=(now - oldest).total_seconds() if oldest else None,
@@ -154,9 +157,11 @@ def _machine(rows: DatabaseRows, now: datetime, row: Sequence[Any]) -> MachineSt
     return MachineStatus(machine, host, seen, problems, workers)
 
 
-def _dead_open(rows: DatabaseRows, most: int) -> int:
+def _dead_open(rows: DatabaseRows, now: datetime, most: int) -> int:
     found = rows.one("dead_open")
-    return int(rows.one(State.DEAD) if found is None else min(found, most))
+    if found == MANY:
+        return read_many_dead_open(rows.db, now, most)
+    return int(rows.one(State.DEAD) if found is None else found)
 
 
 def clock_differs(db: BaseDatabaseWrapper) -> float:

@@ -1,31 +1,22 @@
-"""What the status reads of the database, by one statement: each part reads few rows, or counts them up to a limit."""
+"""What the status reads of the database, by one statement. Payloads are counted up to a limit; of failed deliveries,
+losses and refused entries there are few, or an index has what is counted.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from notifications.database.fast_sql import aware_time, table_of, time_value
+from notifications.database.fast_sql import aware_time, table_of
 from notifications.database.read_together import Part, read_together
 from notifications.events.event import SERIES
-from notifications.models import FailedDelivery, FailureGroup, Loss, Machine, Position, RawPayload, Refusal, State
-from notifications.models.states import STUCK, WAITING
-from notifications.models.wrong_clock import AHEAD
+from notifications.models import FailedDelivery, Loss, Machine, Position, Refusal
 from notifications.positions.key import machine_id
-from notifications.store.new_payload import OTHER_BYTES
+from notifications.status.payload_parts import of_payloads
 
-#: Counting stops here: a long queue must not make the status slow, and still less the verdict.
-COUNTED: Final = 100_000
-FEW: Final = 1_000
-PAYLOADS: Final = f"FROM {table_of(RawPayload)} WHERE"
-#: The state is a literal, and for stuck ones the condition of their index comes first: else SQLite does not use it.
-WAITS: Final = "next_attempt_at IS NOT NULL AND state ="
-STUCK_IN: Final = "state IN ('dead', 'quarantined') AND state ="
 UNSEEN: Final = f"FROM {table_of(Loss)} WHERE seen_at IS NULL"
-#: Of muted groups the time is a value.
-CLOSED: Final = f"FROM {table_of(FailureGroup)} WHERE state = 'resolved' OR (state = 'muted' AND muted_until > %s)"
 #: The youngest losses, of which the last is looked for: reports may come late.
 YOUNGEST: Final = 100
 #: What an older follow_journal refuses until it is restarted: newer web processes write events that it does not know.
@@ -66,22 +57,15 @@ class DatabaseRows:
         return rows[0][0] if rows else None
 
     def time(self, value: str | None) -> datetime | None:
-        """An aware datetime of the text that JSON has of it."""
-        return aware_time(self.db, datetime.fromisoformat(value)) if value else None
+        """A datetime of the text that JSON has of it, in UTC."""
+        found = aware_time(self.db, datetime.fromisoformat(value)) if value else None
+        return found and found.astimezone(UTC)
 
 
 def read_all(db: BaseDatabaseWrapper, now: datetime, most: int, *, whole: bool) -> DatabaseRows:
-    """One query. Counts stop at `most`; `whole`: also of what waits. Raises database errors."""
+    """One query. Counts of payloads stop at `most`; `whole`: also of what waits. Raises database errors."""
     parts = {
-        "oldest": Part(
-            ("next_attempt_at",),
-            f"{PAYLOADS} state = 'received' AND next_attempt_at <= %s ORDER BY next_attempt_at LIMIT 1",
-            (time_value(db, now),),
-        ),
-        **(_counted({state: f"{WAITS} '{state}'" for state in WAITING}, most) if whole else {}),
-        **_counted({state: f"{STUCK_IN} '{state}'" for state in STUCK}, most),
-        **dict(_of_payloads(db, now, most)),
-        "dead_open": _dead_open(time_value(db, now), most),
+        **dict(of_payloads(db, now, most, whole=whole)),
         **OF_CHANNELS,
         "positions": Part(POSITION, f"FROM {table_of(Position)}"),
         **dict(_of_events()),
@@ -95,45 +79,6 @@ def read_all(db: BaseDatabaseWrapper, now: datetime, most: int, *, whole: bool) 
 def read_of_channels(db: BaseDatabaseWrapper) -> DatabaseRows:
     """Failed deliveries and losses by channel. One query. Raises database errors."""
     return DatabaseRows(db, read_together(db, OF_CHANNELS))
-
-
-def _counted(conditions: Mapping[State, str], most: int) -> dict[str, Part]:
-    return {state.value: _up_to(most, f"{PAYLOADS} {condition}") for state, condition in conditions.items()}
-
-
-def _up_to(most: int, rest: str, *values: Any) -> Part:
-    return Part(("COUNT(*)",), f"FROM (SELECT 1 {rest} LIMIT {most}) counted", values)
-
-
-def _of_payloads(db: BaseDatabaseWrapper, now: datetime, most: int) -> Iterator[tuple[str, Part]]:
-    """Those in quarantine with other bytes, and those from the future."""
-    quarantined = f"FROM (SELECT error {_youngest(State.QUARANTINED, most)}) few"
-    starts = f"{quarantined} WHERE substr(error, 1, {len(OTHER_BYTES)}) = %s"
-    yield "other_bytes", Part(("COUNT(*)",), starts, (OTHER_BYTES,))
-    yield "from_future", _up_to(most, f"{PAYLOADS} received_at > %s", time_value(db, now + AHEAD))
-
-
-def _dead_open(now: Any, most: int) -> Part:
-    """Dead payloads that no closed group has; NULL where no group is closed, and perhaps more than `most`.
-
-    If there are very many, those of closed groups, which may be many more, are not read.
-    """
-    dead = f"SELECT COUNT(*) FROM (SELECT 1 {PAYLOADS} {STUCK_IN} 'dead' LIMIT {most}) counted"
-    is_open = f"failure_id IS NULL OR failure_id NOT IN (SELECT id {CLOSED})"
-    few = f"SELECT COUNT(*) FROM (SELECT failure_id {_youngest(State.DEAD, most)}) few WHERE {is_open}"
-    others = f"SELECT id FROM {table_of(FailureGroup)} WHERE id NOT IN (SELECT id {CLOSED})"
-    grouped = (
-        f"SELECT COUNT(*) FROM (SELECT 1 {PAYLOADS} state = 'dead' AND failure_id IN ({others}) LIMIT {most}) open"
-    )
-    alone = f"SELECT COUNT(*) FROM (SELECT failure_id {_youngest(State.DEAD, COUNTED)}) few WHERE failure_id IS NULL"
-    many = f"({grouped}) + ({alone})"
-    column = f"CASE WHEN EXISTS (SELECT 1 {CLOSED}) THEN CASE WHEN ({dead}) < {most} THEN ({few}) ELSE {many} END END"
-    return Part((column,), "", (now,) * 3)
-
-
-def _youngest(state: State, most: int) -> str:
-    """To read the rows of more would take too long."""
-    return f"{PAYLOADS} {STUCK_IN} '{state}' ORDER BY id DESC LIMIT {most}"
 
 
 def _of_events() -> Iterator[tuple[str, Part]]:

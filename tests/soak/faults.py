@@ -100,8 +100,8 @@ class Faults:
         return self._now
 
     def had_each(self) -> bool:
-        """Whether each kind has begun, or no more will."""
-        return self._over.is_set() or self.seen.keys() == self._kinds.keys()
+        """Whether each kind has been there to its end, or no more will."""
+        return self._over.is_set() or self.seconds.keys() == self._kinds.keys()
 
     def _guard(self) -> None:
         try:

@@ -29,8 +29,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run it. It sends so many requests, or more until each fault was there. Seconds of faults and of quiet are
-    drawn between the two; `seconds` ends it early.
+    """How to run it. Seconds of faults and of quiet are drawn between the two; `seconds` ends it early. `each_fault`:
+    it sends more than so many requests, if some kind of fault has not been there yet.
 
     `only`: kinds of faults whose names begin so.
     """
@@ -42,6 +42,7 @@ class Options:
     fault_seconds: tuple[float, float] = (1.0, 8.0)
     quiet_seconds: tuple[float, float] = (3.0, 8.0)
     only: str = ""
+    each_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ async def _send(load: Load, faults: Faults, options: Options, say: Say) -> None:
     progress = asyncio.create_task(_progress(load, faults, say))
     with _ends_early(load, say), faults:
         try:
-            await load.run(options.requests, options.rate, options.seconds, faults.had_each)
+            enough = faults.had_each if options.each_fault else lambda: True
+            await load.run(options.requests, options.rate, options.seconds, enough)
         finally:
             progress.cancel()
 

@@ -29,7 +29,7 @@ class LeanChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Without its actions where there is nothing to choose."""
         super().get_results(request)
-        self.show_admin_actions = bool(self.result_list)
+        self.show_admin_actions = request.method != "GET" or bool(self.result_list)
 
     @property
     def chips(self) -> list[Chips]:

@@ -68,6 +68,7 @@ def routes_part(request: HttpRequest, period: Period) -> dict[str, Any]:
         "releases": effects(figures),
         "have_names": bool(figures.labels(RELEASES)),
         "has_routes": bool(found),
+        "choice": choice if choice in changed_routes.CHOICES else "",
         "route_chips": changed_routes.chips(found, choice, period),
         "routes": route_rows(shown[:SHOWN]),
         "more_routes": route_rows(shown[SHOWN:]),
