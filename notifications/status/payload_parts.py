@@ -17,7 +17,7 @@ from notifications.store.new_payload import OTHER_BYTES
 COUNTED: Final = 100_000
 FEW: Final = 1_000
 #: Dead payloads whose groups the one statement looks at.
-LOOKED_AT: Final = 10_000
+LOOKED_AT: Final = 2_000
 MANY: Final = -1
 PAYLOADS: Final = f"FROM {table_of(RawPayload)} WHERE"
 #: The state is a literal, and for stuck ones the condition of their index comes first: else SQLite does not use it.
