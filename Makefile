@@ -4,9 +4,6 @@ BIN := .venv/bin
 # One more than the cores: many tests wait for a process.
 JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 
-# Tests of services wait more.
-SERVICE_JOBS ?= $(shell echo $$(($$(nproc) + 2)))
-
 # Compiled tests are kept: to compile them again takes each of pytest's processes ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,7 +26,7 @@ test-all: test ## make test, then make test-services (17 to 35 minutes)
 
 test-services: .venv/test.installed .venv-asgi-servers/bin/uvicorn ## Install services and run the tests that need them; a booted Debian 13; pairs of Python and Django; a short soak
 	@sh tests/install-services
-	$(BIN)/python -m pytest -n $(SERVICE_JOBS) --dist loadscope -m "(services or slow or system) and not soak and not release"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "(services or slow or system) and not soak and not release"
 	$(BIN)/python -m pytest -m soak
 
 test-system: .venv/test.installed ## Only the booted Debian 13: install, kill, upgrade, restore

@@ -117,7 +117,8 @@ def test_everybody_can_use_it(
     shop.happens(STORY + BLOCKED)
     for query in ("", "?period=hour", "?period=month"):
         shop.open(query)
-        shop.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        if not query:  # tables are alike in all periods, and axe takes long to read them
+            shop.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert violations(shop.page) == [], query
         assert not shop.page.evaluate(TOO_WIDE), query
     shop.page.goto(index)
