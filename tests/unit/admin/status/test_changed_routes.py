@@ -83,6 +83,7 @@ def test_the_page_has_the_routes_and_charts_of_the_choice_alone(admin: Client) -
         assert f"{every}2<" in page
         assert 'href="?period=hour&routes=slower#group-routes" aria-current="true">Slower' in page
         assert page.count("Response time by route, p99") == 3  # its title, and what readers hear of drawing and table
+        assert part or 'href="?period=day&routes=slower"' in page, "another period keeps the choice"
         page = admin.get(f"{STATUS}?period=hour&routes=faster{part}").content.decode()
         assert ROW.findall(page) == []
         assert "None of them." in page
