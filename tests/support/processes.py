@@ -77,10 +77,15 @@ class Site:
         return Visitor(self.url)
 
     def stop(self) -> None:
-        """Kill what runs and print all logs, which pytest shows where a test failed."""
+        """Kill what runs and print all logs, which pytest shows where a test failed.
+
+        AssertionError if a database did not understand us: workers log that, and go on without what they asked.
+        """
         for name, process in self._processes.items():
             process.kill()
             print(f"--- {name} ({process.log_path})\n{process.log}")
+        misunderstood = [name for name in self._processes if "ProgrammingError" in self.log(name)]
+        assert not misunderstood, f"ProgrammingError in the log of {misunderstood}"
 
     def command(self, name: Name) -> list[str]:
         """What starts one of the processes."""

@@ -17,7 +17,7 @@ WAITING: Final = f"""
     SELECT name, count(*) FROM (
         SELECT source || '' AS name FROM {table_of(RawPayload)}
         WHERE state IN ('received', 'retrying', 'processing') AND next_attempt_at IS NOT NULL LIMIT {MOST}
-    ) AS some GROUP BY name
+    ) AS bounded GROUP BY name
 """
 
 
