@@ -25,8 +25,7 @@ class Counts:
 
     def all(self) -> dict[tuple[str, str], Sum]:
         """By name and label, since the test began."""
-        assert counted.flush(DEADLINE)
-        assert reporter.flush(DEADLINE)
+        write_counts()
         return self.sums
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -34,10 +33,16 @@ class Counts:
         return {key: each.count for key, each in self.all().items()}
 
 
+def write_counts() -> None:
+    """Have what this process has counted written, at the end of a minute or before."""
+    assert counted.flush(DEADLINE)
+    assert reporter.flush(DEADLINE)
+
+
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Without what earlier tests have left."""
+    write_counts()
     counts = Counts()
-    counts.all()
     monkeypatch.setattr(series, "writer", counts)
     return counts

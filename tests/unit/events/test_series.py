@@ -21,6 +21,7 @@ from notifications.events.series_counts import MOST_LABELS, SeriesCounts
 from notifications.journal import Entry, EntryTooLarge, FileJournal
 from notifications.utils.sums import Sum
 from tests.support.journals import exit_code, in_child, read_all
+from tests.support.series import write_counts
 
 DEADLINE: Final = 20.0
 MINUTE: Final = int(datetime(2026, 11, 30, 12, 0, tzinfo=UTC).timestamp())
@@ -58,7 +59,11 @@ class Written:
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
-    """The journal of this process, with a writer that has written nothing."""
+    """The journal of this process, with a writer that has written nothing.
+
+    What earlier tests have counted is written before: the end of a minute would write it into this journal.
+    """
+    write_counts()
     found = Written(tmp_path)
     outbox = Outbox(found.journal, emit.lost_entry)
     monkeypatch.setattr(series, "process_outbox", lambda: outbox)
