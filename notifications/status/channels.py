@@ -123,8 +123,7 @@ class Lost(NamedTuple):
 
 def failed_by_channel(rows: DatabaseRows) -> dict[str, Failed]:
     """In the order of their names."""
-    again = dict(rows["again"])
-    return {name: Failed(count, again.get(name, 0)) for name, count in sorted(rows["failed"])}
+    return {name: Failed(count, again) for name, count, again in sorted(rows["failed"])}
 
 
 def lost_by_channel(rows: DatabaseRows) -> dict[str, Lost]:

@@ -3,6 +3,7 @@
 Who may not enter the site sees none, whatever permissions there are: a project's own page may have the tiles.
 """
 
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlencode
 
@@ -46,9 +47,15 @@ class Links:
     def of_problem(self, path: str) -> str:
         """That of the verdict is of Django's own site, and knows no user."""
         start, mark, query = path.partition("?")
-        model = next((model for model in LISTED if start and start == admin_path(model)), None)
+        model = self._models.get(start)
         found = self.to(model) if model else ""
         return f"{found}{mark}{query}" if found else ""
+
+    @cached_property
+    def _models(self) -> dict[str, type[Model]]:
+        """By the path of their list in Django's own site, where it has one."""
+        paths = ((admin_path(model), model) for model in LISTED)
+        return {path: model for path, model in paths if path}
 
     def _path(self, model: type[Model]) -> str:
         if not (self._site.is_registered(model) and self._site.has_permission(self._request)):

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language
 
 from notifications.utils import durations
 from notifications.utils.times import utc_now
@@ -59,7 +61,13 @@ def fraction(value: float) -> str:
 
 def _rounded(value: float, decimals: int) -> str:
     """Django's function cuts the digits off that it does not show."""
-    return str(number_format(round(value, decimals), decimal_pos=decimals, force_grouping=True))
+    return _formatted(round(value, decimals), decimals, get_language())
+
+
+@lru_cache(maxsize=8192)
+def _formatted(value: float, decimals: int, language: str | None) -> str:
+    """A page has hundreds, and each time nearly the same."""
+    return str(number_format(value, decimal_pos=decimals, force_grouping=True))
 
 
 def clock(moment: datetime) -> str:
