@@ -74,7 +74,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         ("hanging", 1),
         ("admin", 4),
         ("away", 2),
-        ("weight", 5),
+        ("weight", 9),
     ],
 )
 def test_a_benchmark_measures(lab: Lab, name: str, count: int) -> None:
