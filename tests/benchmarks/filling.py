@@ -58,5 +58,5 @@ def settle() -> None:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         else:
-            cursor.execute(f"VACUUM (ANALYZE) {TABLE}")
+            cursor.execute("VACUUM (ANALYZE)")
             cursor.execute("CHECKPOINT")

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from notifications.admin.status.figures import P50, Figures, stopped
 from notifications.admin.status.periods import PERIODS, Window
@@ -89,3 +91,28 @@ def test_buckets_of_any_length_are_added() -> None:
     add(HOUR, 2, "requests", "GET /", buckets="1,0,0,5", count=6)
     total = by_route(HOUR).total("requests", "GET /")
     assert (total.count, total.buckets) == (9, [2, 2, 0, 5])
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("postgres_database")
+def test_postgresql_starts_no_processes_to_read_them() -> None:
+    """Not even where it thinks that they cost nothing."""
+    Series.objects.bulk_create(
+        Series(step=Step.MINUTE, start=HOUR.start(slot), name="requests", label=str(label), count=1)
+        for slot in range(HOUR.period.steps)
+        for label in range(20)
+    )
+    with connection.cursor() as cursor:
+        for name in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            cursor.execute(f"SET {name} = 0")
+        cursor.execute("SET min_parallel_index_scan_size = 0")
+        cursor.execute("EXPLAIN SELECT label FROM notifications_series WHERE step = 60 UNION ALL SELECT 'x'")
+        assert "Gather" in str(cursor.fetchall())
+    with CaptureQueriesContext(connection) as queries:
+        overview(HOUR)
+        by_route(HOUR)
+    for query in queries:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query['sql']}")
+            assert "Gather" not in str(cursor.fetchall())
+    assert len(queries) == 2
