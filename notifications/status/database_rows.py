@@ -30,28 +30,29 @@ POSITION_TIMES: Final = ("entry_time", "delivered_at", "next_attempt_at", "probl
 #: Of PostgreSQL.
 CLOCK: Final = Part(("extract(epoch FROM clock_timestamp())::float8",), "")
 FAILED: Final = table_of(FailedDelivery)
-#: By channel: how many there are, and how many of these wait to be sent again, which are few.
-BY_CHANNEL: Final = Part(
-    ("every.channel", "every.number", "COALESCE(again.number, 0)"),
-    f"""FROM (SELECT channel, COUNT(*) AS number FROM {FAILED} GROUP BY channel) every LEFT JOIN (
+#: By channel: how many failed deliveries there are, and how many of these wait to be sent again. For PostgreSQL.
+GROUPED: Final = Part(
+    ("failed.channel", "failed.number", "COALESCE(again.number, 0)"),
+    f"""FROM (SELECT channel, COUNT(*) AS number FROM {FAILED} GROUP BY channel) failed LEFT JOIN (
         SELECT channel, COUNT(*) AS number FROM {FAILED} WHERE again_at IS NOT NULL GROUP BY channel
-    ) again ON again.channel = every.channel""",
+    ) again ON again.channel = failed.channel""",
 )
-#: The same for SQLite, which takes longer to group 100,000 rows of an index than to count those of each channel.
-#: PostgreSQL may expect many channels, and compile a statement that would count for each.
-EACH_CHANNEL: Final = Part(
+#: The same for SQLite, which takes longer to group 100,000 entries of an index than to count those of each channel.
+#: One look at the index finds the next channel; after the last one it finds NULL. PostgreSQL would expect many channels
+#: there, and compile the whole statement (JIT), which takes longer than to run it.
+ONE_BY_ONE: Final = Part(
     (
         "channel",
-        f"(SELECT COUNT(*) FROM {FAILED} every WHERE every.channel = each.channel)",
-        f"(SELECT COUNT(*) FROM {FAILED} again WHERE again_at IS NOT NULL AND again.channel = each.channel)",
+        f"(SELECT COUNT(*) FROM {FAILED} failed WHERE failed.channel = channels.channel)",
+        f"(SELECT COUNT(*) FROM {FAILED} again WHERE again_at IS NOT NULL AND again.channel = channels.channel)",
     ),
     f"""FROM (
-        WITH RECURSIVE names(channel) AS (
+        WITH RECURSIVE found(channel) AS (
             SELECT MIN(channel) FROM {FAILED} UNION ALL
-            SELECT (SELECT MIN(channel) FROM {FAILED} WHERE channel > names.channel) FROM names
-            WHERE names.channel IS NOT NULL
-        ) SELECT channel FROM names WHERE channel IS NOT NULL
-    ) each""",
+            SELECT (SELECT MIN(channel) FROM {FAILED} WHERE channel > found.channel) FROM found
+            WHERE found.channel IS NOT NULL
+        ) SELECT channel FROM found WHERE channel IS NOT NULL
+    ) channels""",
 )
 LOST: Final = Part(("channel", "SUM(count)", "COUNT(*)", "COUNT(count)"), f"FROM {table_of(Loss)} GROUP BY channel")
 
@@ -97,7 +98,7 @@ def read_of_channels(db: BaseDatabaseWrapper) -> DatabaseRows:
 
 
 def _of_channels(db: BaseDatabaseWrapper) -> dict[str, Part]:
-    return {"failed": EACH_CHANNEL if db.vendor == "sqlite" else BY_CHANNEL, "lost": LOST}
+    return {"failed": ONE_BY_ONE if db.vendor == "sqlite" else GROUPED, "lost": LOST}
 
 
 def _of_events() -> Iterator[tuple[str, Part]]:

@@ -60,8 +60,9 @@ def rests() -> bool:
     """Whether no other connection has asked anything for a while: what it asked before, it has heard the answer to."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) > 0 AND bool_and(state = 'idle' AND state_change < now() - interval '0.5 s') FROM"
+            "SELECT count(*) > 0 AND bool_and(state = 'idle' AND state_change < now() - interval '0.3 s') FROM"
             " pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
         )
         return bool(cursor.fetchone()[0])
 
@@ -132,7 +133,8 @@ class TestSilence:
     def test_an_idle_worker_notices_and_goes_on_by_itself(self, behind: Site, proxy: TcpProxy) -> None:
         process = behind.start("process_raw")
         keep("count", b"before")
-        wait_for(lambda: states() == ["done"] and rests(), timeout=30)
+        wait_for(lambda: states() == ["done"], timeout=30)
+        wait_for(rests, timeout=30)
         with proxy.silent():
             keep("count", b"meanwhile")
             wait_for(lambda: "The database is away" in process.log, timeout=60)

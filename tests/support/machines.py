@@ -36,6 +36,8 @@ class Machines:
     def stop(self) -> None:
         for site in self.sites:
             site.stop()
+        for site in self.sites:
+            site.assert_understood()
 
 
 @pytest.fixture

@@ -77,15 +77,15 @@ class Site:
         return Visitor(self.url)
 
     def stop(self) -> None:
-        """Kill what runs and print all logs, which pytest shows where a test failed.
-
-        AssertionError if a database did not understand us: workers log that, and go on without what they asked.
-        """
+        """Kill what runs and print all logs, which pytest shows where a test failed."""
         for name, process in self._processes.items():
             process.kill()
             print(f"--- {name} ({process.log_path})\n{process.log}")
-        misunderstood = [name for name in self._processes if "ProgrammingError" in self.log(name)]
-        assert not misunderstood, f"ProgrammingError in the log of {misunderstood}"
+
+    def assert_understood(self) -> None:
+        """That PostgreSQL understood each statement: workers log that it did not, and go on without an answer."""
+        found = [name for name in self._processes if "ProgrammingError" in self.log(name)]
+        assert not found, f"ProgrammingError in the log of {', '.join(found)}"
 
     def command(self, name: Name) -> list[str]:
         """What starts one of the processes."""
@@ -160,3 +160,4 @@ def site(tmp_path: Path) -> Iterator[Site]:
     running = Site(tmp_path)
     yield running
     running.stop()
+    running.assert_understood()

@@ -66,7 +66,7 @@ def _rounded(value: float, decimals: int) -> str:
 
 @lru_cache(maxsize=8192)
 def _formatted(value: float, decimals: int, language: str | None) -> str:
-    """A page has hundreds, and each time nearly the same."""
+    """A page has hundreds, nearly the same each time. Django asks for `language` itself: here it is part of the key."""
     return str(number_format(value, decimal_pos=decimals, force_grouping=True))
 
 

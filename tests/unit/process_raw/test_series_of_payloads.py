@@ -57,11 +57,8 @@ def test_a_first_attempt_that_succeeds_asks_nothing_more_of_the_database(on_demo
     assert all("series" not in each["sql"] for each in queries)
 
 
-@pytest.mark.parametrize("database", ["sqlite_file", pytest.param("postgres_database", marks=pytest.mark.services)])
-def test_what_waits_is_sampled_by_source_and_together(
-    database: str, counts: Counts, request: pytest.FixtureRequest
-) -> None:
-    request.getfixturevalue(database)
+@pytest.mark.usefixtures("database")
+def test_what_waits_is_sampled_by_source_and_together(counts: Counts) -> None:
     for state in State:
         payload = kept()
         finished = {"next_attempt_at": None} if state in {State.DONE, State.DEAD, State.QUARANTINED} else {}

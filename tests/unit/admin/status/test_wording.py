@@ -1,6 +1,7 @@
 """Numbers as people read them."""
 
 import pytest
+from django.utils.translation import override
 
 from notifications.admin.status.wording import count, fraction, milliseconds
 
@@ -25,3 +26,12 @@ def test_a_count_is_rounded(value: float, text: str) -> None:
 )
 def test_a_time_is_rounded(value: float, text: str) -> None:
     assert milliseconds(value) == text
+
+
+def test_each_language_has_its_own_numbers() -> None:
+    """What was written in one is not shown in another."""
+    found = []
+    for language in ("en", "de", "en"):
+        with override(language):
+            found.append((count(12_345), count(3.96)))
+    assert found == [("12,345", "4.0"), ("12.345", "4,0"), ("12,345", "4.0")]
