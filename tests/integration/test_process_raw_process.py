@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -101,10 +102,16 @@ def test_sigterm_finishes_what_is_in_hand_and_gives_back_the_rest(raw: Raw) -> N
     hold = raw.state / "hold-before"
     hold.touch()
     keep_all("slow", NAMES[:5])
-    process = raw.start()
-    wait_for((raw.state / "at-before").exists)
-    process.send_signal(signal.SIGTERM)
-    hold.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(raw.site.folder / "notify"))
+        systemd.settimeout(30)
+        raw.site.env["NOTIFY_SOCKET"] = str(raw.site.folder / "notify")
+        process = raw.start()
+        wait_for((raw.state / "at-before").exists)
+        process.send_signal(signal.SIGTERM)
+        # Its main thread hears of a signal when it wakes up; until then the others go on.
+        wait_for(lambda: b"STOPPING=1" in systemd.recv(4096))
+        hold.unlink()
     assert process.terminate() == 0
     assert states() == ["done", *["received"] * 4]
     assert effects() == {NAMES[0]: 1}
